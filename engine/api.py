@@ -1,0 +1,171 @@
+"""The engine's contract: what a caller asks, what comes back, and how it fails. Imports no torch.
+
+Text offsets are Python string indexes throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class Shape(StrEnum):
+    """How much a hole is expected to hold."""
+
+    AUTO = "auto"
+    LINE = "line"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """Text from elsewhere (an open file, a recent edit) that the model may read."""
+
+    text: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FillRequest:
+    """A text with `n` holes, given as the `n + 1` texts around them.
+
+    `max_tokens` bounds each hole, `steps` caps the denoising steps, `candidates` the canvases
+    tried side by side; None leaves the choice to the model's profile. `draft` gives the text that
+    each hole starts from. Raises BadRequest when a field cannot mean anything.
+    """
+
+    texts: tuple[str, ...]
+    language: str | None = None
+    path: str | None = None
+    shape: Shape = Shape.AUTO
+    context: tuple[Snippet, ...] = ()
+    max_tokens: int = 64
+    steps: int | None = None
+    candidates: int | None = None
+    draft: tuple[str, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.texts) < 2:
+            raise BadRequest("a request needs at least one hole: give the text on both sides of it")
+        if self.max_tokens < 1:
+            raise BadRequest(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.steps is not None and self.steps < 1:
+            raise BadRequest(f"steps must be at least 1, not {self.steps}")
+        if self.candidates is not None and self.candidates < 1:
+            raise BadRequest(f"candidates must be at least 1, not {self.candidates}")
+        if self.draft is not None and len(self.draft) != self.holes:
+            raise BadRequest(f"{self.holes} holes need {self.holes} drafts, not {len(self.draft)}")
+
+    @property
+    def holes(self) -> int:
+        return len(self.texts) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Characters `start` to `end` of a draft's hole, and how sure the model is of them, 0..1."""
+
+    start: int
+    end: int
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The leading candidate after one denoising step: one text per hole, spans per hole."""
+
+    texts: tuple[str, ...]
+    step: int
+    of: int
+    confidence: tuple[tuple[Span, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A candidate that was tried: its texts and the score it was ranked by (higher is better)."""
+
+    texts: tuple[str, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """The best candidate. `alternatives` holds every distinct candidate, best first, itself too."""
+
+    texts: tuple[str, ...]
+    confidence: float
+    steps: int
+    canvas_tokens: int
+    seconds: float
+    alternatives: tuple[Alternative, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """What serves: shown in `--json`, status lines and logs."""
+
+    model: str
+    device: str
+
+
+OnDraft = Callable[[Draft], None]
+IsCancelled = Callable[[], bool]
+
+
+class Engine(Protocol):
+    """Anything that fills holes: the model in this process, the host, a remote server."""
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+    def fill(
+        self,
+        request: FillRequest,
+        on_draft: OnDraft | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Fill:
+        """Fill every hole of `request`.
+
+        `on_draft` sees the leading candidate after each step; `cancelled` is asked before each
+        step and, once true, ends the work with Cancelled. Raises an EngineError.
+        """
+        ...
+
+
+class EngineError(Exception):
+    """A fill that did not happen. The message names the cause and the mend."""
+
+    kind = "engine_error"
+
+
+class BadRequest(EngineError):
+    """The request cannot be understood or does not fit the model."""
+
+    kind = "bad_request"
+
+
+class Cancelled(EngineError):
+    """The caller asked for the work to stop, and it has."""
+
+    kind = "cancelled"
+
+
+class ModelMissing(EngineError):
+    """The model's files are not here or cannot be used."""
+
+    kind = "model_missing"
+
+
+class OutOfMemory(EngineError):
+    """The device has too little memory for this request."""
+
+    kind = "out_of_memory"
+
+
+class HostLost(EngineError):
+    """The process that owns the model has gone or does not answer."""
+
+    kind = "host_lost"

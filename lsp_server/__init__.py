@@ -1,0 +1,1 @@
+"""LSP in, edits out. Knows documents, syntax and editors; imports no torch."""
