@@ -1,0 +1,46 @@
+"""Tokens of a hole -> text, with how sure the model is of each stretch of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer
+
+from engine.api import Span
+
+UNFINISHED = "�"  # what decoding shows for part of a character
+
+
+def read_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """The text of `ids`, special tokens left out."""
+    text: str = tokenizer.decode(list(ids), skip_special_tokens=True)
+    return text
+
+
+def read_spans(
+    tokenizer: Tokenizer, ids: Sequence[int], certainty: Sequence[float]
+) -> tuple[str, tuple[Span, ...]]:
+    """The text of `ids` and a span per token; tokens that share a character share a span, with the
+    least of their certainties."""
+    spans: list[Span] = []
+    text, lowest = "", 1.0
+    for count, sure in enumerate(certainty, start=1):
+        lowest = min(lowest, sure)
+        longer = read_text(tokenizer, ids[:count])
+        if count < len(certainty) and longer.endswith(UNFINISHED):
+            continue
+        if len(longer) > len(text):
+            spans.append(Span(len(text), len(longer), lowest))
+            lowest = 1.0
+        text = longer
+    return text, tuple(spans)
+
+
+def cut_start(text: str, spans: Sequence[Span], count: int) -> tuple[str, tuple[Span, ...]]:
+    """Text and spans without the first `count` characters."""
+    kept = tuple(
+        Span(max(0, span.start - count), span.end - count, span.confidence)
+        for span in spans
+        if span.end > count
+    )
+    return text[count:], kept

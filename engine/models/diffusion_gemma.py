@@ -1,0 +1,495 @@
+"""DiffusionGemma in plain torch: one stack of layers, causal over a prompt, bidirectional over a
+canvas.
+
+Run causally ("encode") the stack writes the keys and values of the prompt; run bidirectionally
+("decode") it reads them and denoises canvases. Semantics follow `transformers`'
+`models/diffusion_gemma`, against which the tests hold every logit. What ports got wrong is noted
+where it is relied on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kernels.attention import prefix_attention
+from kernels.experts import experts
+from kernels.norm import rms_norm
+from kernels.rotary import rotary_angles, rotary_frequencies, rotate
+
+SLIDING = "sliding_attention"
+FULL = "full_attention"
+
+
+@dataclass(frozen=True, slots=True)
+class Rope:
+    """Rotary settings of one layer type."""
+
+    theta: float
+    rotated: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The shape of a DiffusionGemma text model, in the words of its `config.json`."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    moe_intermediate_size: int
+    num_experts: int
+    top_k_experts: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    num_global_key_value_heads: int
+    global_head_dim: int
+    layer_types: tuple[str, ...]
+    sliding_window: int
+    rope: Mapping[str, Rope]
+    canvas_length: int
+    max_position_embeddings: int
+    rms_norm_eps: float = 1e-6
+    final_logit_softcapping: float = 30.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and (type(value) is not int or value < 1):
+                raise ValueError(f"{field.name} must be a positive whole number, not {value!r}")
+        unknown = set(self.layer_types) - {SLIDING, FULL}
+        if unknown:
+            raise ValueError(f"unknown layer types {sorted(unknown)}")
+        if not self.layer_types or self.layer_types[-1] != FULL:
+            raise ValueError("the last layer must be full_attention")
+        for kind in self.layer_types:
+            if kind not in self.rope:
+                raise ValueError(f"rope_parameters lacks {kind}")
+        if self.top_k_experts > self.num_experts:
+            raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Config:
+        """Read the contents of a `config.json`; raises ValueError naming the key that is missing,
+        is not understood, or asks for what this class does not do."""
+        try:
+            _refuse_unsupported(document)
+            return cls._read(document)
+        except KeyError as missing:
+            raise ValueError(f"{missing} is missing") from None
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"a value has the wrong type ({error})") from None
+
+    @classmethod
+    def _read(cls, document: Mapping[str, Any]) -> Config:
+        text = document["text_config"]
+        global_head_dim, global_kv_heads = _full_attention_shape(text)
+        rope = {
+            kind: Rope(
+                theta=float(parameters["rope_theta"]),
+                rotated=float(parameters.get("partial_rotary_factor", 1.0)),
+            )
+            for kind, parameters in text["rope_parameters"].items()
+        }
+        return cls(
+            vocab_size=text["vocab_size"],
+            hidden_size=text["hidden_size"],
+            intermediate_size=text["intermediate_size"],
+            moe_intermediate_size=text["moe_intermediate_size"],
+            num_experts=text["num_experts"],
+            top_k_experts=text["top_k_experts"],
+            num_attention_heads=text["num_attention_heads"],
+            num_key_value_heads=text["num_key_value_heads"],
+            head_dim=text["head_dim"],
+            num_global_key_value_heads=global_kv_heads,
+            global_head_dim=global_head_dim,
+            layer_types=tuple(text["layer_types"]),
+            sliding_window=text["sliding_window"],
+            rope=rope,
+            canvas_length=document["canvas_length"],
+            max_position_embeddings=text["max_position_embeddings"],
+            rms_norm_eps=float(text["rms_norm_eps"]),
+            final_logit_softcapping=float(text["final_logit_softcapping"]),
+        )
+
+
+def _full_attention_shape(text: Mapping[str, Any]) -> tuple[int, int]:
+    """Head size and KV head count of the full layers, in either spelling of `text_config`.
+
+    The released checkpoint names them (`global_head_dim`); transformers >= 5.20 writes overrides
+    per layer instead, and leaves out those that equal the sliding layers' values.
+    """
+    kv_heads = text["num_key_value_heads"]
+    if "per_layer_config" not in text:
+        global_kv_heads = text.get("num_global_key_value_heads")
+        head_dim = text.get("global_head_dim", 512)
+        return head_dim, kv_heads if global_kv_heads is None else global_kv_heads
+    overrides = {int(index): given for index, given in (text["per_layer_config"] or {}).items()}
+    default = (text["head_dim"], kv_heads)
+    shapes: dict[str, set[tuple[int, int]]] = {SLIDING: {default}, FULL: set()}
+    for index, kind in enumerate(text["layer_types"]):
+        given = overrides.get(index, {})
+        if given.keys() - {"head_dim", "num_key_value_heads"}:
+            raise ValueError(f"per_layer_config of layer {index} is not supported: {given}")
+        shape = (given.get("head_dim", default[0]), given.get("num_key_value_heads", default[1]))
+        shapes.setdefault(kind, set()).add(shape)
+    if len(shapes[FULL]) > 1 or len(shapes[SLIDING]) > 1:
+        raise ValueError("per_layer_config gives layers of one type different shapes")
+    return next(iter(shapes[FULL]), default)
+
+
+def _refuse_unsupported(document: Mapping[str, Any]) -> None:
+    """What DiffusionGemma's released checkpoint does not use is not implemented: say so, rather
+    than compute something else."""
+    text = document["text_config"]
+    refused = {
+        "attention_bias": text.get("attention_bias") not in (None, False),
+        "hidden_activation": text.get("hidden_activation", "gelu_pytorch_tanh")
+        != "gelu_pytorch_tanh",
+        "use_bidirectional_attention": text.get("use_bidirectional_attention") == "all",
+        "tie_word_embeddings": document.get("tie_word_embeddings") is False,
+        "rope_parameters": any(
+            rope.get("rope_type", "default") not in ("default", "proportional")
+            or rope.get("factor", 1.0) != 1.0
+            for rope in text["rope_parameters"].values()
+        ),
+    }
+    for key, is_refused in refused.items():
+        if is_refused:
+            value = document.get(key, text.get(key))
+            raise ValueError(f"{key} = {value!r} is not supported")
+
+
+@dataclass(frozen=True, slots=True)
+class KVCache:
+    """What `encode` wrote: per layer keys and values, each [1, kv heads, length, head_dim].
+
+    Every layer keeps its whole length, sliding ones too, so that `crop` can go back to any point.
+    """
+
+    keys: tuple[Tensor, ...]
+    values: tuple[Tensor, ...]
+
+    @property
+    def length(self) -> int:
+        return self.keys[0].shape[2] if self.keys else 0
+
+    def crop(self, length: int) -> KVCache:
+        """The cache of the first `length` tokens; shares memory."""
+        return KVCache(
+            tuple(key[:, :, :length] for key in self.keys),
+            tuple(value[:, :, :length] for value in self.values),
+        )
+
+
+# How a layer attends: (layer index, query, key, value), [B, heads, T, D] each -> [B, heads, T, D]
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+
+
+class DiffusionGemma(nn.Module):
+    """The text model; module names are those of the checkpoint below `model.decoder.`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config, kind) for kind in config.layer_types)
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_conditioning = SelfConditioning(config)
+        self._frequencies: dict[tuple[str, torch.device], Tensor] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embed_tokens.weight.dtype
+
+    def encode(self, ids: Tensor, cache: KVCache | None = None) -> KVCache:
+        """Run causally over `ids` [T] or [1, T] after what `cache` holds: the longer cache."""
+        if ids.ndim > 1 and ids.shape[0] != 1:
+            raise ValueError(f"encode takes one prompt, [T] or [1, T], not {list(ids.shape)}")
+        _, keys, values = self._causal(ids.reshape(1, -1), cache)
+        if cache is not None and cache.length:
+            keys = [torch.cat(pair, dim=2) for pair in zip(cache.keys, keys, strict=True)]
+            values = [torch.cat(pair, dim=2) for pair in zip(cache.values, values, strict=True)]
+        return KVCache(tuple(keys), tuple(values))
+
+    def score(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Next-token logits [B, T, V] of `ids` [B, T], causal, every row after the same cache."""
+        hidden, _, _ = self._causal(ids, cache)
+        return self.logits(hidden)
+
+    def decode(
+        self,
+        canvas: Tensor,
+        cache: KVCache,
+        self_conditioning_logits: Tensor | None = None,
+        *,
+        self_conditioning: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> Tensor:
+        """Denoising logits [B, C, V] in float32 for canvases [B, C], all after the same prompt.
+
+        Self-conditioning is what the last step believed: its logits [B, C, V], or the soft
+        embeddings made of them ([B, C, H], see `soft_embedding`); None at the first step.
+        With `places` [B, M], only those positions of each canvas get logits: [B, M, V].
+        """
+        if self_conditioning_logits is not None:
+            self_conditioning = self.soft_embedding(self_conditioning_logits)
+        hidden = self.self_conditioning(self.embed(canvas), self_conditioning)
+        positions = torch.arange(cache.length, cache.length + canvas.shape[1], device=canvas.device)
+        window = self.config.sliding_window - 1
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            # Every canvas position of a sliding layer sees the same last window of the prompt and
+            # the whole canvas: there is no band per query.
+            start = 0
+            if self.config.layer_types[index] == SLIDING:
+                start = max(0, cache.length - window)
+            prefix_key, prefix_value = cache.keys[index], cache.values[index]
+            return prefix_attention(
+                query, key, value, prefix_key[:, :, start:], prefix_value[:, :, start:], None
+            )
+
+        hidden = self.run(hidden, positions, attend)
+        if places is not None:
+            hidden = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
+        return self.logits(hidden)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings, scaled by sqrt(hidden) as both passes use them."""
+        scaled: Tensor = self.embed_tokens(ids) * self._embed_scale()
+        return scaled
+
+    def soft_embedding(self, logits: Tensor) -> Tensor:
+        """The expected embedding under softmax(logits), [.., V] -> [.., H]."""
+        probabilities = logits.softmax(dim=-1, dtype=torch.float32).to(self.dtype)
+        return probabilities @ self.embed_tokens.weight * self._embed_scale()
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Final norm is already in `hidden`; the tied head, then the softcap in float32."""
+        cap = self.config.final_logit_softcapping
+        raw = nn.functional.linear(hidden, self.embed_tokens.weight).float()
+        return torch.tanh(raw / cap) * cap
+
+    def run(self, hidden: Tensor, positions: Tensor, attend: Attend) -> Tensor:
+        """The stack of layers and the final norm over `hidden` [B, T, H]."""
+        angles = self._angles(positions)
+        for index, layer in enumerate(self.layers):
+            hidden = layer(hidden, angles[self.config.layer_types[index]], index, attend)
+        normed: Tensor = self.norm(hidden)
+        return normed
+
+    def _causal(
+        self, ids: Tensor, cache: KVCache | None
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        past = cache.length if cache is not None else 0
+        length = ids.shape[1]
+        positions = torch.arange(past, past + length, device=ids.device)
+        full = causal_mask(past, length, None, ids.device)
+        sliding = causal_mask(past, length, self.config.sliding_window, ids.device)
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys.append(key)
+            values.append(value)
+            mask = sliding if self.config.layer_types[index] == SLIDING else full
+            if cache is None:
+                return prefix_attention(query, key, value, None, None, mask)
+            return prefix_attention(query, key, value, cache.keys[index], cache.values[index], mask)
+
+        hidden = self.run(self.embed(ids), positions, attend)
+        return hidden, keys, values
+
+    def _embed_scale(self) -> Tensor:
+        # Cast before multiplying, as the reference does: in bfloat16 sqrt(2816) is rounded.
+        return torch.tensor(self.config.hidden_size**0.5, device=self.device).to(self.dtype)
+
+    def _angles(self, positions: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+        return {
+            kind: rotary_angles(positions, self._frequency(kind), self.dtype)
+            for kind in set(self.config.layer_types)
+        }
+
+    def _frequency(self, kind: str) -> Tensor:
+        known = self._frequencies.get((kind, self.device))
+        if known is None:
+            config = self.config
+            head_dim = config.head_dim if kind == SLIDING else config.global_head_dim
+            rope = config.rope[kind]
+            known = rotary_frequencies(head_dim, rope.theta, rope.rotated).to(self.device)
+            self._frequencies[kind, self.device] = known
+        return known
+
+
+def causal_mask(past: int, length: int, window: int | None, device: torch.device) -> Tensor:
+    """[length, past + length], True where query `past + i` may see key j: j <= past + i and, with a
+    window, past + i - j < window."""
+    query = torch.arange(past, past + length, device=device)[:, None]
+    key = torch.arange(past + length, device=device)[None, :]
+    seen = key <= query
+    return seen if window is None else seen & (query - key < window)
+
+
+class RMSNorm(nn.Module):
+    def __init__(self, size: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rms_norm(x, self.weight, self.eps)
+
+
+class Attention(nn.Module):
+    """q/k/v with norms on each; full layers have no v_proj, their V is the raw k_proj output."""
+
+    def __init__(self, config: Config, kind: str) -> None:
+        super().__init__()
+        sliding = kind == SLIDING
+        self.head_dim = config.head_dim if sliding else config.global_head_dim
+        self.heads = config.num_attention_heads
+        self.eps = config.rms_norm_eps
+        kv_heads = config.num_key_value_heads if sliding else config.num_global_key_value_heads
+        self.kv_heads = kv_heads
+        hidden = config.hidden_size
+        self.q_proj = nn.Linear(hidden, self.heads * self.head_dim, bias=False)
+        self.k_proj = nn.Linear(hidden, kv_heads * self.head_dim, bias=False)
+        self.v_proj = nn.Linear(hidden, kv_heads * self.head_dim, bias=False) if sliding else None
+        self.o_proj = nn.Linear(self.heads * self.head_dim, hidden, bias=False)
+        self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
+        self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
+
+    def forward(
+        self, x: Tensor, angles: tuple[Tensor, Tensor], index: int, attend: Attend
+    ) -> Tensor:
+        shape = (*x.shape[:-1], self.heads, self.head_dim)  # [B, T, heads, D]
+        kv_shape = (*x.shape[:-1], self.kv_heads, self.head_dim)
+        query = rotate(self.q_norm(self.q_proj(x).view(shape)), *angles)
+        raw_key = self.k_proj(x).view(kv_shape)
+        raw_value = self.v_proj(x).view(kv_shape) if self.v_proj is not None else raw_key
+        key = rotate(self.k_norm(raw_key), *angles)
+        value = rms_norm(raw_value, None, self.eps)
+        out = attend(index, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
+        mixed: Tensor = self.o_proj(out.transpose(1, 2).flatten(-2))
+        return mixed
+
+
+class GatedMLP(nn.Module):
+    def __init__(self, hidden: int, intermediate: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(hidden, intermediate, bias=False)
+        self.up_proj = nn.Linear(hidden, intermediate, bias=False)
+        self.down_proj = nn.Linear(intermediate, hidden, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate = nn.functional.gelu(self.gate_proj(x), approximate="tanh")
+        out: Tensor = self.down_proj(gate * self.up_proj(x))
+        return out
+
+
+class Router(nn.Module):
+    """Top-k experts of each token, weights renormalised over the k, then scaled per expert."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.top_k = config.top_k_experts
+        self.eps = config.rms_norm_eps
+        self.root = config.hidden_size**-0.5
+        self.proj = nn.Linear(config.hidden_size, config.num_experts, bias=False)
+        self.scale = nn.Parameter(torch.ones(config.hidden_size))
+        self.per_expert_scale = nn.Parameter(torch.ones(config.num_experts))
+
+    def forward(self, residual: Tensor) -> tuple[Tensor, Tensor]:
+        """Index and weight, [N, K] each, from the raw residual [N, H] (not the normed state)."""
+        routed = rms_norm(residual, None, self.eps) * self.scale * self.root
+        probabilities = self.proj(routed).softmax(dim=-1, dtype=torch.float32)
+        weight, index = probabilities.topk(self.top_k, dim=-1)
+        weight = weight / weight.sum(dim=-1, keepdim=True)
+        return index, weight * self.per_expert_scale[index]
+
+
+class Experts(nn.Module):
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        count, hidden, inner = config.num_experts, config.hidden_size, config.moe_intermediate_size
+        self.gate_up_proj = nn.Parameter(torch.empty(count, 2 * inner, hidden))
+        self.down_proj = nn.Parameter(torch.empty(count, hidden, inner))
+
+    def forward(self, x: Tensor, index: Tensor, weight: Tensor) -> Tensor:
+        return experts(x, self.gate_up_proj, self.down_proj, index, weight)
+
+
+class Layer(nn.Module):
+    """Attention, then a dense MLP and routed experts in parallel, each with its own norms."""
+
+    layer_scalar: Tensor
+
+    def __init__(self, config: Config, kind: str) -> None:
+        super().__init__()
+
+        def norm() -> RMSNorm:
+            return RMSNorm(config.hidden_size, config.rms_norm_eps)
+
+        self.self_attn = Attention(config, kind)
+        self.mlp = GatedMLP(config.hidden_size, config.intermediate_size)
+        self.router = Router(config)
+        self.experts = Experts(config)
+        self.input_layernorm = norm()
+        self.post_attention_layernorm = norm()
+        self.pre_feedforward_layernorm = norm()
+        self.post_feedforward_layernorm = norm()
+        self.post_feedforward_layernorm_1 = norm()
+        self.pre_feedforward_layernorm_2 = norm()
+        self.post_feedforward_layernorm_2 = norm()
+        self.register_buffer("layer_scalar", torch.ones(1))
+
+    def forward(
+        self, hidden: Tensor, angles: tuple[Tensor, Tensor], index: int, attend: Attend
+    ) -> Tensor:
+        mixed = self.self_attn(self.input_layernorm(hidden), angles, index, attend)
+        residual = hidden + self.post_attention_layernorm(mixed)
+
+        dense = self.post_feedforward_layernorm_1(
+            self.mlp(self.pre_feedforward_layernorm(residual))
+        )
+        flat = residual.reshape(-1, residual.shape[-1])
+        routed = self.experts(self.pre_feedforward_layernorm_2(flat), *self.router(flat))
+        routed = self.post_feedforward_layernorm_2(routed.view_as(residual))
+
+        out: Tensor = residual + self.post_feedforward_layernorm(dense + routed)
+        return out * self.layer_scalar
+
+
+class SelfConditioning(nn.Module):
+    """Adds what the last step believed to the canvas embeddings, then normalises their sum.
+
+    The closing norm (without weight) applies at the first step too, where the signal is zero; the
+    causal pass has no such norm.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.eps = config.rms_norm_eps
+        self.pre_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, embeddings: Tensor, signal: Tensor | None) -> Tensor:
+        """`embeddings` and `signal` [B, C, H]."""
+        if signal is not None:
+            normed = self.pre_norm(signal)
+            gate = nn.functional.gelu(self.gate_proj(normed), approximate="tanh")
+            embeddings = embeddings + self.down_proj(gate * self.up_proj(normed))
+        return rms_norm(embeddings, None, self.eps)
+
+
+__all__ = ["FULL", "SLIDING", "Config", "DiffusionGemma", "KVCache", "Rope", "causal_mask"]

@@ -1,0 +1,88 @@
+"""Ranking: how likely the causal pass finds a fill, and the text right after it.
+
+A fill of the wrong length or a broken seam shows where the known suffix begins: its first tokens
+become unlikely. Scoring middle and suffix together is the selection of PILL (facts on infilling,
+section 2.1), in one batched pass because DiffusionGemma's encoder is itself a language model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.profile import Profile
+from engine.prompt import Prompt, well_formed
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Mean causal log-probability per token: of the holes and what lies between them, and of the
+    first tokens of the suffix. 0 where there is no token."""
+
+    middle: float
+    suffix: float
+
+    def score(self, suffix_weight: float) -> float:
+        return (1 - suffix_weight) * self.middle + suffix_weight * self.suffix
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    ids: list[int]
+    middle: slice
+    suffix: slice
+
+
+@torch.no_grad()
+def likelihoods(
+    model: DiffusionGemma,
+    tokenizer: Tokenizer,
+    profile: Profile,
+    prompt: Prompt,
+    middles: Sequence[str],
+    cache: KVCache,
+) -> list[Likelihood]:
+    """Score each of `middles` between the prompt's head and suffix; `cache` holds `prompt.ids`.
+
+    Head, middle and suffix are encoded as one text, so that no seam shows.
+    """
+    # The token that predicts the first one: the prompt's last, whose position is computed again.
+    lead = prompt.ids[-1:] or ([profile.bos] if profile.bos is not None else [profile.pad])
+    before = cache.crop(max(0, cache.length - 1))
+    rows = [_row(tokenizer, profile, prompt, middle, lead) for middle in middles]
+    longest = max(len(row.ids) for row in rows)
+    batch = torch.full((len(rows), longest), profile.pad, device=model.device)
+    for index, row in enumerate(rows):
+        batch[index, : len(row.ids)] = torch.tensor(row.ids, device=model.device)
+    log_p = model.score(batch, before)[:, :-1].log_softmax(dim=-1)
+    per_token = log_p.gather(-1, batch[:, 1:, None]).squeeze(-1)  # [B, T - 1]: of tokens 1..
+    return [
+        Likelihood(_mean(per_token[index, row.middle]), _mean(per_token[index, row.suffix]))
+        for index, row in enumerate(rows)
+    ]
+
+
+def _row(
+    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int]
+) -> _Row:
+    start = len(prompt.head_text)
+    end = start + len(middle)
+    text = well_formed(prompt.head_text + middle + prompt.suffix_text[:256])
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    offsets = encoding.offsets
+    # A token across the seam counts with the middle: it depends on it.
+    first = next((i for i, (_, to) in enumerate(offsets) if to > start), len(offsets))
+    after = next((i for i, (begin, _) in enumerate(offsets) if begin >= end), len(offsets))
+    after = max(first, after)
+    stop = min(len(offsets), after + profile.rank_suffix_tokens)
+    # per_token[k] is the probability of row token k + 1, which is text token k.
+    return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
+
+
+def _mean(values: Tensor) -> float:
+    return float(values.mean()) if values.numel() else 0.0

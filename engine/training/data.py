@@ -1,0 +1,253 @@
+"""Source text in infill form: chunks, and canvases with a noised slot cut from them.
+
+A canvas is laid out as it is when filling (see engine/canvas.py): the cursor's line so far, the
+slot (what was cut out, then <del> to its end), the text that follows, and at the end of a file
+<eos> and padding. The three are encoded apart, so that a cut inside a word is learned as such.
+Every batch depends on the seed and its step alone: training resumes where it stopped.
+"""
+
+from __future__ import annotations
+
+import bisect
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from engine.training.objective import Batch
+from engine.training.settings import Settings
+
+PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
+FIRST_TEXT_TOKEN = 16
+CHARACTERS_PER_TOKEN = 5  # more than nearly any text has: slices hold enough to fill a chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Characters `start` to `end` of a text, to be cut out."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """One canvas before noise, as ids."""
+
+    start: int  # chunk tokens before the canvas
+    head: list[int]
+    middle: list[int]
+    suffix: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which of several training processes this is; each prepares its part of every batch."""
+
+    rank: int = 0
+    processes: int = 1
+
+
+class Corpus:
+    """The texts of a `.jsonl` file; drawn with a probability proportional to their length."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open(encoding="utf-8") as lines:
+            self.texts = [json.loads(line)["text"] for line in lines]
+        self._ends = list(accumulate(len(text) for text in self.texts))
+
+    def draw(self, rng: random.Random) -> str:
+        text: str = self.texts[bisect.bisect_right(self._ends, rng.randrange(self._ends[-1]))]
+        return text
+
+
+def batches(
+    settings: Settings, tokenizer: Tokenizer, corpus: Corpus, first_step: int, share: Share
+) -> Iterator[tuple[int, Batch]]:
+    """(step, batch) from `first_step` to the last, prepared one step ahead on a thread."""
+    last = settings.schedule.steps
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(batch_of, settings, tokenizer, corpus, first_step, share)
+        for step in range(first_step, last):
+            ready = ahead.result()
+            if step + 1 < last:
+                ahead = pool.submit(batch_of, settings, tokenizer, corpus, step + 1, share)
+            yield step, ready
+
+
+def is_causal(settings: Settings, step: int) -> bool:
+    """Whether `step` trains on chunks alone."""
+    return step < settings.schedule.causal_share * settings.schedule.steps
+
+
+def batch_of(
+    settings: Settings, tokenizer: Tokenizer, corpus: Corpus, step: int, share: Share
+) -> Batch:
+    """This process's part of the batch of `step`."""
+    rng = random.Random(f"{settings.seed}-{step}-{share.rank}")
+    causal = is_causal(settings, step)
+    total = settings.schedule.causal_chunks if causal else settings.data.chunks
+    count = total // share.processes
+    rows = [_chunk(settings, tokenizer, corpus, rng, canvases=not causal) for _ in range(count)]
+    return _assemble(settings, rows, rng)
+
+
+def _chunk(
+    settings: Settings, tokenizer: Tokenizer, corpus: Corpus, rng: random.Random, *, canvases: bool
+) -> tuple[list[int], list[Pieces]]:
+    data = settings.data
+    while True:
+        text = corpus.draw(rng)
+        begin = 0
+        if rng.random() >= data.file_start:
+            begin = text.rfind("\n", 0, rng.randrange(len(text))) + 1
+        reach = begin + data.chunk_tokens * CHARACTERS_PER_TOKEN
+        encoding = tokenizer.encode(text[begin:reach], add_special_tokens=False)
+        bos = [BOS] if begin == 0 else []
+        ids = (bos + encoding.ids)[: data.chunk_tokens]
+        if not canvases:
+            return ids, []
+        starts = [begin + start for start, _ in encoding.offsets]
+        limit = starts[min(len(starts), data.chunk_tokens - len(bos)) - 1]
+        found = [
+            pieces
+            for _ in range(3 * data.canvases)
+            if (cut := choose_cut(text, begin, limit, data.spans, rng)) is not None
+            and (pieces := _pieces(settings, tokenizer, text, starts, len(bos), cut)) is not None
+        ]
+        if len(found) >= data.canvases:
+            return ids, found[: data.canvases]
+
+
+def choose_cut(
+    text: str, begin: int, limit: int, spans: dict[str, float], rng: random.Random
+) -> Cut | None:
+    """A span to cut out that starts between `begin` and `limit`; None when the draw is no use."""
+    at = rng.randrange(begin, max(limit, begin + 1))
+    line_start = text.rfind("\n", 0, at) + 1
+    line_end = _line_end(text, at)
+    line = text[line_start:line_end]
+    code_start = line_start + len(line) - len(line.lstrip())
+    if not line.strip():
+        return None
+    kind = rng.choices(list(spans), weights=list(spans.values()))[0]
+    if kind == "rest_of_line":
+        return Cut(_cursor(text, code_start, line_end, rng), line_end)
+    if kind == "whole_line":
+        return Cut(code_start if rng.random() < 0.75 else line_start, line_end)
+    if kind == "lines":
+        end = line_end
+        for _ in range(rng.randint(1, 4)):
+            end = _line_end(text, end + 1) if end < len(text) else end
+        return Cut(code_start if rng.random() < 0.75 else line_start, end)
+    if kind == "within_line":
+        first, second = sorted(_cursor(text, code_start, line_end, rng) for _ in range(2))
+        return Cut(first, second) if first < second else None
+    at = _cursor(text, code_start, line_end + 1, rng)
+    return Cut(at, at)
+
+
+def _cursor(text: str, start: int, end: int, rng: random.Random) -> int:
+    """Somewhere in [start, end), half of the time where a word or a sign begins."""
+    at = rng.randrange(start, max(end, start + 1))
+    if rng.random() < 0.5:
+        while start < at < end and text[at].isalnum() and text[at - 1].isalnum():
+            at -= 1
+    return at
+
+
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return len(text) if end < 0 else end
+
+
+def _pieces(
+    settings: Settings, tokenizer: Tokenizer, text: str, starts: list[int], bos: int, cut: Cut
+) -> Pieces | None:
+    """None when the span fits no slot."""
+    data = settings.data
+    line_start = text.rfind("\n", 0, cut.start) + 1
+    before_line = bisect.bisect_left(starts, line_start)
+    before_cut = bisect.bisect_right(starts, cut.start) - 1
+    first = max(before_line, before_cut - data.head_tokens + 3, 0)
+    if first >= len(starts):
+        return None
+    follows = text[cut.end : cut.end + data.canvas_tokens * CHARACTERS_PER_TOKEN]
+    head, middle, suffix = (
+        encoding.ids
+        for encoding in tokenizer.encode_batch_fast(
+            [text[min(starts[first], cut.start) : cut.start], text[cut.start : cut.end], follows],
+            add_special_tokens=False,
+        )
+    )
+    if len(middle) > data.slot_tokens[-1] or len(head) > data.head_tokens:
+        return None
+    start = first + bos
+    if start > data.chunk_tokens:
+        return None
+    if cut.end + len(follows) == len(text):
+        suffix = [*suffix, EOS]
+    return Pieces(start, head, middle, suffix)
+
+
+def _assemble(
+    settings: Settings, rows: list[tuple[list[int], list[Pieces]]], rng: random.Random
+) -> Batch:
+    data = settings.data
+    length = data.chunk_tokens
+    chunk = torch.zeros(len(rows), length, dtype=torch.long)
+    chunk_weight = torch.zeros(len(rows), length)
+    for row, (ids, _) in enumerate(rows):
+        chunk[row, : len(ids)] = torch.tensor(ids)
+        chunk_weight[row, : len(ids)] = 1.0
+    scored = data.slot_tokens[-1]
+    canvases = [[_noised(settings, pieces, rng) for pieces in row] for _, row in rows]
+    if not canvases[0]:
+        empty = torch.zeros(len(rows), 0, 0, dtype=torch.long)
+        none = empty.float()
+        starts = torch.zeros(len(rows), 0, dtype=torch.long)
+        return Batch(chunk, chunk_weight, empty, starts, empty, empty, none, empty.bool())
+    stacked = [
+        torch.tensor([[canvas[field] for canvas in row] for row in canvases]) for field in range(5)
+    ]
+    start = torch.tensor([[pieces.start for pieces in row] for _, row in rows])
+    slot, target, weight = (field[:, :, :scored] for field in stacked[1:4])
+    return Batch(chunk, chunk_weight, stacked[0], start, slot, target, weight, stacked[4].bool())
+
+
+def _noised(
+    settings: Settings, pieces: Pieces, rng: random.Random
+) -> tuple[list[int], list[int], list[int], list[float], list[int]]:
+    """Canvas ids, then per scored position its place, clean token and weight, then the pins."""
+    data, noise = settings.data, settings.noise
+    size = rng.choice([size for size in data.slot_tokens if size >= len(pieces.middle)])
+    clean = pieces.middle + [DEL] * (size - len(pieces.middle))
+    n_del = size - len(pieces.middle)
+    share = 1.0 if rng.random() < noise.whole else rng.uniform(noise.least, 1.0)
+    seen: list[int] = []
+    weights: list[float] = []
+    for place, token in enumerate(clean):
+        # The first <del> says how long the middle is; those after it count together as one token.
+        weight = 1.0 if place <= len(pieces.middle) else 1.0 / n_del
+        if rng.random() < share:
+            wrong = share < 1.0 and rng.random() < noise.random
+            high = settings.model["vocab_size"] - 1
+            seen.append(rng.randint(FIRST_TEXT_TOKEN, high) if wrong else MASK)
+        else:
+            seen.append(token)
+            weight *= noise.kept_weight
+        weights.append(weight)
+    left, width = len(pieces.head), data.canvas_tokens
+    canvas = (pieces.head + seen + pieces.suffix)[:width]
+    canvas += [PAD] * (width - len(canvas))
+    scored = data.slot_tokens[-1]
+    spare = scored - size
+    places = [left + i for i in range(size)] + [0] * spare
+    pinned = [1] * left + [0] * size + [1] * (width - left - size)
+    return canvas, places, clean + [PAD] * spare, weights + [0.0] * spare, pinned

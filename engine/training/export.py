@@ -1,0 +1,87 @@
+"""Training state -> the folder that ships: weights, config, profile; loadable by `transformers`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from engine.checkpoints.load import PREFIX
+from engine.profile import Profile
+from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD
+from engine.training.settings import Settings
+
+# `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
+# can be, holds no weights, and is never run.
+VISION = {
+    "model_type": "gemma4_vision",
+    "hidden_size": 8,
+    "intermediate_size": 8,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 1,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "position_embedding_size": 4,
+}
+
+
+def export(settings: Settings, state: Path, folder: Path, dtype: torch.dtype) -> None:
+    """Write model.safetensors, config.json and profile.json into `folder`.
+
+    A profile that is there already keeps its calibration.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        PREFIX + name.removeprefix("model."): tensor.to(dtype).contiguous()
+        for name, tensor in load_file(state).items()
+        if name.startswith("model.")
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = settings.config_json() | {"vision_config": VISION}
+    _write(folder / "config.json", config)
+    profile = default_profile(settings)
+    kept = folder / "profile.json"
+    if kept.exists():
+        calibration = json.loads(kept.read_text(encoding="utf-8"))["calibration"]
+        profile = replace(profile, calibration=tuple(calibration))
+    write_profile(profile, folder)
+
+
+def default_profile(settings: Settings) -> Profile:
+    """How a model trained by these settings is used."""
+    data = settings.data
+    return Profile(
+        name="embedded",
+        bos=BOS,
+        eos=EOS,
+        pad=PAD,
+        first_text_token=FIRST_TEXT_TOKEN,
+        slack=DEL,
+        noise=(MASK,),
+        heal=False,
+        canvas_tokens=data.canvas_tokens,
+        head_tokens=data.head_tokens,
+        prompt_tokens=data.chunk_tokens,
+        line_tokens=(8, 16, 32),
+        block_tokens=(24, 48),
+        steps=10,
+        t_max=1.0,
+        t_min=1.0,
+        entropy_bound=0.1,
+        greedy=True,
+        quota=True,
+        confidence_threshold=0.02,
+        stability_threshold=1,
+        self_conditioning=False,
+    )
+
+
+def write_profile(profile: Profile, folder: Path) -> None:
+    _write(folder / "profile.json", asdict(profile))
+
+
+def _write(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

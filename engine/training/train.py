@@ -1,0 +1,163 @@
+"""The training loop: resumable at any moment, on a CPU or a CUDA device.
+
+On a CPU several single-threaded processes, each with a part of the batch, beat one process with
+several threads: they meet once a step, not once an operation.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import distributed
+from torch.distributed import FileStore  # type: ignore[attr-defined]
+
+from engine.models.diffusion_gemma import DiffusionGemma
+from engine.tokenizer import read_tokenizer
+from engine.training.data import Corpus, Share, batches, is_causal
+from engine.training.initial import initialise
+from engine.training.objective import Batch, believed, causal_loss, joint_loss
+from engine.training.optimiser import Optimiser
+from engine.training.settings import Settings
+
+SAVE_SECONDS = 240.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What to train, where, and for how long. `folder` holds state.safetensors and log.jsonl."""
+
+    settings: Settings
+    corpus: Path
+    folder: Path
+    tokenizer: Path
+    device: torch.device
+    compiled: bool
+    seconds: float | None
+    processes: int
+
+
+def train(rank: int, run: Run) -> None:
+    """Train until the last step, or until `run.seconds` have passed or a SIGTERM arrives.
+
+    The state left in the folder is where the next call goes on. `rank` says which of
+    `run.processes` this is.
+    """
+    settings, folder, device = run.settings, run.folder, run.device
+    folder.mkdir(parents=True, exist_ok=True)
+    model = initialise(DiffusionGemma(settings.config()), settings.seed).to(device)
+    optimiser = Optimiser(model, *_rates(settings))
+    first_step = _resume(folder, model, optimiser)
+    share = Share(rank, run.processes)
+    if run.processes > 1:
+        torch.set_num_threads(1)
+        store = FileStore(str(folder / f"rendezvous.{os.getppid()}"), run.processes)
+        distributed.init_process_group("gloo", store=store, rank=rank, world_size=run.processes)
+    stop = _stopping(run.seconds)
+    joint, causal = joint_loss, causal_loss
+    if run.compiled:
+        # One eager pass fills the model's rotary cache, on which compiled code would be guarded.
+        model.encode(torch.zeros(2, dtype=torch.long, device=device))
+        joint = torch.compile(joint_loss, dynamic=False)
+        causal = torch.compile(causal_loss, dynamic=False)
+    started = saved = time.monotonic()
+    texts = Corpus(run.corpus / "train.jsonl")
+    cut = read_tokenizer(run.tokenizer)
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step, batch in batches(settings, cut, texts, first_step, share):
+            here = batch.to(device)
+            with torch.autocast(device.type, torch.bfloat16):
+                if is_causal(settings, step):
+                    loss = causal(model, here)
+                    parts = {"causal": float(loss.detach())}
+                else:
+                    soft = _signal(settings, model, here, step)
+                    loss, slot, clm = joint(model, here, soft, settings.schedule.causal_weight)
+                    parts = {"slot": float(slot.detach()), "causal": float(clm.detach())}
+            loss.backward()
+            ended = average_gradients(model, share, stop())
+            optimiser.step(step, settings.schedule.rate(step))
+            now = time.monotonic()
+            if share.rank:
+                if ended:
+                    return
+                continue
+            entry = {"step": step, **parts, "seconds": round(now - started, 2)}
+            log.write(json.dumps(entry) + "\n")
+            log.flush()
+            if now - saved > SAVE_SECONDS or ended or step + 1 == settings.schedule.steps:
+                _save(folder, model, optimiser, step + 1)
+                saved = now
+            if ended:
+                return
+
+
+def average_gradients(model: DiffusionGemma, share: Share, stop: bool) -> bool:
+    """Average the gradients over all processes; whether any of them wants to stop."""
+    if share.processes == 1:
+        return stop
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients] + [torch.tensor([float(stop)])])
+    distributed.all_reduce(flat)
+    at = 0
+    for gradient in gradients:
+        gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient)).div_(share.processes)
+        at += gradient.numel()
+    return bool(flat[-1] > 0)
+
+
+def _rates(settings: Settings) -> tuple[float, float, float]:
+    chosen = settings.optimiser
+    return chosen.matrix_rate, chosen.other_rate, chosen.momentum
+
+
+def _signal(settings: Settings, model: DiffusionGemma, batch: Batch, step: int) -> torch.Tensor:
+    """The self-conditioning signal of this step; zeros are the same as none."""
+    schedule = settings.schedule
+    late = step >= (1 - schedule.self_conditioning_share) * schedule.steps
+    if late and (step * 0.6180339887) % 1.0 < schedule.self_conditioning:
+        return believed(model, batch)
+    rows, width = batch.canvas.shape[0] * batch.canvas.shape[1], batch.canvas.shape[2]
+    return torch.zeros(rows, width, model.config.hidden_size, device=batch.canvas.device)
+
+
+def _stopping(seconds: float | None) -> Callable[[], bool]:
+    told = False
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal told
+        told = True
+
+    signal.signal(signal.SIGTERM, tell)
+    end = time.monotonic() + seconds if seconds is not None else None
+    return lambda: told or (end is not None and time.monotonic() > end)
+
+
+def _save(folder: Path, model: DiffusionGemma, optimiser: Optimiser, step: int) -> None:
+    tensors = {f"model.{name}": p.detach() for name, p in model.state_dict().items()}
+    tensors |= {f"optimiser.{name}": state for name, state in optimiser.state.items()}
+    partial = folder / "state.safetensors.partial"
+    save_file(tensors, partial, metadata={"step": str(step)})
+    partial.replace(folder / "state.safetensors")
+    (folder / "step.json").write_text(json.dumps({"step": step}))
+
+
+def _resume(folder: Path, model: DiffusionGemma, optimiser: Optimiser) -> int:
+    state = folder / "state.safetensors"
+    if not state.exists():
+        return 0
+    tensors = load_file(state, device=str(model.device))
+    model.load_state_dict(
+        {name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")}
+    )
+    for name, kept in optimiser.state.items():
+        kept.copy_(tensors[f"optimiser.{name}"])
+    return int(json.loads((folder / "step.json").read_text())["step"])
