@@ -1,0 +1,1 @@
+"""One file per LSP method: `OPTIONS` for the capability, `answer` for the request."""

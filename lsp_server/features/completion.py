@@ -1,0 +1,91 @@
+"""textDocument/completion and its resolve: fills for editors without ghost text.
+
+One item, ranked below the editor's own. Its text is there from the start, since the protocol lets
+resolve change none of what is inserted; resolve adds the preview.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lsprotocol import types as t
+
+from lsp_server.anchor import Placed
+from lsp_server.document import Document
+from lsp_server.progress import FillProgress
+from lsp_server.session import Session
+from lsp_server.suggest.suggestion import suggest
+
+OPTIONS = t.CompletionOptions(resolve_provider=True)
+
+LABEL_LENGTH = 60
+LONGEST_WORD = 200
+
+
+async def answer(
+    session: Session, document: Document, params: t.CompletionParams
+) -> t.CompletionList | None:
+    if not session.settings.completion:
+        return None
+    return await session.newest.run(
+        ("completion", document.uri), _completion(session, document, params)
+    )
+
+
+async def resolve(session: Session, item: t.CompletionItem) -> t.CompletionItem:
+    if isinstance(item.data, dict) and isinstance(item.data.get("text"), str):
+        language, text = item.data.get("language", ""), item.data["text"]
+        if session.support.markdown:
+            item.documentation = t.MarkupContent(t.MarkupKind.Markdown, fenced(text, language))
+        else:
+            item.documentation = text
+    return item
+
+
+async def _completion(
+    session: Session, document: Document, params: t.CompletionParams
+) -> t.CompletionList | None:
+    offset = document.offset(params.position)
+    async with FillProgress(session.server, "Filling", token=params.work_done_token) as progress:
+        placed = await suggest(session, document, offset, progress.on_draft)
+    if placed is None:
+        return None
+    # What comes next depends on everything typed: the list is never complete.
+    return t.CompletionList(is_incomplete=True, items=[_item(placed)])
+
+
+def _item(placed: Placed) -> t.CompletionItem:
+    """Replaces from the start of the word at the cursor, as editors match what they filter by."""
+    document = placed.document
+    word = word_before(document.text, placed.start)
+    text = word + placed.text
+    first, *more = text.splitlines()
+    label = first.strip()[:LABEL_LENGTH] or "…"
+    return t.CompletionItem(
+        label=f"{label} …" if more else label,
+        kind=t.CompletionItemKind.Snippet if more else t.CompletionItemKind.Text,
+        detail="infill",
+        sort_text="~",
+        filter_text=first,
+        insert_text_format=t.InsertTextFormat.PlainText,
+        insert_text_mode=t.InsertTextMode.AsIs,
+        text_edit=t.TextEdit(document.range(placed.start - len(word), placed.end), text),
+        data={"text": text, "language": document.language},
+    )
+
+
+def word_before(text: str, offset: int) -> str:
+    """The word that ends at `offset`; none where it is too long to be one."""
+    start = offset
+    while start > 0 and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+        if offset - start > LONGEST_WORD:
+            return ""
+    return text[start:offset]
+
+
+def fenced(text: str, language: str) -> str:
+    """A Markdown code block that `text` cannot end early."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"

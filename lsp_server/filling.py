@@ -1,0 +1,66 @@
+"""Fills on the event loop: the engine's jobs as awaitables, shared, and stopped when unwanted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from engine.api import Draft, Fill, FillRequest
+from engine.connect import HostEngine, Job
+
+
+class Filling:
+    """Equal requests share one job; it is cancelled when nobody waits for it any more."""
+
+    def __init__(self, engine: Callable[[], HostEngine]) -> None:
+        self._engine = engine
+        self._running: dict[FillRequest, _Shared] = {}
+
+    async def fill(
+        self, request: FillRequest, on_draft: Callable[[Draft], None] | None = None
+    ) -> Fill:
+        """Raises an EngineError. `on_draft` is called on the event loop.
+
+        A job has drafts if the first who asked for it wanted them.
+        """
+        shared = self._running.get(request)
+        if shared is None:
+            shared = self._running[request] = _Shared(self._engine(), request, on_draft is not None)
+            shared.answer.add_done_callback(lambda _: self._forget(request, shared))
+        if on_draft is not None:
+            shared.listeners.append(on_draft)
+        shared.waiting += 1
+        try:
+            return await asyncio.shield(shared.answer)
+        finally:
+            shared.waiting -= 1
+            if on_draft is not None:
+                shared.listeners.remove(on_draft)
+            if shared.waiting == 0 and not shared.answer.done():
+                self._forget(request, shared)
+                shared.job.cancel()
+
+    def _forget(self, request: FillRequest, shared: _Shared) -> None:
+        if self._running.get(request) is shared:
+            del self._running[request]
+
+
+class _Shared:
+    __slots__ = ("answer", "job", "listeners", "waiting")
+
+    def __init__(self, engine: HostEngine, request: FillRequest, drafts: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self.listeners: list[Callable[[Draft], None]] = []
+        self.waiting = 0
+
+        def on_draft(draft: Draft) -> None:
+            loop.call_soon_threadsafe(self._tell, draft)
+
+        self.job: Job = engine.submit(request, on_draft if drafts else None)
+        self.answer: asyncio.Future[Fill] = asyncio.wrap_future(self.job.future)
+        # Nobody may be left to ask for the error of a job that was given up.
+        self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
+
+    def _tell(self, draft: Draft) -> None:
+        for listener in self.listeners:
+            listener(draft)

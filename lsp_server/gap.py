@@ -1,0 +1,91 @@
+"""From a cursor or a selection to the gap the model fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.api import Shape
+from lsp_server.document import Document
+from lsp_server.syntax.blocks import indent_of, opens_empty_block
+from lsp_server.syntax.tree import SyntaxTree
+
+# Characters the model is sent from either side. The prefix's window moves in strides, so that one
+# typed character does not move its start and the engine can keep what it has encoded.
+MOST_BEFORE = 48_000
+MOST_AFTER = 16_000
+STRIDE = 8_000
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What lies between `start` and `end` of `document` is to be replaced; often that is nothing.
+
+    `indent` is the white space that the gap's first line begins with, before the gap. `node` is
+    the type of the syntax node around the gap, None without a tree.
+    """
+
+    document: Document
+    start: int
+    end: int
+    shape: Shape
+    indent: str
+    node: str | None = None
+
+    @property
+    def prefix(self) -> str:
+        return self.document.text[: self.start]
+
+    @property
+    def suffix(self) -> str:
+        return self.document.text[self.end :]
+
+    @property
+    def replaced(self) -> str:
+        return self.document.text[self.start : self.end]
+
+    def sides(self) -> tuple[str, str]:
+        """What the model reads: the text around the gap, as near as fits, lines ended by LF."""
+        text = self.document.text
+        first = 0
+        if self.start > MOST_BEFORE:
+            strides = -(-(self.start - MOST_BEFORE) // STRIDE)
+            first = _after_line_end(text, strides * STRIDE, self.start)
+        last = min(len(text), self.end + MOST_AFTER)
+        return with_lf(text[first : self.start]), with_lf(text[self.end : last])
+
+
+def cut(
+    document: Document, start: int, end: int | None = None, tree: SyntaxTree | None = None
+) -> Gap:
+    """The gap at the cursor `start`, or in the selection up to `end`; `tree` of this document.
+
+    A gap is a block where the selection spans lines, or where a blank line stands for a missing
+    body; otherwise it is (the rest of) a line.
+    """
+    end = start if end is None else end
+    line = document.line_at(start)
+    before = document.text[document.line_starts[line] : start]
+    if start == end:
+        blank = not document.line_text(line).strip()
+        is_block = blank and opens_empty_block(document, line, tree)
+    else:
+        is_block = document.line_at(end) > line
+    node = tree.node_at(start) if tree is not None else None
+    return Gap(
+        document=document,
+        start=start,
+        end=end,
+        shape=Shape.BLOCK if is_block else Shape.LINE,
+        indent=indent_of(before),
+        node=node.type if node is not None else None,
+    )
+
+
+def with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _after_line_end(text: str, start: int, end: int) -> int:
+    """The first line start from `start` on, or `start` itself where no line ends before `end`."""
+    found = text.find("\n", start, end)
+    return found + 1 if found >= 0 else start

@@ -1,0 +1,151 @@
+"""The pygls server: capabilities, wiring, lifecycle. What a method does is in features/."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from lsprotocol import types as t
+from pygls.lsp.server import LanguageServer
+
+from lsp_server import __version__, transport
+from lsp_server.document import Document
+from lsp_server.features import code_action, completion, configuration, inline_completion
+from lsp_server.protocol import AtArrival, InfillProtocol
+from lsp_server.session import ClientSupport, Session
+from lsp_server.settings import Settings
+
+log = logging.getLogger(__name__)
+
+DocumentAnswer = Callable[[Session, Document, Any], Awaitable[Any]]
+
+
+class InfillServer(LanguageServer):
+    """One client, one session. `session` is there from `initialize` on."""
+
+    protocol: InfillProtocol
+    session: Session
+
+    def __init__(self) -> None:
+        super().__init__("infill-ls", __version__, protocol_cls=InfillProtocol)
+        self.exit_code = 0
+        self._stopping: asyncio.Event | None = None
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """To the log: what the user should know, the session tells, once."""
+        log.error("%s: %s", getattr(source, "__name__", source), error)
+
+    def stop(self, exit_code: int) -> None:
+        """End the transport's loop, on the event loop; the first reason given is the one kept."""
+        if self._stopping is not None and not self._stopping.is_set():
+            self.exit_code = exit_code
+            self._stopping.set()
+
+    async def stopped(self) -> None:
+        """Returns when the loop should end and every request has had its answer."""
+        assert self._stopping is not None
+        await self._stopping.wait()
+        await self.protocol.cancel_requests()
+
+    async def run(self, serve: Callable[[InfillServer], Coroutine[Any, Any, None]]) -> None:
+        self._stopping = asyncio.Event()
+        try:
+            await serve(self)
+        finally:
+            if hasattr(self, "session"):
+                self.session.close()
+
+
+def create_server(
+    model: str = "embedded", device: str | None = None, factory: str | None = None
+) -> InfillServer:
+    """The server, wired and not started. The client's settings go before `model` and `device`."""
+    # pygls logs user code at INFO and every error answer as a traceback.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    server = InfillServer()
+
+    @server.feature(t.INITIALIZE)
+    def initialize(params: t.InitializeParams) -> None:
+        encoding = t.PositionEncodingKind(server.workspace.position_encoding)
+        support = ClientSupport.of(params.capabilities)
+        settings = Settings(model=model, device=device)
+        server.session = Session(server, support, encoding, settings, factory)
+        server.session.configure(configuration.section(params.initialization_options))
+
+    @server.feature(t.INITIALIZED)
+    def initialized(params: t.InitializedParams) -> None:
+        server.session.warm_up()
+
+    @server.feature(t.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def configured(params: t.DidChangeConfigurationParams) -> None:
+        await configuration.changed(server.session, params)
+
+    def about_document(answer: DocumentAnswer) -> AtArrival:
+        def begin(params: Any) -> Awaitable[Any]:
+            uri = params.text_document.uri
+            document = server.session.documents.get(uri)
+            if document is None:
+                log.warning("Returning nothing because document `%s` isn't open.", uri)
+                return _nothing()
+            return answer(server.session, document, params)
+
+        return AtArrival(begin)
+
+    def about_item(answer: Callable[[Session, Any], Awaitable[Any]]) -> AtArrival:
+        return AtArrival(lambda params: answer(server.session, params))
+
+    def wire(method: str, handler: AtArrival, options: Any = None) -> None:
+        server.feature(method, options)(handler)
+
+    wire(
+        t.TEXT_DOCUMENT_INLINE_COMPLETION,
+        about_document(inline_completion.answer),
+        inline_completion.OPTIONS,
+    )
+    wire(t.TEXT_DOCUMENT_COMPLETION, about_document(completion.answer), completion.OPTIONS)
+    wire(t.COMPLETION_ITEM_RESOLVE, about_item(completion.resolve))
+    wire(t.TEXT_DOCUMENT_CODE_ACTION, about_document(code_action.answer), code_action.OPTIONS)
+    wire(t.CODE_ACTION_RESOLVE, about_item(code_action.resolve))
+    return server
+
+
+def serve_stdio(
+    model: str = "embedded", device: str | None = None, factory: str | None = None
+) -> None:
+    _run(create_server(model, device, factory), transport.over_stdio)
+
+
+def serve_tcp(
+    host: str,
+    port: int,
+    model: str = "embedded",
+    device: str | None = None,
+    factory: str | None = None,
+) -> None:
+    """Serves one client. The address, with the port chosen for port 0, is announced on stderr."""
+    server = create_server(model, device, factory)
+    _run(server, lambda server: transport.over_tcp(server, host, port))
+
+
+def serve_ws(
+    host: str,
+    port: int,
+    model: str = "embedded",
+    device: str | None = None,
+    factory: str | None = None,
+) -> None:
+    server = create_server(model, device, factory)
+    _run(server, lambda server: transport.over_ws(server, host, port))
+
+
+def _run(server: InfillServer, serve: Callable[[InfillServer], Coroutine[Any, Any, None]]) -> None:
+    """Raises SystemExit where the end was not an orderly one, KeyboardInterrupt on ctrl-c."""
+    asyncio.run(server.run(serve))
+    if server.exit_code:
+        raise SystemExit(server.exit_code)
+
+
+async def _nothing() -> None:
+    return None

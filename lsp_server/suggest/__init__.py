@@ -1,0 +1,1 @@
+"""What becomes of a fill before a user sees it."""

@@ -1,0 +1,179 @@
+"""Bytes in and out: stdio, TCP, web socket. Each serves one client and returns when it has gone.
+
+pygls's own loops are not used: they take only the exact spelling `Content-Length`, read stdin in
+the pool that handlers share, write to a full pipe from the event loop, and do not end on ctrl-c.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from engine.streams import claim_standard_streams
+
+if TYPE_CHECKING:
+    from lsp_server.server import InfillServer
+
+CHUNK = 1 << 16
+DRAIN_PATIENCE = 2.0
+
+
+class Framing:
+    """Message bodies out of a stream of bytes with `Content-Length` headers, in any letter case."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._length: int | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        self._buffer += data
+        while True:
+            if self._length is None:
+                end = self._buffer.find(b"\r\n\r\n")
+                if end < 0:
+                    return
+                self._length = _content_length(bytes(self._buffer[:end]))
+                del self._buffer[: end + 4]
+            elif len(self._buffer) < self._length:
+                return
+            else:
+                body = bytes(self._buffer[: self._length])
+                del self._buffer[: self._length]
+                self._length = None
+                yield body
+
+
+async def over_stdio(server: InfillServer) -> None:
+    """A thread reads and makes messages, another one writes: the loop waits for no pipe."""
+    reading, writing = claim_standard_streams()
+    writer = ThreadWriter(writing)
+    server.protocol.set_writer(writer)
+    loop = asyncio.get_running_loop()
+
+    def read() -> None:
+        framing = Framing()
+        try:
+            while data := os.read(reading, CHUNK):
+                for body in framing.feed(data):
+                    loop.call_soon_threadsafe(server.protocol.receive, server.protocol.read(body))
+        except OSError:
+            pass
+        try:
+            loop.call_soon_threadsafe(server.stop, 0)
+        except RuntimeError:
+            return  # the loop has ended before its input
+
+    threading.Thread(target=read, name="lsp-reader", daemon=True).start()
+    try:
+        await server.stopped()
+    finally:
+        writer.close()
+
+
+async def over_tcp(server: InfillServer, host: str, port: int) -> None:
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if server.protocol.writer is not None:
+            writer.close()  # one client is one session
+            return
+        server.protocol.set_writer(writer)
+        framing = Framing()
+        try:
+            while data := await reader.read(CHUNK):
+                for body in framing.feed(data):
+                    server.protocol.receive(server.protocol.read(body))
+        except ConnectionError:
+            pass
+        finally:
+            server.stop(0)
+
+    listener = await asyncio.start_server(connected, host, port)
+    _announce("tcp", listener.sockets[0].getsockname())
+    async with listener:
+        await server.stopped()
+        writer: Any = server.protocol.writer
+        if writer is not None:
+            writer.close()
+
+
+async def over_ws(server: InfillServer, host: str, port: int) -> None:
+    try:
+        from websockets.asyncio.server import serve
+        from websockets.exceptions import ConnectionClosed
+    except ImportError:
+        print("infill-ls: --ws needs another package: infill-ls[ws]", file=sys.stderr)
+        server.stop(2)
+        return
+
+    async def connected(socket: Any) -> None:
+        if server.protocol.writer is not None:
+            return
+        server.protocol.set_writer(SocketWriter(socket), include_headers=False)
+        try:
+            while True:
+                body = await socket.recv(decode=False)
+                server.protocol.receive(server.protocol.read(body))
+        except ConnectionClosed:
+            pass
+        finally:
+            server.stop(0)
+
+    async with serve(connected, host, port, max_size=None) as listener:
+        _announce("ws", next(iter(listener.sockets)).getsockname())
+        await server.stopped()
+
+
+class ThreadWriter:
+    """Writes to a file descriptor in its own thread, in order."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="lsp-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        self._outbox.put(data)
+
+    def close(self) -> None:
+        """Returns when all is written, or the client has not read for a while."""
+        self._outbox.put(None)
+        self._thread.join(DRAIN_PATIENCE)
+
+    def _write(self) -> None:
+        try:
+            while (data := self._outbox.get()) is not None:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            return  # nobody reads any more; the end of stdin will say so
+
+
+class SocketWriter:
+    def __init__(self, socket: Any) -> None:
+        self._socket = socket
+
+    def write(self, data: bytes) -> Any:
+        return self._socket.send(data.decode())
+
+    def close(self) -> Any:
+        return self._socket.close()
+
+
+def _content_length(headers: bytes) -> int:
+    """Without a length that can be read, none: the next header is looked for right here."""
+    for line in headers.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            return int(value)
+    return 0
+
+
+def _announce(scheme: str, address: tuple[Any, ...]) -> None:
+    host = f"[{address[0]}]" if ":" in str(address[0]) else address[0]
+    print(f"infill-ls: listening on {scheme}://{host}:{address[1]}", file=sys.stderr, flush=True)

@@ -1,0 +1,188 @@
+"""What a fill becomes in the buffer: one table, through ghost text, completion and code actions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from lsprotocol import types as t
+
+from tests.lsp_server.conftest import Editor, editors
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ENCODINGS = (t.PositionEncodingKind.Utf16, t.PositionEncodingKind.Utf8)
+
+
+MEGABYTE = "é" * (1 << 20)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`before` has the cursor at ‸, or a selection between two of them; `after` None: no fill."""
+
+    name: str
+    before: str
+    fill: str
+    after: str | None
+    shape: str = "line"
+    language: str = "python"
+
+    @property
+    def text(self) -> str:
+        return self.before.replace("‸", "")
+
+    @property
+    def start(self) -> int:
+        return self.before.index("‸")
+
+    @property
+    def end(self) -> int:
+        return self.before.rindex("‸") - self.before.count("‸") + 1
+
+    @property
+    def path(self) -> str:
+        return f"/{self.name.replace(' ', '_')}.py"
+
+
+AT_CURSOR = [
+    Case("rest of line", "if x:\n    y = ‸\n", "a + b", "if x:\n    y = a + b\n"),
+    Case("mid line", "print(‸)\n", "1, 2", "print(1, 2)\n"),
+    Case("mid word", "resu‸\n", "lt = 1", "result = 1\n"),
+    Case("empty file", "‸", "import os", "import os"),
+    Case("body", "def f():\n    ‸\n", "a\n    b", "def f():\n    a\n    b\n", "block"),
+    Case("nothing", "x = ‸\n", "", None),
+    Case("blank", "x = ‸\n", "  \n ", None),
+    Case("emoji before", "x = '🎉👩\u200d🔬' + ‸ # 🎉\n", "y ", "x = '🎉👩\u200d🔬' + y  # 🎉\n"),
+    Case("crlf", "def f():\r\n    ‸\r\n", "a\nb", "def f():\r\n    a\r\nb\r\n", "block"),
+    Case("form feed above", "a\f\nb\u2028c\nx = ‸\n", "1", "a\f\nb\u2028c\nx = 1\n"),
+    Case("closer is there", "f(‸)\n", "a, b)", "f(a, b)\n"),
+    Case("own closer stays", "f(‸)\n", "g(x)", "f(g(x))\n"),
+    Case("says rest of line", "a = ‸b\n", "b", None),
+    Case("says line below", "a = 1\n‸\nb = 2\n", "b = 2", None),
+    Case("plain text", "Dear ‸,\n", "Sir", "Dear Sir,\n", language="plaintext"),
+    Case("no grammar", "if ‸ {\n", "x", "if x {\n", language="cobol"),
+    Case("megabyte line", f"x = '{MEGABYTE}‸'\n", "end", f"x = '{MEGABYTE}end'\n"),
+    Case("brace", "f() {\n  ‸\n}\n", "a\n}", "f() {\n  a\n}\n", "block", "javascript"),
+]
+
+SELECTED = [
+    Case("selected lines", "a\n‸b\nc‸\nd\n", "x\ny", "a\nx\ny\nd\n", "block"),
+    Case("selected word", "a = ‸b‸ + c\n", "z", "a = z + c\n"),
+    Case("selected the same", "a = ‸b‸ + c\n", "b", None),
+    Case("selected emoji", "‸🎉🎉‸!\r\n", "hi", "hi!\r\n"),
+]
+
+
+def names(cases: list[Case]) -> dict[str, Any]:
+    return {"argvalues": cases, "ids": [case.name for case in cases]}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=ENCODINGS, ids=str)
+async def editor(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Editor]:
+    folder: Path = tmp_path_factory.mktemp("suggestions")
+    rules = [{"path": case.path, "text": case.fill} for case in AT_CURSOR + SELECTED]
+    async with editors(folder) as start:
+        yield await start(*rules, encodings=[request.param])
+
+
+def opened(editor: Editor, case: Case) -> str:
+    return editor.open(case.text, f"file://{case.path}", case.language)
+
+
+def check_request(editor: Editor, case: Case) -> None:
+    begun = editor.events("begin")[-1]
+    assert begun["shape"] == case.shape
+    before = case.text[: case.start].replace("\r\n", "\n")
+    assert begun["tail"] == before[-20:]
+
+
+@pytest.mark.parametrize("case", **names(AT_CURSOR))
+async def test_ghost_text(editor: Editor, case: Case) -> None:
+    uri = opened(editor, case)
+    answer = await editor.inline(uri, case.start)
+    check_request(editor, case)
+    if case.after is None:
+        assert answer is None
+        return
+    (item,) = answer.items
+    assert editor.with_edit(uri, item) == case.after
+    assert item.range.start == editor.documents[uri].position(case.start)
+
+
+@pytest.mark.parametrize("case", **names(AT_CURSOR))
+async def test_completion(editor: Editor, case: Case) -> None:
+    uri = opened(editor, case)
+    answer = await editor.completion(uri, case.start)
+    if case.after is None:
+        assert answer is None
+        return
+    assert answer.is_incomplete
+    (item,) = answer.items
+    assert editor.with_edit(uri, item.text_edit) == case.after
+    start, end = editor.documents[uri].offsets(item.text_edit.range)
+    assert item.filter_text.startswith(case.text[start:end]), "the editor would filter it away"
+    assert (item.sort_text, item.detail) == ("~", "infill")
+    resolved = await editor.send(t.COMPLETION_ITEM_RESOLVE, item)
+    assert item.text_edit.new_text in resolved.documentation.value
+    assert resolved.text_edit == item.text_edit
+
+
+@pytest.mark.parametrize("case", **names(AT_CURSOR + SELECTED))
+async def test_code_action(editor: Editor, case: Case) -> None:
+    uri = opened(editor, case)
+    (action,) = await editor.code_actions(uri, case.start, case.end)
+    cursor = case.start == case.end
+    assert action.title == ("Fill the gap at the cursor" if cursor else "Fill the selection")
+    assert action.kind.startswith("refactor.rewrite.infill.")
+    assert action.edit is None
+    resolved = await editor.resolve(action)
+    check_request(editor, case)
+    if case.after is None:
+        assert resolved.edit is None
+        assert any("nothing to put here" in message for message in editor.messages())
+        return
+    (change,) = resolved.edit.document_changes
+    assert (change.text_document.uri, change.text_document.version) == (uri, 1)
+    assert editor.with_edit(uri, change.edits[0]) == case.after
+
+
+ONLY = [
+    ([], 0),
+    (["refactor"], 1),
+    (["refactor.rewrite.infill"], 1),
+    (["refactor.rewrite.infill.gap"], 1),
+    (["refactor.rewrite.infill.selection"], 0),
+    (["refactor.rewrite.inf"], 0),
+    (["quickfix"], 0),
+    (["quickfix", "refactor.rewrite"], 1),
+]
+
+
+@pytest.mark.parametrize(("only", "count"), ONLY)
+async def test_only_kinds_asked_for_are_offered(
+    editor: Editor, only: list[str], count: int
+) -> None:
+    uri = editor.open("x = \n")
+    assert len(await editor.code_actions(uri, 4, 4, only) or []) == count
+
+
+POPUPS = [("print", True), ("prin", True), ("primt", False), ("print(42)!", False)]
+
+
+@pytest.mark.parametrize(("selected", "shown"), POPUPS)
+async def test_ghost_text_extends_the_popups_choice(
+    editor: Editor, selected: str, shown: bool
+) -> None:
+    path = AT_CURSOR[2].path  # "mid word": the fill is "lt = 1"
+    uri = editor.open("resu", f"file://{path}")
+    choice = selected.replace("pri", "resu").replace("resunt", "result").replace("resun", "resul")
+    info = t.SelectedCompletionInfo(editor.documents[uri].range(0, 4), choice)
+    answer = await editor.inline(uri, 4, selected_completion_info=info)
+    assert (answer is not None) == shown
