@@ -309,7 +309,7 @@ class LocalEngine:
 
 
 def _dtype(device: str) -> torch.dtype:
-    """bfloat16 where the device multiplies it natively; a CPU that does not is faster in float32."""
+    """bfloat16 where the device multiplies it natively, float32 on a CPU that does not."""
     native = device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.bfloat16 if native else torch.float32
 
