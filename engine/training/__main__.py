@@ -62,6 +62,7 @@ def train_command(
 def export(
     work: Work = WORK,
     folder: Annotated[Path, typer.Option(help="Where the model goes")] = EMBEDDED,
+    hardware: Annotated[str, typer.Option(help="What trained it, for the card")] = "2 CPU cores",
 ) -> None:
     """Write the trained weights as a model folder."""
     import torch
@@ -69,7 +70,7 @@ def export(
     from engine.training.export import export as run
     from engine.training.settings import Settings
 
-    run(Settings.read(), work / "state.safetensors", folder, torch.bfloat16)
+    run(Settings.read(), work, folder, torch.bfloat16, hardware)
     print(f"wrote {folder}: {sum(f.stat().st_size for f in folder.iterdir()) / 2**20:.1f} MiB")
 
 
@@ -82,12 +83,14 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON")] = None,
     calibrate: Annotated[bool, typer.Option(help="Fit the profile's calibration first")] = False,
 ) -> None:
-    """Fill held-out gaps and count the exact ones. Fetches the held-out packages if need be."""
+    """Fill held-out gaps, count the exact ones, write the card. Builds a missing corpus first."""
     import time
 
     from engine.infill import load_engine
     from engine.training import evaluate as measure
+    from engine.training.card import write_card
     from engine.training.items import held_out_items
+    from engine.training.settings import Settings
 
     sources = corpus / "held_out.jsonl"
     if not sources.exists():
@@ -100,10 +103,13 @@ def evaluate(
         measure.calibrate(engine, held_out_items(sources, items, seed + 1), EMBEDDED)
         engine = load_engine(model, "cpu")
     answers = measure.ask(engine, held_out_items(sources, items, seed), _count_to(items))
-    text = measure.to_json(measure.report(answers, started))
+    text = measure.to_json(measure.report(answers, seed, started))
     print(text)
     if out is not None:
         out.write_text(text + "\n", encoding="utf-8")
+    if model == "embedded":
+        (EMBEDDED / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+        print(f"wrote {write_card(Settings.read(), EMBEDDED)}", file=sys.stderr)
 
 
 def _count_to(total: int) -> Callable[[int], None]:

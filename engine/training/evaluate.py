@@ -68,7 +68,7 @@ def ask(
     return answers
 
 
-def report(answers: Sequence[Answer], started: float) -> dict[str, Any]:
+def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, Any]:
     """Everything the model card says, as JSON."""
     items = [answer.item for answer in answers]
     kinds = sorted({item.kind for item in items})
@@ -79,17 +79,17 @@ def report(answers: Sequence[Answer], started: float) -> dict[str, Any]:
         for name in names
     }
     best = max(baselines, key=lambda name: baselines[name].right)
+    cut = [answer for answer in answers if answer.item.kind == "rest_of_line"]
     seconds = sorted(answer.fill.seconds for answer in answers)
     return {
+        "seed": seed,
         "exact": _plain(_share([answer.exact for answer in answers])),
         "by_kind": {
             kind: _plain(_share([a.exact for a in answers if a.item.kind == kind]))
             for kind in kinds
         },
-        "word": _plain(_share([a.exact for a in answers if _inside(a.item)])),
-        "boundary": _plain(
-            _share([a.exact for a in answers if a.item.kind == KIND_CUT and not _inside(a.item)])
-        ),
+        "inside_word": _plain(_share([a.exact for a in cut if starts_inside_word(a.item)])),
+        "between_words": _plain(_share([a.exact for a in cut if not starts_inside_word(a.item)])),
         "baselines": {name: _plain(share) for name, share in baselines.items()},
         "best_baseline": best,
         "times_best_baseline": round(
@@ -100,9 +100,6 @@ def report(answers: Sequence[Answer], started: float) -> dict[str, Any]:
         "steps_mean": round(sum(a.fill.steps for a in answers) / len(answers), 2),
         "evaluation_seconds": round(time.monotonic() - started, 1),
     }
-
-
-KIND_CUT = "rest_of_line"
 
 
 def calibration_table(answers: Sequence[Answer]) -> list[dict[str, float]]:
@@ -152,7 +149,7 @@ def calibrate(engine: LocalEngine, items: Sequence[Item], folder: Path) -> None:
     write_profile(replace(raw, calibration=rounded), folder)
 
 
-def _inside(item: Item) -> bool:
+def starts_inside_word(item: Item) -> bool:
     """Whether the gap begins inside a word."""
     before, after = item.prefix[-1:], item.middle[:1]
     return (

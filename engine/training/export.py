@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from engine.checkpoints.load import PREFIX
 from engine.profile import Profile
-from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD
+from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
+
+TAIL = 100  # steps that the closing losses are averaged over
 
 # `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
 # can be, holds no weights, and is never run.
@@ -28,15 +32,15 @@ VISION = {
 }
 
 
-def export(settings: Settings, state: Path, folder: Path, dtype: torch.dtype) -> None:
-    """Write model.safetensors, config.json and profile.json into `folder`.
+def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, hardware: str) -> None:
+    """Write model.safetensors, config.json, profile.json and training.json into `folder`.
 
     A profile that is there already keeps its calibration.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         PREFIX + name.removeprefix("model."): tensor.to(dtype).contiguous()
-        for name, tensor in load_file(state).items()
+        for name, tensor in load_file(work / "state.safetensors").items()
         if name.startswith("model.")
     }
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -48,6 +52,35 @@ def export(settings: Settings, state: Path, folder: Path, dtype: torch.dtype) ->
         calibration = json.loads(kept.read_text(encoding="utf-8"))["calibration"]
         profile = replace(profile, calibration=tuple(calibration))
     write_profile(profile, folder)
+    history = training_record(settings, work / "log.jsonl")
+    size = (folder / "model.safetensors").stat().st_size
+    parameters = sum(tensor.numel() for tensor in tensors.values())
+    record = {"parameters": parameters, "bytes": size, "hardware": hardware, **history}
+    _write(folder / "training.json", record)
+
+
+def training_record(settings: Settings, log: Path) -> dict[str, Any]:
+    """What the log says of the steps that were kept: how many, how long, and how it ended."""
+    entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    kept = {entry["step"]: entry for entry in entries}
+    seconds = 0.0
+    for previous, entry in pairwise(entries):
+        # The clock starts anew at every resumption.
+        seconds += max(0.0, entry["seconds"] - previous["seconds"])
+    data, schedule = settings.data, settings.schedule
+    causal = sum(is_causal(settings, step) for step in kept)
+    joint = len(kept) - causal
+    chunks = causal * schedule.causal_chunks + joint * data.chunks
+    last = [entry for _, entry in sorted(kept.items())][-TAIL:]
+    return {
+        "steps": len(kept),
+        "seconds": round(seconds),
+        "chunk_tokens": chunks * data.chunk_tokens,
+        "canvases": joint * data.chunks * data.canvases,
+        "tail": len(last),
+        "slot_loss": round(sum(e.get("slot", 0.0) for e in last) / len(last), 3),
+        "causal_loss": round(sum(e["causal"] for e in last) / len(last), 3),
+    }
 
 
 def default_profile(settings: Settings) -> Profile:
