@@ -19,6 +19,13 @@ class Shape(StrEnum):
     BLOCK = "block"
 
 
+class Priority(StrEnum):
+    """Whether somebody waits for the fill, or it is made in case somebody will."""
+
+    FOREGROUND = "foreground"
+    SPECULATIVE = "speculative"
+
+
 @dataclass(frozen=True, slots=True)
 class Snippet:
     """Text from elsewhere (an open file, a recent edit) that the model may read."""
@@ -126,11 +133,13 @@ class Engine(Protocol):
         request: FillRequest,
         on_draft: OnDraft | None = None,
         cancelled: IsCancelled | None = None,
+        window: str = "",
     ) -> Fill:
         """Fill every hole of `request`.
 
         `on_draft` sees the leading candidate after each step; `cancelled` is asked before each
-        step and, once true, ends the work with Cancelled. Raises an EngineError.
+        step and, once true, ends the work with Cancelled. Requests of one `window` follow each
+        other closely: what is kept of the last one serves the next. Raises an EngineError.
         """
         ...
 

@@ -18,10 +18,14 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Canvas positions `start` to `end` (exclusive)."""
+    """Canvas positions `start` to `end` (exclusive), at least one."""
 
     start: int
     end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"a hole needs a position: {self.start} to {self.end} has none")
 
     @property
     def span(self) -> tuple[int, int]:
@@ -124,10 +128,7 @@ class Canvas:
 
 
 def fill_hole(tokens: Sequence[int], slack: int | None) -> list[int]:
-    """What a resolved hole says: its tokens up to the slack that fills its end.
-
-    A delete token before the end deletes itself.
-    """
+    """What a resolved hole says: its tokens without slack, which deletes itself wherever it is."""
     return [token for token in tokens if token != slack]
 
 

@@ -36,11 +36,7 @@ def read_spans(
     return text, tuple(spans)
 
 
-def cut_start(text: str, spans: Sequence[Span], count: int) -> tuple[str, tuple[Span, ...]]:
-    """Text and spans without the first `count` characters."""
-    kept = tuple(
-        Span(max(0, span.start - count), span.end - count, span.confidence)
-        for span in spans
-        if span.end > count
-    )
-    return text[count:], kept
+def cut_spans(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:
+    """The spans of characters `start` to `end`, counted from there."""
+    kept = ((max(span.start, start), min(span.end, end), span.confidence) for span in spans)
+    return tuple(Span(first - start, after - start, p) for first, after, p in kept if first < after)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -22,39 +22,36 @@ from engine.api import (
     Fill,
     FillRequest,
     IsCancelled,
-    ModelMissing,
     OnDraft,
     Shape,
     Span,
 )
 from engine.canvas import Canvas, Layout, fill_hole, lay_out
+from engine.chat_prompt import build_chat_prompt
+from engine.checkpoints import catalog
 from engine.denoise import Denoising, Step, denoise
-from engine.drafts import cut_start, read_spans, read_text
+from engine.drafts import UNFINISHED, cut_spans, read_spans, read_text
 from engine.models import load_model
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
-from engine.prefix_cache import PrefixCache
+from engine.prefix_cache import PrefixCaches
 from engine.profile import Profile, read_profile
-from engine.prompt import Prompt, build_prompt, encode
+from engine.prompt import Prompt, build_prompt, encode, far_apart
 from engine.rank import likelihoods
 from engine.sampler import Seeded
+from engine.seams import Vocabulary
 from engine.tokenizer import read_tokenizer
 
 EMBEDDED = Path(__file__).parent / "embedded"
 LINE_BREAK = re.compile(r"[\r\n]")
-UNHEALED = 1e3  # worse than any log-probability: chosen only when every candidate broke a word
+BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
 
 def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngine:
-    """The engine of a model: "embedded", or a folder in Hugging Face layout.
+    """The engine of a model: "embedded", a pulled one's name, or a folder in Hugging Face layout.
 
     Raises ModelMissing when there is no such model or its files are no use.
     """
-    folder = EMBEDDED if model == "embedded" else Path(model).expanduser()
-    if not folder.is_dir():
-        raise ModelMissing(
-            f'there is no model "{model}": give "embedded" or a folder with config.json, '
-            "tokenizer.json and *.safetensors"
-        )
+    folder = EMBEDDED if model == catalog.EMBEDDED else catalog.folder_of(model)
     chosen = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return LocalEngine(
         load_model(folder, chosen, _dtype(chosen)),
@@ -82,9 +79,21 @@ class LocalEngine:
     ) -> None:
         self.model, self.tokenizer, self.profile = model, tokenizer, profile
         self._info = info
-        self._prefixes = PrefixCache(model)
-        self._special = _special_tokens(model, profile)
-        self._breaks = _line_breaks(tokenizer, model)
+        self._prefixes = PrefixCaches(model)
+        texts = _token_texts(tokenizer, model.config.vocab_size, profile)
+        breaks = [bool(text and LINE_BREAK.search(text)) for text in texts]
+        self._breaks = torch.tensor(breaks, device=model.device)
+        self._special = torch.tensor([text is None for text in texts], device=model.device)
+        if profile.slack is not None:
+            self._special[profile.slack] = False
+        self._vocabulary = None
+        if profile.heal:
+            # A line break that came with a healed piece would make a line of a hole two.
+            whole = [
+                None if broken or (text and UNFINISHED in text) else text
+                for text, broken in zip(texts, breaks, strict=True)
+            ]
+            self._vocabulary = Vocabulary(whole)
 
     @property
     def info(self) -> EngineInfo:
@@ -95,77 +104,127 @@ class LocalEngine:
         request: FillRequest,
         on_draft: OnDraft | None = None,
         cancelled: IsCancelled | None = None,
+        window: str = "",
     ) -> Fill:
         started = time.perf_counter()
+        self._prefixes.turn_to(window)
         fill = self._fill(request, on_draft, cancelled)
         return replace(fill, seconds=time.perf_counter() - started)
 
     def _fill(
         self, request: FillRequest, on_draft: OnDraft | None, cancelled: IsCancelled | None
     ) -> Fill:
-        prompt = build_prompt(request.texts, self.tokenizer, self.profile)
+        if far_apart(request.texts, self.profile):
+            return self._one_by_one(request, on_draft, cancelled)
+        prompt = self._prompt(request)
         shape = request.shape if request.shape is not Shape.AUTO else guess_shape(request.texts)
-        layouts = list(self._layouts(request, prompt, shape))
+        drafts = self._draft_ids(request, prompt)
+        layouts = self._layouts(prompt, self._lengths(request, prompt, shape, drafts))
         if not layouts:
-            if request.holes > 1:
-                return self._one_by_one(request, on_draft, cancelled)
-            raise BadRequest(
-                f"a hole of up to {request.max_tokens} tokens does not fit on this model's canvas "
-                f"of {self.profile.canvas_tokens}: ask for fewer"
-            )
+            if request.holes == 1:
+                canvas = self.profile.canvas_tokens
+                raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
+            return self._one_by_one(request, on_draft, cancelled)
         cache = self._prefixes.encode(prompt.ids)
-        settings = self._settings(request)
-        draws = self._draws(request.seed)
-        canvas = Canvas.of(layouts, self.model.device)
-        canvas = canvas.write(draws.ids(*canvas.places.shape))
-        if request.draft is not None:
-            canvas = self._warm(canvas, layouts, request.draft)
-        banned = self._banned(shape)
-
-        def show(step: Step) -> None:
-            if on_draft is not None:
-                on_draft(self._draft(layouts, canvas, step, settings.steps, prompt))
-
-        last = denoise(self.model, cache, canvas, settings, draws, banned, show, cancelled)
-        candidates = self._rank(request, prompt, layouts, last, cache)
-        best = candidates[0]
+        steps = 0
+        for roll in range(1 + self.profile.rerolls):
+            last, candidates = self._roll(
+                replace(request, seed=request.seed + roll),
+                *(prompt, shape, drafts, layouts, cache, on_draft, cancelled),
+            )
+            steps += last.number
+            best = candidates[0]
+            if any(text.strip() for text in best.texts):
+                break
         return Fill(
             texts=best.texts,
             confidence=self._confidence(best),
-            steps=last.number,
-            canvas_tokens=canvas.ids.numel(),
+            steps=steps,
+            canvas_tokens=sum(layout.width for layout in layouts),
             seconds=0.0,
             alternatives=tuple(
                 Alternative(candidate.texts, candidate.score) for candidate in candidates
             ),
         )
 
-    def _layouts(self, request: FillRequest, prompt: Prompt, shape: Shape) -> Iterator[Layout]:
-        """Candidates: every length of the profile that the request and the canvas allow."""
+    def _roll(
+        self,
+        request: FillRequest,
+        prompt: Prompt,
+        shape: Shape,
+        drafts: list[list[int]],
+        layouts: list[Layout],
+        cache: KVCache,
+        on_draft: OnDraft | None,
+        cancelled: IsCancelled | None,
+    ) -> tuple[Step, list[Candidate]]:
+        """The canvases from noise to ranked candidates, once."""
+        settings = self._settings(request)
+        draws = self._draws(request.seed)
+        canvas = Canvas.of(layouts, self.model.device)
+        canvas = canvas.write(draws.ids(*canvas.places.shape))
+        canvas = self._warm(canvas, layouts, drafts)
+        banned = self._banned(shape, prompt, layouts, canvas)
+
+        def show(step: Step) -> None:
+            if on_draft is not None:
+                on_draft(self._draft(layouts, canvas, step, settings.steps, prompt))
+
+        last = denoise(self.model, cache, canvas, settings, draws, banned, show, cancelled)
+        return last, self._rank(prompt, layouts, last, cache)
+
+    def _prompt(self, request: FillRequest) -> Prompt:
+        tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._vocabulary
+        if profile.style == "chat":
+            return build_chat_prompt(request, tokenizer, profile, vocabulary)
+        return build_prompt(request.texts, tokenizer, profile, vocabulary)
+
+    def _lengths(
+        self, request: FillRequest, prompt: Prompt, shape: Shape, drafts: list[list[int]]
+    ) -> list[int]:
+        """How many new tokens a hole may hold, one number per candidate, rising.
+
+        The profile's lengths, as far as the request allows and the canvas has room. None where
+        several holes are so far apart that even the shortest length does not fit.
+        """
         profile = self.profile
-        lengths = profile.line_tokens if shape is Shape.LINE else profile.block_tokens
-        extra = len(prompt.healed_left) + len(prompt.healed_right)
-        allowed = [n for n in lengths if n <= request.max_tokens + extra]
-        allowed = allowed or [request.max_tokens]
-        if request.candidates is not None:
-            allowed = allowed[-request.candidates :]
-        if request.draft is not None:
-            longest = max(len(encode(self.tokenizer, text)) for text in request.draft)
-            allowed = sorted({*allowed, longest}) if profile.slack is None else allowed
-            allowed = [n for n in allowed if n >= longest] or [longest]
-        for length in allowed:
-            layout = lay_out(
+        known = sorted(profile.line_tokens if shape is Shape.LINE else profile.block_tokens)
+        pinned = sum(map(len, [prompt.head, *prompt.between]))
+        healed = sum(seam.tokens for seam in prompt.seams)
+        room = (profile.canvas_tokens - pinned - healed) // request.holes
+        limit = min(request.max_tokens, room)
+        if limit < (1 if request.holes == 1 else min(request.max_tokens, known[0])):
+            return []
+        lengths = [n for n in known if n <= limit] or [limit]
+        count = len(lengths) + 1 if request.candidates is None else request.candidates
+        if drafts:
+            longest = max(
+                len(ids) - seam.tokens for ids, seam in zip(drafts, prompt.seams, strict=True)
+            )
+            longest = max(1, min(limit, longest))  # of a longer draft, what fits
+            exact = {longest} if profile.slack is None else set()
+            return sorted(n for n in {*lengths, *exact} if n >= longest)[:count] or [longest]
+        if profile.slack is not None:
+            return lengths[-count:]  # slack makes a short fill of a long hole
+        count = min(count, len(lengths))
+        return [lengths[(2 * i + 1) * len(lengths) // (2 * count)] for i in range(count)]
+
+    def _layouts(self, prompt: Prompt, lengths: Sequence[int]) -> list[Layout]:
+        """The candidates of these `lengths`, which are known to fit."""
+        layouts = [
+            lay_out(
                 prompt.head,
                 prompt.between,
                 prompt.suffix,
-                [length] * request.holes,
-                profile.canvas_tokens,
-                eos=profile.eos,
-                pad=profile.pad,
+                [length + seam.tokens for seam in prompt.seams],
+                self.profile.canvas_tokens,
+                eos=self.profile.eos,
+                pad=self.profile.pad,
                 end_of_text=prompt.end_of_text,
             )
-            if layout is not None:
-                yield layout
+            for length in lengths
+        ]
+        return [layout for layout in layouts if layout is not None]
 
     def _one_by_one(
         self, request: FillRequest, on_draft: OnDraft | None, cancelled: IsCancelled | None
@@ -175,20 +234,19 @@ class LocalEngine:
         fills: list[Fill] = []
         texts = request.texts
         for index in range(request.holes):
-            prefix = (
-                "".join(text + fill for text, fill in zip(texts, done, strict=False)) + texts[index]
-            )
+            before = "".join(text + fill for text, fill in zip(texts, done, strict=False))
             part = replace(
                 request,
-                texts=(prefix, "".join(texts[index + 1 :])),
+                texts=(before + texts[index], "".join(texts[index + 1 :])),
                 draft=None if request.draft is None else (request.draft[index],),
             )
 
             def show(draft: Draft, index: int = index) -> None:
                 if on_draft is not None:
-                    rest = ("",) * (request.holes - index - 1)
-                    spans = ((),) * index + draft.confidence
-                    on_draft(replace(draft, texts=(*done, *draft.texts, *rest), confidence=spans))
+                    rest = request.holes - index - 1
+                    spans = ((),) * index + draft.confidence + ((),) * rest
+                    filled = (*done, *draft.texts, *[""] * rest)
+                    on_draft(replace(draft, texts=filled, confidence=spans))
 
             fills.append(self._fill(part, show, cancelled))
             done.append(fills[-1].texts[0])
@@ -212,6 +270,8 @@ class LocalEngine:
             entropy_bound=profile.entropy_bound,
             confidence_threshold=profile.confidence_threshold,
             stability_threshold=profile.stability_threshold,
+            slack=profile.slack,
+            order=profile.order,
             greedy=profile.greedy,
             quota=profile.quota,
             self_conditioning=profile.self_conditioning,
@@ -227,16 +287,37 @@ class LocalEngine:
             None if pool is None else torch.tensor(pool, device=device),
         )
 
-    def _banned(self, shape: Shape) -> Tensor:
-        return self._special | self._breaks if shape is Shape.LINE else self._special
+    def _banned(
+        self, shape: Shape, prompt: Prompt, layouts: Sequence[Layout], canvas: Canvas
+    ) -> Tensor:
+        """What may not be written: [V] everywhere, or [B, M, V] where seams heal."""
+        banned = self._special | self._breaks if shape is Shape.LINE else self._special
+        if self._vocabulary is None or not any(seam.tokens for seam in prompt.seams):
+            return banned
+        places = banned.expand(*canvas.places.shape, -1).clone()
+        for row, layout in enumerate(layouts):
+            for (start, end), seam in zip(spans_of_holes(layout), prompt.seams, strict=True):
+                if seam.left:
+                    places[row, start] |= _all_but(self._vocabulary.beginning(seam.left), banned)
+                if seam.right:
+                    places[row, end - 1] |= _all_but(self._vocabulary.ending(seam.right), banned)
+        return places
 
-    def _warm(self, canvas: Canvas, layouts: Sequence[Layout], draft: tuple[str, ...]) -> Canvas:
+    def _draft_ids(self, request: FillRequest, prompt: Prompt) -> list[list[int]]:
+        """The tokens of each hole's draft, with the pieces that seams took; empty without one."""
+        return [
+            encode(self.tokenizer, seam.left + text + seam.right)
+            for text, seam in zip(request.draft or (), prompt.seams, strict=False)
+        ]
+
+    def _warm(
+        self, canvas: Canvas, layouts: Sequence[Layout], drafts: Sequence[list[int]]
+    ) -> Canvas:
         """The holes begin with the draft's tokens, then slack; noise where there is neither."""
         tokens = canvas.read()
-        texts = [encode(self.tokenizer, text) for text in draft]
         slack = self.profile.slack
         for row, layout in enumerate(layouts):
-            for (start, end), ids in zip(spans_of_holes(layout), texts, strict=True):
+            for (start, end), ids in zip(spans_of_holes(layout), drafts, strict=False):
                 known = ids[: end - start]
                 if slack is not None:
                     known = known + [slack] * (end - start - len(known))
@@ -252,26 +333,19 @@ class LocalEngine:
         tokens, certainty = step.tokens[row].tolist(), step.probability[row].tolist()
         texts: list[str] = []
         spans: list[tuple[Span, ...]] = []
-        for here in spans_of_holes(layouts[row]):
+        for here, seam in zip(spans_of_holes(layouts[row]), prompt.seams, strict=True):
             kept = [at for at in range(*here) if tokens[at] != self.profile.slack]
             text, parts = read_spans(
                 self.tokenizer, [tokens[at] for at in kept], [certainty[at] for at in kept]
             )
-            texts.append(text)
-            spans.append(parts)
-        if prompt.healed_left and texts[0].startswith(prompt.healed_left):
-            texts[0], spans[0] = cut_start(texts[0], spans[0], len(prompt.healed_left))
+            texts.append(seam.cut(text))
+            spans.append(cut_spans(parts, len(seam.left), len(text) - len(seam.right)))
         return Draft(tuple(texts), step.number, of, tuple(spans))
 
     def _rank(
-        self,
-        request: FillRequest,
-        prompt: Prompt,
-        layouts: Sequence[Layout],
-        last: Step,
-        cache: KVCache,
+        self, prompt: Prompt, layouts: Sequence[Layout], last: Step, cache: KVCache
     ) -> list[Candidate]:
-        """Distinct candidates, best first."""
+        """Distinct candidates, best first; one with half a character in it is none."""
         certainty: dict[tuple[str, ...], float] = {}
         tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
         for row, layout in enumerate(layouts):
@@ -280,24 +354,29 @@ class LocalEngine:
                 read_text(self.tokenizer, fill_hole(tokens[row][slice(*at)], self.profile.slack))
                 for at in holes
             )
+            if any(UNFINISHED in text for text in texts):
+                continue
             sure = sum(log_p[row][: holes[-1][1]])
             certainty[texts] = max(sure, certainty.get(texts, -math.inf))
+        if not certainty:
+            return [Candidate(("",) * len(prompt.seams), BROKEN, -math.inf)]
         found = list(certainty)
         middles = [
             texts[0]
             + "".join(
-                between + text for between, text in zip(request.texts[1:-1], texts[1:], strict=True)
+                between + text for between, text in zip(prompt.texts[1:-1], texts[1:], strict=True)
             )
             for texts in found
         ]
         scores = likelihoods(self.model, self.tokenizer, self.profile, prompt, middles, cache)
-        candidates = []
-        for texts, likelihood in zip(found, scores, strict=True):
-            unhealed = unheal(texts, prompt)
-            score = likelihood.score(self.profile.rank_suffix_weight)
-            if unhealed is None:
-                score -= UNHEALED
-            candidates.append(Candidate(unhealed or ("",) * len(texts), score, certainty[texts]))
+        candidates = [
+            Candidate(
+                tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True)),
+                likelihood.score(self.profile.rank_suffix_weight),
+                certainty[texts],
+            )
+            for texts, likelihood in zip(found, scores, strict=True)
+        ]
         return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
 
     def _confidence(self, best: Candidate) -> float:
@@ -334,35 +413,23 @@ def spans_of_holes(layout: Layout) -> list[tuple[int, int]]:
     return list(zip([0, *ends], ends, strict=False))
 
 
-def unheal(texts: tuple[str, ...], prompt: Prompt) -> tuple[str, ...] | None:
-    """Drop the pieces of words that healing gave to the holes; None if they are not there."""
-    left, right = prompt.healed_left, prompt.healed_right
-    first = texts[0].removeprefix(left)
-    if left and len(first) == len(texts[0]):
-        return None
-    if len(texts) == 1:
-        texts = (first,)
-    else:
-        texts = (first, *texts[1:])
-    last = texts[-1].removesuffix(right)
-    if right and len(last) == len(texts[-1]):
-        return None
-    return (*texts[:-1], last)
+def _token_texts(tokenizer: Tokenizer, size: int, profile: Profile) -> list[str | None]:
+    """The text of every id of the model; None for one that must never reach a buffer: it is special
+    or has no text."""
+    known = tokenizer.get_vocab_size()
+    special = {
+        token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
+    }
+    return [
+        tokenizer.decode([token], skip_special_tokens=False)
+        if profile.first_text_token <= token < known and token not in special
+        else None
+        for token in range(size)
+    ]
 
 
-def _special_tokens(model: DiffusionGemma, profile: Profile) -> Tensor:
-    """[V], True for ids that must never reach a buffer."""
-    ids = torch.arange(model.config.vocab_size, device=model.device)
-    special = ids < profile.first_text_token
-    if profile.slack is not None:
-        special &= ids != profile.slack
-    return special
-
-
-def _line_breaks(tokenizer: Tokenizer, model: DiffusionGemma) -> Tensor:
-    """[V], True for tokens with a line break in them."""
-    breaks = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=model.device)
-    for token in range(min(tokenizer.get_vocab_size(), len(breaks))):
-        if LINE_BREAK.search(tokenizer.decode([token], skip_special_tokens=False)):
-            breaks[token] = True
-    return breaks
+def _all_but(tokens: Sequence[int], like: Tensor) -> Tensor:
+    """[V], True for all ids but `tokens`."""
+    chosen = torch.ones_like(like)
+    chosen[list(tokens)] = False
+    return chosen

@@ -1,14 +1,51 @@
 """The encoder's keys and values, kept from one request to the next.
 
 Typing changes the end of the prompt, so the next request re-encodes only what follows the longest
-common prefix.
+common prefix. Each editor window has its own prompt, so each has its own cache.
+
+Prompts are encoded in blocks, always the same ones, and whole blocks are kept: sums of another
+shape round otherwise, and a fill must not depend on what was asked before it. A block costs hardly
+more than its last token does.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+
+# Tokens, of all windows together. DiffusionGemma's keys and values take about 0.2 MB a token.
+BUDGET = 16384
+BLOCK = 128
+
+
+class PrefixCaches:
+    """A PrefixCache per window. Beyond `budget` tokens the windows used longest ago lose theirs;
+    the current one never does. Not thread-safe: one fill at a time."""
+
+    def __init__(self, model: DiffusionGemma, budget: int = BUDGET) -> None:
+        self._model = model
+        self._budget = budget
+        self._caches: OrderedDict[str, PrefixCache] = OrderedDict()
+        self.turn_to("")
+
+    def turn_to(self, window: str) -> None:
+        """What is encoded from now on is this window's."""
+        self._current = self._caches.setdefault(window, PrefixCache(self._model))
+        self._caches.move_to_end(window)
+
+    def encode(self, ids: list[int]) -> KVCache:
+        """The cache of exactly `ids`, built on the current window's last one."""
+        cache = self._current.encode(ids)
+        while len(self._caches) > 1 and self.tokens > self._budget:
+            self._caches.popitem(last=False)
+        return cache
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(cache) for cache in self._caches.values())
 
 
 class PrefixCache:
@@ -19,15 +56,22 @@ class PrefixCache:
         self._ids: list[int] = []
         self._cache: KVCache | None = None
 
+    def __len__(self) -> int:
+        """Tokens that are kept."""
+        return self._cache.length if self._cache is not None else 0
+
     def encode(self, ids: list[int]) -> KVCache:
         """The cache of exactly `ids` (which may be empty)."""
-        same = common_prefix(self._ids, ids)
-        kept = self._cache.crop(same) if self._cache is not None else None
+        if self._cache is not None and ids == self._ids:
+            return self._cache
+        same = common_prefix(self._ids, ids) // BLOCK * BLOCK
+        cache = self._cache.crop(same) if self._cache is not None else None
         fresh = torch.tensor(ids[same:], dtype=torch.long, device=self._model.device)
-        if kept is None or len(fresh):
-            kept = self._model.encode(fresh, kept)
-        self._ids, self._cache = list(ids), kept
-        return kept
+        for block in fresh.split(BLOCK):  # an empty prompt has one, empty
+            cache = self._model.encode(block, cache)
+        assert cache is not None
+        self._ids, self._cache = list(ids), cache
+        return cache
 
 
 def common_prefix(first: list[int], second: list[int]) -> int:

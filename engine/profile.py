@@ -1,17 +1,20 @@
 """A profile: what differs in use between models of one architecture.
 
-It lives beside the weights as `profile.json`; a folder without one gets `UNTRAINED_FOR_GAPS`,
-which fits any model that was never taught what a hole is.
+It lives beside the weights as `profile.json`; a folder without one gets `INSTRUCT` if it has a chat
+template, else `UNTRAINED_FOR_GAPS`, which fits any model that was never taught what a hole is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.api import ModelMissing
-from engine.checkpoints.load import read_json
+from engine.checkpoints.files import read_json
+
+STYLES = ("plain", "chat")
+SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +50,41 @@ class Profile:
     confidence_threshold: float
     stability_threshold: int
     self_conditioning: bool
+    order: Literal["surest", "left"] = "surest"  # see engine/order.py
     rank_suffix_tokens: int = 8
     rank_suffix_weight: float = 0.5
     calibration: tuple[float, float] = (1.0, 0.0)  # slope and intercept on the log-odds
+    style: str = "plain"  # "plain": the text itself; "chat": see engine/chat_prompt.py
+    around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
+    tail_tokens: int = 0  # chat: pinned after the last hole, at most
+    rerolls: int = 0  # times a canvas that came back empty is begun anew
 
     def __post_init__(self) -> None:
-        if not self.line_tokens or not self.block_tokens:
-            raise ValueError("line_tokens and block_tokens each need at least one length")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "int" and type(value) is not int:
+                raise ValueError(f"{field.name} must be a whole number, not {value!r}")
+        for name in ("line_tokens", "block_tokens"):
+            lengths = getattr(self, name)
+            if not lengths or not all(type(n) is int and n >= 1 for n in lengths):
+                raise ValueError(f"{name} needs at least one length, each at least one")
         if self.noise is not None and not self.noise:
             raise ValueError("noise needs at least one id, or null for the whole vocabulary")
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, not {self.steps}")
+        for name in ("steps", "head_tokens", "prompt_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.canvas_tokens < self.head_tokens + SMALLEST_HOLE:
+            raise ValueError(
+                f"a head of {self.head_tokens} leaves no room on a canvas of {self.canvas_tokens}"
+            )
+        if not 0 <= self.t_min <= self.t_max or not self.t_max:
+            raise ValueError(f"need 0 <= t_min <= t_max > 0, not {self.t_min} and {self.t_max}")
+        if self.style not in STYLES:
+            raise ValueError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
+        if self.style == "chat" and self.tail_tokens < 1:
+            raise ValueError("style chat needs tail_tokens of at least 1")
+        if len(self.calibration) != 2:
+            raise ValueError("calibration needs a slope and an intercept")
 
 
 UNTRAINED_FOR_GAPS = Profile(
@@ -86,11 +113,26 @@ UNTRAINED_FOR_GAPS = Profile(
 )
 
 
+# For DiffusionGemma as released. Untested on real weights: `infill-ls eval` is how to change that.
+# A turn ends with <turn|> (106), and the rest of its canvas is <eos> (1), as in training.
+INSTRUCT = replace(
+    UNTRAINED_FOR_GAPS,
+    name="instruct, untested",
+    eos=106,
+    pad=1,
+    style="chat",
+    head_tokens=64,
+    tail_tokens=80,
+    around_lines=4,
+    rerolls=2,
+)
+
+
 def read_profile(folder: Path) -> Profile:
     """The folder's profile; raises ModelMissing when `profile.json` is not one."""
     path = folder / "profile.json"
     if not path.exists():
-        return UNTRAINED_FOR_GAPS
+        return INSTRUCT if _has_chat_template(folder) else UNTRAINED_FOR_GAPS
     document = read_json(path)
     known = {field.name for field in fields(Profile)}
     if unknown := ", ".join(sorted(set(document) - known)):
@@ -102,3 +144,10 @@ def read_profile(folder: Path) -> Profile:
         return Profile(**values)
     except (TypeError, ValueError) as error:
         raise ModelMissing(f"{path}: {error}; fetch the model again") from error
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").exists():
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.exists() and "chat_template" in read_json(settings)

@@ -2,33 +2,30 @@
 
 The prompt ends at the start of the cursor's line, so that it does not change while the user types
 on that line: its keys and values stay. The line so far is pinned on the canvas, in front of the
-first hole, where the model reads it in both directions and a cursor inside a word or token is no
-special case.
+first hole, where the model reads it in both directions.
 """
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
+from bisect import bisect_left
 from dataclasses import dataclass
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from engine.profile import Profile
+from engine.seams import Seam, Vocabulary
 
 CHARACTERS_PER_TOKEN = 8  # more than any slice of code has on average: enough text to fill a budget
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
 
-WORD_END = re.compile(r"\w+\Z")
-WORD_START = re.compile(r"\A\w+")
-
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A request as ids. `between` lies between neighbouring holes.
+    """A request as ids: `ids` before the canvas, and on it `head`, the holes with `between` among
+    them, and `suffix`.
 
-    `healed_left` and `healed_right` are pieces of words that were taken from the pinned text and
-    that the holes' text must begin and end with.
+    `texts` are the pinned texts (head, between, suffix); what a seam took is no longer in them.
+    `end_of_text` says that nothing follows the suffix.
     """
 
     ids: list[int]
@@ -36,42 +33,51 @@ class Prompt:
     between: list[list[int]]
     suffix: list[int]
     end_of_text: bool
-    head_text: str
-    suffix_text: str
-    healed_left: str = ""
-    healed_right: str = ""
+    texts: tuple[str, ...]
+    seams: tuple[Seam, ...]
 
 
-def build_prompt(texts: tuple[str, ...], tokenizer: Tokenizer, profile: Profile) -> Prompt:
-    """Split `texts` (n + 1 texts around n holes) into prompt, head, between and suffix."""
-    prefix, suffix = texts[0], texts[-1]
-    healed_left = healed_right = ""
-    if profile.heal:
-        healed_left = _match(WORD_END, prefix)
-        healed_right = _match(WORD_START, suffix)
-        prefix = prefix[: len(prefix) - len(healed_left)]
-        suffix = suffix[len(healed_right) :]
-    before, head_text = _split_head(prefix, tokenizer, profile)
+def build_prompt(
+    texts: tuple[str, ...],
+    tokenizer: Tokenizer,
+    profile: Profile,
+    vocabulary: Vocabulary | None = None,
+) -> Prompt:
+    """Split `texts` (n + 1 texts around n holes) into prompt, head, between and suffix.
+
+    With a `vocabulary`, seams heal (engine/seams.py).
+    """
+    head_start = _head_start(texts[0], tokenizer, profile)
     reach = profile.canvas_tokens * CHARACTERS_PER_TOKEN
-    suffix_text = suffix[:reach]
-    suffix_ids = encode(tokenizer, suffix_text)
+    pinned = [texts[0][head_start:], *texts[1:-1], texts[-1][:reach]]
+    seams = [Seam()] * (len(texts) - 1)
+    if vocabulary is not None:
+        pinned, seams = _heal(pinned, tokenizer, vocabulary, right=profile.slack is None)
+    head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
-        ids=_prompt_ids(before, tokenizer, profile),
-        head=encode(tokenizer, head_text),
-        between=[encode(tokenizer, text) for text in texts[1:-1]],
-        suffix=suffix_ids,
-        end_of_text=len(suffix) <= reach,
-        head_text=head_text,
-        suffix_text=suffix_text,
-        healed_left=healed_left,
-        healed_right=healed_right,
+        ids=_prompt_ids(texts[0][:head_start], tokenizer, profile),
+        head=head,
+        between=between,
+        suffix=suffix,
+        end_of_text=len(texts[-1]) <= reach,
+        texts=tuple(pinned),
+        seams=tuple(seams),
     )
+
+
+def far_apart(texts: tuple[str, ...], profile: Profile) -> bool:
+    """Whether no canvas holds the text between the holes: it is not worth encoding."""
+    return sum(map(len, texts[1:-1])) > profile.canvas_tokens * CHARACTERS_PER_TOKEN
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of `text`, nothing added."""
-    ids: list[int] = tokenizer.encode(well_formed(text), add_special_tokens=False).ids
-    return ids
+    return encoding_of(tokenizer, text).ids
+
+
+def encoding_of(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Ids and character offsets of `text`, nothing added."""
+    return tokenizer.encode(well_formed(text), add_special_tokens=False)
 
 
 def well_formed(text: str) -> str:
@@ -79,47 +85,86 @@ def well_formed(text: str) -> str:
     return text.encode("utf-32", "surrogatepass").decode("utf-32", "replace")
 
 
-def _match(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found.group() if found else ""
+def _head_start(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
+    """Where the line so far begins; of a line with more than `head_tokens` tokens, its last few.
 
-
-def _split_head(prefix: str, tokenizer: Tokenizer, profile: Profile) -> tuple[str, str]:
-    """The text to encode causally, and the line so far: at most `head_tokens` tokens of it.
-
-    A longer line is cut where one of its tokens begins.
+    It is cut where one of its tokens begins. Tokens that share a character (an emoji's bytes) share
+    its offset, so that the cut is never inside one.
     """
-    line_start = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
+    start = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
     # A line of a megabyte must not be tokenised for its last few tokens.
-    reach = profile.head_tokens * CHARACTERS_PER_TOKEN
-    window = max(line_start, len(prefix) - reach)
-    line = prefix[window:]
-    encoding = tokenizer.encode(well_formed(line), add_special_tokens=False)
-    if window == line_start and len(encoding.ids) <= profile.head_tokens:
-        return prefix[:line_start], line
-    # Tokens that share a character (an emoji's bytes) share its offset: a cut is never inside one.
-    first = window + encoding.offsets[max(0, len(encoding.ids) - profile.head_tokens)][0]
-    return prefix[:first], prefix[first:]
+    start = max(start, len(prefix) - profile.head_tokens * CHARACTERS_PER_TOKEN)
+    while True:
+        # Again after each cut: what is left may be tokenised anew, into more tokens.
+        encoding = encoding_of(tokenizer, prefix[start:])
+        excess = len(encoding.ids) - profile.head_tokens
+        if excess <= 0:
+            return start
+        start += max(1, encoding.offsets[excess][0])
+
+
+def _heal(
+    pinned: list[str], tokenizer: Tokenizer, vocabulary: Vocabulary, *, right: bool
+) -> tuple[list[str], list[Seam]]:
+    """What is left of the pinned texts, and what each hole took over."""
+    pinned = list(pinned)
+    seams = []
+    for index in range(len(pinned) - 1):
+        seam = Seam(
+            _last_piece(pinned[index], tokenizer, vocabulary),
+            _first_piece(pinned[index + 1], tokenizer, vocabulary) if right else "",
+        )
+        pinned[index] = pinned[index].removesuffix(seam.left)
+        pinned[index + 1] = pinned[index + 1].removeprefix(seam.right)
+        seams.append(seam)
+    return pinned, seams
+
+
+def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
+    """The last token's text, if the hole after it is to take it over."""
+    offsets = encoding_of(tokenizer, text).offsets
+    piece = text[offsets[-1][0] :] if offsets else ""
+    return piece if vocabulary.beginning(piece) else ""
+
+
+def _first_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
+    """The first token's text, if the hole before it is to take it over."""
+    offsets = encoding_of(tokenizer, text).offsets
+    piece = text[: offsets[0][1]] if offsets else ""
+    return piece if vocabulary.ending(piece) else ""
 
 
 def _prompt_ids(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]:
-    """At most `prompt_tokens` ids; a long text starts at a line that moves only now and then."""
+    """At most `prompt_tokens` ids; a long text starts at a line that moves only now and then.
+
+    Both cuts, of characters and then of tokens, move in steps as the text grows, so that most
+    keystrokes leave the start alone and the cached keys and values stay of use.
+    """
     budget = profile.prompt_tokens
-    reach = budget * CHARACTERS_PER_TOKEN
-    # The window's start is tied to the text, not to its end, so that typing does not move it.
+    step = min(ANCHOR_TOKENS, max(1, budget // 4))
+    excess = len(before) - budget * CHARACTERS_PER_TOKEN
     window = 0
-    if len(before) > reach:
-        step = ANCHOR_TOKENS * CHARACTERS_PER_TOKEN
-        window = (len(before) - reach) // step * step
-        window = before.find("\n", window) + 1 or window
-    encoding = tokenizer.encode(well_formed(before[window:]), add_special_tokens=False)
+    if excess > 0:
+        step_characters = step * CHARACTERS_PER_TOKEN
+        at = excess // step_characters * step_characters
+        window = _line_start(before, at, at + step_characters) if at else 0
+    encoding = encoding_of(tokenizer, before[window:])
     ids: list[int] = encoding.ids
-    bos = [profile.bos] if profile.bos is not None else []
-    if window == 0 and len(ids) + len(bos) <= budget:
+    bos = [profile.bos] if profile.bos is not None and window == 0 else []
+    excess = len(bos) + len(ids) - budget
+    if excess <= 0:
         return bos + ids
-    excess = max(0, len(ids) - budget)
-    anchored = -(-excess // ANCHOR_TOKENS) * ANCHOR_TOKENS
     starts = [start for start, _ in encoding.offsets]
-    line = before.find("\n", window + starts[anchored]) + 1 if anchored else window
-    first = bisect_right(starts, line - window - 1) if line > window else anchored
-    return ids[first:] if first < len(ids) else ids[anchored:]
+    first = -(-excess // step) * step
+    if first + step < len(ids):
+        line = _line_start(before, window + starts[first], window + starts[first + step])
+        first = max(first, bisect_left(starts, line - window))
+    while 0 < first < len(ids) and starts[first] == starts[first - 1]:
+        first += 1  # inside a character
+    return ids[first:]
+
+
+def _line_start(text: str, at: int, limit: int) -> int:
+    """The first line start after `at` and up to `limit`, or `at`."""
+    found = text.find("\n", at, limit)
+    return found + 1 if found >= 0 else at

@@ -16,19 +16,27 @@ from torch import Tensor
 
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
-from engine.prompt import Prompt, well_formed
+from engine.prompt import Prompt, encoding_of
+
+SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
     """Mean causal log-probability per token: of the holes and what lies between them, and of the
-    first tokens of the suffix. 0 where there is no token."""
+    first tokens of the suffix. None where there is no token."""
 
-    middle: float
-    suffix: float
+    middle: float | None
+    suffix: float | None
 
     def score(self, suffix_weight: float) -> float:
-        return (1 - suffix_weight) * self.middle + suffix_weight * self.suffix
+        """What there is stands in for what there is not: an empty middle must not pass for a
+        certain one."""
+        middle = self.suffix if self.middle is None else self.middle
+        suffix = self.middle if self.suffix is None else self.suffix
+        if middle is None or suffix is None:
+            return 0.0
+        return (1 - suffix_weight) * middle + suffix_weight * suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +78,10 @@ def likelihoods(
 def _row(
     tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int]
 ) -> _Row:
-    start = len(prompt.head_text)
+    head, suffix = prompt.texts[0], prompt.texts[-1]
+    start = len(head)
     end = start + len(middle)
-    text = well_formed(prompt.head_text + middle + prompt.suffix_text[:256])
-    encoding = tokenizer.encode(text, add_special_tokens=False)
+    encoding = encoding_of(tokenizer, head + middle + suffix[:SUFFIX_CHARACTERS])
     offsets = encoding.offsets
     # A token across the seam counts with the middle: it depends on it.
     first = next((i for i, (_, to) in enumerate(offsets) if to > start), len(offsets))
@@ -84,5 +92,5 @@ def _row(
     return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
 
 
-def _mean(values: Tensor) -> float:
-    return float(values.mean()) if values.numel() else 0.0
+def _mean(values: Tensor) -> float | None:
+    return float(values.mean()) if values.numel() else None

@@ -2,12 +2,14 @@
 
 JSON-RPC 2.0, one object per line. Text may hold lone surrogates (an editor can send half an
 emoji); JSON's ASCII escapes carry them where UTF-8 could not, so a line is always ASCII.
+
+What a host understands, after `hello`, is listed in engine/host/service.py.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from engine.api import (
@@ -22,12 +24,16 @@ from engine.api import (
     HostLost,
     ModelMissing,
     OutOfMemory,
+    Priority,
     Shape,
     Snippet,
     Span,
 )
 
 Message = dict[str, Any]
+
+PROTOCOL = 1  # two ends with different numbers do not talk
+LINE_LIMIT = 64 << 20  # bytes of a message: more is no file that anybody edits
 
 FILL_FAILED = -32000
 METHOD_NOT_FOUND = -32601
@@ -49,6 +55,44 @@ def decode_line(line: bytes) -> Message:
     if not isinstance(message, dict):
         raise ValueError(f"a message is an object, not {type(message).__name__}")
     return message
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a fill is asked for.
+
+    `slot`: of one window's requests for the same slot only the newest is wanted. `within`: seconds
+    after which nobody wants the answer any more. `drafts`: send what each step believes.
+    """
+
+    priority: Priority = Priority.FOREGROUND
+    slot: str | None = None
+    within: float | None = None
+    drafts: bool = False
+
+
+def fill_to_params(request: FillRequest, terms: Terms) -> Message:
+    return {**request_to_json(request), **asdict(terms)}
+
+
+def fill_from_params(data: Any) -> tuple[FillRequest, Terms]:
+    """Raises BadRequest when `data` is not a request with its terms."""
+    if not isinstance(data, dict):
+        raise BadRequest("the parameters of a fill are an object")
+    names = {field.name for field in fields(Terms)}
+    request = request_from_json({key: data[key] for key in data.keys() - names})
+    given = {key: data[key] for key in data.keys() & names}
+    try:
+        priority = Priority(given.pop("priority", Priority.FOREGROUND))
+        terms = Terms(priority, **given)
+        within = None if terms.within is None else float(terms.within)
+    except (TypeError, ValueError) as error:
+        raise BadRequest(f"the terms of the fill cannot be read: {error}") from error
+    if terms.slot is not None and not isinstance(terms.slot, str):
+        raise BadRequest("the slot of a fill is a string")
+    if within is not None and not within >= 0:  # not a number is not allowed either
+        raise BadRequest("a fill is wanted within some seconds, not less than none")
+    return request, replace(terms, within=within, drafts=bool(terms.drafts))
 
 
 def request_to_json(request: FillRequest) -> Message:

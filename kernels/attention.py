@@ -1,10 +1,68 @@
-"""Attention of several sequences over one shared prefix and their own keys."""
+"""Attention of several sequences over one shared prefix and their own keys.
+
+The keys of a sequence are the prefix and then its own, numbered through. A program takes a block of
+queries of one KV head, all heads of its group side by side, and a stretch of the keys; where there
+are several stretches, `_join` weighs their parts. No mask is made: what a query sees follows from
+its number.
+"""
+# mypy: allow-untyped-defs, allow-incomplete-defs
+# ruff: noqa: N803
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from kernels.backend import (
+    INTERPRETED,
+    card,
+    ceil_div,
+    constant,
+    jit,
+    launch,
+    power_of_two,
+    tl,
+    uses_kernels,
+)
+
+_WIDEN = constant(INTERPRETED)  # the interpreter multiplies bfloat16 as if it were integers
+
+
+def canvas_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor,
+    prefix_value: Tensor,
+    seen: int,
+    length: Tensor | None = None,
+) -> Tensor:
+    """Every query sees its sequence's keys and the last `seen` of the prefix.
+
+    `query` [B, H, T, D]; `key`, `value` [B, Hkv, T, D]; the prefix [1, Hkv, P, D] is read by every
+    sequence. Not scaled: Gemma 4 puts the scale in the q and k norms. `length`, an int32 on the
+    device, says how much of the prefix is filled, if not all of it. Returns [B, H, T, D].
+    """
+    uses = uses_kernels(query, key, value)
+    chosen = canvas_attention_triton if uses else canvas_attention_reference
+    return chosen(query, key, value, prefix_key, prefix_value, seen, length)
+
+
+def causal_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor | None,
+    prefix_value: Tensor | None,
+    window: int | None,
+    mask: Tensor,
+) -> Tensor:
+    """Query i, after a prefix of P, sees key j when j <= P + i and, with a window, P + i - j <
+    window: `mask` [T, P + T] says the same for the reference."""
+    if uses_kernels(query, key, value):
+        return causal_attention_triton(query, key, value, prefix_key, prefix_value, window)
+    return prefix_attention_reference(query, key, value, prefix_key, prefix_value, mask)
 
 
 def prefix_attention_reference(
@@ -15,12 +73,8 @@ def prefix_attention_reference(
     prefix_value: Tensor | None,
     mask: Tensor | None,
 ) -> Tensor:
-    """Grouped-query attention without scaling (Gemma 4 puts the scale in the q and k norms).
-
-    `query` [B, H, T, D]; `key`, `value` [B, Hkv, T, D]; the prefix [1, Hkv, P, D] is read by every
-    sequence of the batch. `mask` is boolean, broadcastable to [B, 1, T, P + T], True where a query
-    may look; None lets it look everywhere. Returns [B, H, T, D].
-    """
+    """Grouped-query attention without scaling; `mask`, boolean, broadcastable to [B, 1, T, P + T],
+    is True where a query may look; None lets it look everywhere."""
     batch = query.shape[0]
     if prefix_key is not None and prefix_value is not None and prefix_key.shape[2]:
         key = torch.cat((prefix_key.expand(batch, -1, -1, -1), key), dim=2)
@@ -33,3 +87,319 @@ def prefix_attention_reference(
 
 
 prefix_attention = prefix_attention_reference
+
+
+def canvas_attention_reference(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor,
+    prefix_value: Tensor,
+    seen: int,
+    length: Tensor | None = None,
+) -> Tensor:
+    end = prefix_key.shape[2] if length is None else int(length)
+    start = max(0, end - seen)
+    prefix_key, prefix_value = prefix_key[:, :, start:end], prefix_value[:, :, start:end]
+    return prefix_attention_reference(query, key, value, prefix_key, prefix_value, None)
+
+
+def canvas_attention_triton(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor,
+    prefix_value: Tensor,
+    seen: int,
+    length: Tensor | None = None,
+) -> Tensor:
+    return _attend(query, key, value, prefix_key, prefix_value, length, seen, causal=False)
+
+
+def causal_attention_triton(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor | None,
+    prefix_value: Tensor | None,
+    window: int | None,
+) -> Tensor:
+    return _attend(query, key, value, prefix_key, prefix_value, None, window, causal=True)
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefix_key: Tensor | None,
+    prefix_value: Tensor | None,
+    length: Tensor | None,
+    window: int | None,
+    *,
+    causal: bool,
+) -> Tensor:
+    batch, heads, rows, size = query.shape
+    kv_heads = key.shape[1]
+    if prefix_key is None or prefix_value is None:
+        prefix_key, prefix_value = key[:1, :, :0], value[:1, :, :0]
+    room = prefix_key.shape[2]
+    window = room + rows if window is None else window
+    groups = heads // kv_heads
+    block_d = max(16, power_of_two(size))
+    block_m = min(64 if block_d <= 256 else 32, max(16, power_of_two(groups * rows)))
+    block_n = 32 if block_d <= 256 else 16
+    blocks = ceil_div(rows * groups, block_m)
+    keys = rows + (room if causal else min(room, window))
+    splits = 1
+    if not causal:
+        # Two programs for each multiprocessor, but none with less than 128 keys.
+        wanted = 2 * card(query.device).multiprocessors // max(batch * kv_heads * blocks, 1)
+        splits = max(1, min(wanted, ceil_div(keys, 128)))
+    # Laid out [B, T, H, D]: what follows wants the heads of a token together.
+    out = query.new_empty(batch, rows, heads, size)
+    wide, weight = None, None
+    if splits > 1:
+        wide = query.new_empty(splits, batch, rows, heads, size, dtype=torch.float32)
+        weight = query.new_empty(splits, batch, rows, heads, 2, dtype=torch.float32)
+    launch(
+        _attention,
+        (blocks, batch * kv_heads, splits),
+        query,
+        key,
+        value,
+        prefix_key,
+        prefix_value,
+        out if wide is None else wide,
+        weight,
+        length,
+        rows,
+        room,
+        window,
+        batch,
+        *query.stride()[:3],
+        *key.stride()[:3],
+        *value.stride()[:3],
+        *prefix_key.stride()[1:3],
+        *prefix_value.stride()[1:3],
+        KV_HEADS=kv_heads,
+        GROUPS=groups,
+        SIZE=size,
+        CAUSAL=causal,
+        SPLITS=splits,
+        BLOCK_M=block_m,
+        BLOCK_N=block_n,
+        BLOCK_D=block_d,
+        num_warps=8 if block_m * block_d > 8192 else 4,
+        num_stages=2,
+    )
+    if wide is not None:
+        many = batch * rows * heads
+        constants = {"SPLITS": splits, "SIZE": size, "BLOCK_D": block_d}
+        launch(_join, (many,), wide, weight, out, many, **constants)
+    return out.transpose(1, 2)
+
+
+@jit
+def _attention(
+    query,
+    key,
+    value,
+    prefix_key,
+    prefix_value,
+    out,
+    weight,
+    length,
+    rows,
+    room,
+    window,
+    batch,
+    query_b,
+    query_h,
+    query_t,
+    key_b,
+    key_h,
+    key_t,
+    value_b,
+    value_h,
+    value_t,
+    prefix_key_h,
+    prefix_key_t,
+    prefix_value_h,
+    prefix_value_t,
+    KV_HEADS: tl.constexpr,
+    GROUPS: tl.constexpr,
+    SIZE: tl.constexpr,
+    CAUSAL: tl.constexpr,
+    SPLITS: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    packed = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
+    token = packed // GROUPS
+    sequence = (tl.program_id(1) // KV_HEADS).to(tl.int64)
+    kv_head = tl.program_id(1) % KV_HEADS
+    head = kv_head * GROUPS + packed % GROUPS
+    split = tl.program_id(2)
+    dim = tl.arange(0, BLOCK_D)
+    is_row = token < rows
+    is_dim = dim < SIZE
+
+    filled = room
+    if length is not None:
+        filled = tl.load(length)
+    if CAUSAL:
+        # The first query of the block looks furthest back, the last one furthest on.
+        earliest = filled + tl.program_id(0) * BLOCK_M // GROUPS
+        begin = tl.maximum(earliest - window + 1, 0)
+        end = filled + tl.minimum((tl.program_id(0) * BLOCK_M + BLOCK_M - 1) // GROUPS + 1, rows)
+    else:
+        begin = tl.maximum(filled - window, 0)
+        end = filled + rows
+    if SPLITS > 1:
+        each = tl.cdiv(tl.cdiv(end - begin, SPLITS), BLOCK_N) * BLOCK_N
+        begin += split * each
+        end = tl.minimum(end, begin + each)
+
+    queries = query + sequence * query_b + head * query_h + token * query_t
+    q = tl.load(queries[:, None] + dim[None, :], mask=is_row[:, None] & is_dim[None, :], other=0.0)
+    if _WIDEN:
+        q = q.to(tl.float32)
+    place = filled + token
+    most = tl.full([BLOCK_M], -float("inf"), dtype=tl.float32)
+    share = tl.zeros([BLOCK_M], dtype=tl.float32)
+    total = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
+    most, share, total = _stretch(
+        q,
+        prefix_key + kv_head * prefix_key_h,
+        prefix_value + kv_head * prefix_value_h,
+        prefix_key_t,
+        prefix_value_t,
+        begin,
+        tl.minimum(end, filled),
+        0,
+        place,
+        window,
+        dim,
+        is_dim,
+        most,
+        share,
+        total,
+        CAUSAL,
+        BLOCK_N,
+    )
+    most, share, total = _stretch(
+        q,
+        key + sequence * key_b + kv_head * key_h,
+        value + sequence * value_b + kv_head * value_h,
+        key_t,
+        value_t,
+        tl.maximum(begin, filled),
+        end,
+        filled,
+        place,
+        window,
+        dim,
+        is_dim,
+        most,
+        share,
+        total,
+        CAUSAL,
+        BLOCK_N,
+    )
+    at = ((split * batch + sequence) * rows + token) * (KV_HEADS * GROUPS) + head
+    if SPLITS == 1:
+        total /= share[:, None]
+    else:
+        tl.store(weight + 2 * at, most, mask=is_row)
+        tl.store(weight + 2 * at + 1, share, mask=is_row)
+    tl.store(
+        out + at[:, None] * SIZE + dim[None, :],
+        total.to(out.dtype.element_ty),
+        mask=is_row[:, None] & is_dim[None, :],
+    )
+
+
+@jit
+def _stretch(
+    q,
+    key,
+    value,
+    key_t,
+    value_t,
+    begin,
+    end,
+    number,
+    place,
+    window,
+    dim,
+    is_dim,
+    most,
+    share,
+    total,
+    CAUSAL: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+):
+    """Attend to keys `begin` to `end`, of which `number` is the first in memory: the running
+    maximum, sum and weighted values after them."""
+    for start in range(begin, end, BLOCK_N):
+        at = start + tl.arange(0, BLOCK_N)
+        inside = at < end
+        where = (at - number).to(tl.int64)
+        k = tl.load(
+            key + where[None, :] * key_t + dim[:, None],
+            mask=inside[None, :] & is_dim[:, None],
+            other=0.0,
+        )
+        v = tl.load(
+            value + where[:, None] * value_t + dim[None, :],
+            mask=inside[:, None] & is_dim[None, :],
+            other=0.0,
+        )
+        if _WIDEN:
+            k = k.to(tl.float32)
+        scores = tl.dot(q, k, input_precision="ieee")
+        seen = inside[None, :]
+        if CAUSAL:
+            ahead = place[:, None] - at[None, :]
+            seen = seen & (ahead >= 0) & (ahead < window)
+        scores = tl.where(seen, scores, -float("inf"))
+        higher = tl.maximum(most, tl.max(scores, axis=1))
+        # A row that has seen nothing yet has no maximum: exp(-inf - 0) is 0, -inf - -inf is not.
+        base = tl.where(higher == -float("inf"), 0.0, higher)
+        p = tl.exp(scores - base[:, None])
+        fade = tl.exp(most - base)
+        share = share * fade + tl.sum(p, axis=1)
+        p = p.to(v.dtype)
+        if _WIDEN:
+            p = p.to(tl.float32)
+            v = v.to(tl.float32)
+        total = tl.dot(p, v, total * fade[:, None], input_precision="ieee")
+        most = higher
+    return most, share, total
+
+
+@jit
+def _join(
+    wide,
+    weight,
+    out,
+    many,
+    SPLITS: tl.constexpr,
+    SIZE: tl.constexpr,
+    BLOCK_D: tl.constexpr,
+):
+    row = tl.program_id(0).to(tl.int64)
+    dim = tl.arange(0, BLOCK_D)
+    inside = dim < SIZE
+    most = tl.load(weight + 2 * row)
+    for split in tl.static_range(1, SPLITS):
+        most = tl.maximum(most, tl.load(weight + 2 * (split * many + row)))
+    total = tl.zeros([BLOCK_D], dtype=tl.float32)
+    share = 0.0
+    for split in tl.static_range(SPLITS):
+        at = split * many + row
+        by = tl.exp(tl.load(weight + 2 * at) - most)
+        share += by * tl.load(weight + 2 * at + 1)
+        total += by * tl.load(wide + at * SIZE + dim, mask=inside, other=0.0)
+    tl.store(out + row * SIZE + dim, (total / share).to(out.dtype.element_ty), mask=inside)

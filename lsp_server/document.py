@@ -74,7 +74,7 @@ class Document:
         offset = max(0, min(offset, len(self.text)))
         line = self.line_at(offset)
         start, end = self.line_bounds(line)
-        units = _count_units(self.text[start : min(offset, end)], self.encoding)
+        units = count_units(self.text[start : min(offset, end)], self.encoding)
         return t.Position(line=line, character=units)
 
     def range(self, start: int, end: int) -> t.Range:
@@ -153,7 +153,7 @@ def _units_to_index(line: str, units: int, encoding: Encoding) -> int:
     return len(data[: 2 * units].decode("utf-16-le", "surrogatepass"))
 
 
-def _count_units(text: str, encoding: Encoding) -> int:
+def count_units(text: str, encoding: Encoding) -> int:
     if text.isascii() or encoding == Encoding.Utf32:
         return len(text)
     if encoding == Encoding.Utf8:

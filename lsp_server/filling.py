@@ -10,19 +10,31 @@ from engine.connect import HostEngine, Job
 
 
 class Filling:
-    """Equal requests share one job; it is cancelled when nobody waits for it any more."""
+    """Equal requests share one job; it is cancelled when nobody waits for it any more.
+
+    Work in the background gives way: any other request ends it, unless it is for the same.
+    """
 
     def __init__(self, engine: Callable[[], HostEngine]) -> None:
         self._engine = engine
         self._running: dict[FillRequest, _Shared] = {}
 
+    @property
+    def idle(self) -> bool:
+        return not self._running
+
     async def fill(
-        self, request: FillRequest, on_draft: Callable[[Draft], None] | None = None
+        self,
+        request: FillRequest,
+        on_draft: Callable[[Draft], None] | None = None,
+        background: bool = False,
     ) -> Fill:
         """Raises an EngineError. `on_draft` is called on the event loop.
 
         A job has drafts if the first who asked for it wanted them.
         """
+        if not background:
+            self._clear_way(request)
         shared = self._running.get(request)
         if shared is None:
             shared = self._running[request] = _Shared(self._engine(), request, on_draft is not None)
@@ -30,6 +42,7 @@ class Filling:
         if on_draft is not None:
             shared.listeners.append(on_draft)
         shared.waiting += 1
+        shared.background &= background
         try:
             return await asyncio.shield(shared.answer)
         finally:
@@ -40,18 +53,25 @@ class Filling:
                 self._forget(request, shared)
                 shared.job.cancel()
 
+    def _clear_way(self, request: FillRequest) -> None:
+        for other, shared in list(self._running.items()):
+            if shared.background and other != request:
+                self._forget(other, shared)
+                shared.job.cancel()
+
     def _forget(self, request: FillRequest, shared: _Shared) -> None:
         if self._running.get(request) is shared:
             del self._running[request]
 
 
 class _Shared:
-    __slots__ = ("answer", "job", "listeners", "waiting")
+    __slots__ = ("answer", "background", "job", "listeners", "waiting")
 
     def __init__(self, engine: HostEngine, request: FillRequest, drafts: bool) -> None:
         loop = asyncio.get_running_loop()
         self.listeners: list[Callable[[Draft], None]] = []
         self.waiting = 0
+        self.background = True
 
         def on_draft(draft: Draft) -> None:
             loop.call_soon_threadsafe(self._tell, draft)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 
 from engine.api import Shape
 from lsp_server.document import Document
-from lsp_server.syntax.blocks import indent_of, opens_empty_block
+from lsp_server.syntax.blocks import indent_of, opens_block_here, opens_empty_block
+from lsp_server.syntax.place import Place, place_at
 from lsp_server.syntax.tree import SyntaxTree
 
 # Characters the model is sent from either side. The prefix's window moves in strides, so that one
@@ -15,13 +17,16 @@ MOST_BEFORE = 48_000
 MOST_AFTER = 16_000
 STRIDE = 8_000
 
+# After the cursor: anything but brackets that close and what may follow them.
+_MORE_TEXT = re.compile(r"[^\s)\]}>;,]")
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
     """What lies between `start` and `end` of `document` is to be replaced; often that is nothing.
 
     `indent` is the white space that the gap's first line begins with, before the gap. `node` is
-    the type of the syntax node around the gap, None without a tree.
+    the type of the syntax node around the gap, and `tree` the one it was cut by: None without.
     """
 
     document: Document
@@ -30,6 +35,8 @@ class Gap:
     shape: Shape
     indent: str
     node: str | None = None
+    place: Place = Place.CODE
+    tree: SyntaxTree | None = field(default=None, repr=False, compare=False)
 
     @property
     def prefix(self) -> str:
@@ -59,18 +66,18 @@ def cut(
 ) -> Gap:
     """The gap at the cursor `start`, or in the selection up to `end`; `tree` of this document.
 
-    A gap is a block where the selection spans lines, or where a blank line stands for a missing
-    body; otherwise it is (the rest of) a line.
+    The syntax decides: a gap is a block where the selection spans lines, where a blank line stands
+    for a missing body, or where the line has just opened one; otherwise, and in comments and
+    strings, it is (the rest of) a line.
     """
     end = start if end is None else end
     line = document.line_at(start)
     before = document.text[document.line_starts[line] : start]
-    if start == end:
-        blank = not document.line_text(line).strip()
-        is_block = blank and opens_empty_block(document, line, tree)
-    else:
-        is_block = document.line_at(end) > line
+    place = place_at(document, start, tree)
     node = tree.node_at(start) if tree is not None else None
+    is_block = document.line_at(end) > line
+    if start == end and place in (Place.CODE, Place.IMPORT):
+        is_block = _is_block(document, start, tree)
     return Gap(
         document=document,
         start=start,
@@ -78,7 +85,19 @@ def cut(
         shape=Shape.BLOCK if is_block else Shape.LINE,
         indent=indent_of(before),
         node=node.type if node is not None else None,
+        place=place,
+        tree=tree,
     )
+
+
+def _is_block(document: Document, offset: int, tree: SyntaxTree | None) -> bool:
+    line = document.line_at(offset)
+    _, end = document.line_bounds(line)
+    if _MORE_TEXT.search(document.text, offset, end):
+        return False
+    if not document.line_text(line).strip():
+        return opens_empty_block(document, line, tree)
+    return opens_block_here(document, offset, tree)
 
 
 def with_lf(text: str) -> str:

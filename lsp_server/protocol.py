@@ -156,6 +156,18 @@ class InfillProtocol(LanguageServerProtocol):
     def lsp_text_document__did_close(self, params: t.DidCloseTextDocumentParams) -> None:
         self._infill.session.close_document(params.text_document.uri)
 
+    @lsp_method(t.NOTEBOOK_DOCUMENT_DID_OPEN)
+    def lsp_notebook_document__did_open(self, params: t.DidOpenNotebookDocumentParams) -> None:
+        self._infill.session.notebooks.opened(params)
+
+    @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    def lsp_notebook_document__did_change(self, params: t.DidChangeNotebookDocumentParams) -> None:
+        self._infill.session.notebooks.changed(params)
+
+    @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def lsp_notebook_document__did_close(self, params: t.DidCloseNotebookDocumentParams) -> None:
+        self._infill.session.notebooks.closed(params)
+
     @lsp_method(t.SHUTDOWN)
     def lsp_shutdown(self, *_: Any) -> None:  # type: ignore[override]
         for id, future in list(self._request_futures.items()):

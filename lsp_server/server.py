@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from lsprotocol import types as t
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.lsp.server import LanguageServer
 
 from lsp_server import __version__, transport
 from lsp_server.document import Document
-from lsp_server.features import code_action, completion, configuration, inline_completion
+from lsp_server.features import (
+    code_action,
+    completion,
+    configuration,
+    execute_command,
+    inline_completion,
+)
+from lsp_server.notebook import SYNC
 from lsp_server.protocol import AtArrival, InfillProtocol
 from lsp_server.session import ClientSupport, Session
 from lsp_server.settings import Settings
+from lsp_server.stats import Kind
 
 log = logging.getLogger(__name__)
 
@@ -29,13 +39,19 @@ class InfillServer(LanguageServer):
     session: Session
 
     def __init__(self) -> None:
-        super().__init__("infill-ls", __version__, protocol_cls=InfillProtocol)
+        super().__init__(
+            "infill-ls", __version__, protocol_cls=InfillProtocol, notebook_document_sync=SYNC
+        )
         self.exit_code = 0
         self._stopping: asyncio.Event | None = None
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """To the log: what the user should know, the session tells, once."""
-        log.error("%s: %s", getattr(source, "__name__", source), error)
+        """To the log: what the user should know, the session or the error answer tells."""
+        expected = isinstance(error, JsonRpcException) and not isinstance(
+            error, JsonRpcInternalError
+        )
+        level = logging.INFO if expected else logging.ERROR
+        log.log(level, "%s: %s", getattr(source, "__name__", source), error)
 
     def stop(self, exit_code: int) -> None:
         """End the transport's loop, on the event loop; the first reason given is the one kept."""
@@ -69,7 +85,7 @@ def create_server(
     @server.feature(t.INITIALIZE)
     def initialize(params: t.InitializeParams) -> None:
         encoding = t.PositionEncodingKind(server.workspace.position_encoding)
-        support = ClientSupport.of(params.capabilities)
+        support = ClientSupport.of(params.capabilities, params.initialization_options)
         settings = Settings(model=model, device=device)
         server.session = Session(server, support, encoding, settings, factory)
         server.session.configure(configuration.section(params.initialization_options))
@@ -89,6 +105,8 @@ def create_server(
             if document is None:
                 log.warning("Returning nothing because document `%s` isn't open.", uri)
                 return _nothing()
+            if server.session.paused:
+                return _nothing()
             return answer(server.session, document, params)
 
         return AtArrival(begin)
@@ -101,13 +119,23 @@ def create_server(
 
     wire(
         t.TEXT_DOCUMENT_INLINE_COMPLETION,
-        about_document(inline_completion.answer),
+        about_document(counted(Kind.INLINE, inline_completion.answer)),
         inline_completion.OPTIONS,
     )
-    wire(t.TEXT_DOCUMENT_COMPLETION, about_document(completion.answer), completion.OPTIONS)
+    wire(
+        t.TEXT_DOCUMENT_COMPLETION,
+        about_document(counted(Kind.COMPLETION, completion.answer)),
+        completion.OPTIONS,
+    )
     wire(t.COMPLETION_ITEM_RESOLVE, about_item(completion.resolve))
     wire(t.TEXT_DOCUMENT_CODE_ACTION, about_document(code_action.answer), code_action.OPTIONS)
     wire(t.CODE_ACTION_RESOLVE, about_item(code_action.resolve))
+    for command in execute_command.COMMANDS:
+        server.command(command)(_nothing)
+    # pygls lets a command that has been cancelled run to its end.
+    server.protocol.fm.builtin_features[t.WORKSPACE_EXECUTE_COMMAND] = about_item(
+        execute_command.answer
+    )
     return server
 
 
@@ -145,6 +173,25 @@ def _run(server: InfillServer, serve: Callable[[InfillServer], Coroutine[Any, An
     asyncio.run(server.run(serve))
     if server.exit_code:
         raise SystemExit(server.exit_code)
+
+
+def counted(kind: Kind, answer: DocumentAnswer) -> DocumentAnswer:
+    """`answer`, with its latency and what it shows in the local counters."""
+
+    async def count(session: Session, document: Document, params: Any) -> Any:
+        started = time.perf_counter()
+        result = await answer(session, document, params)
+        now = session.documents.get(document.uri)
+        if result is None or now is None:
+            return result
+        session.stats.answered(kind, time.perf_counter() - started)
+        for item in result.items:
+            edit: Any = item.text_edit if isinstance(item, t.CompletionItem) else item
+            text = edit.new_text if isinstance(edit, t.TextEdit) else edit.insert_text
+            session.stats.shown(kind, now, *now.offsets(edit.range), text)
+        return result
+
+    return count
 
 
 async def _nothing() -> None:

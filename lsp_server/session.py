@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lsprotocol import types as t
 from pygls.lsp.server import LanguageServer
 
-from engine.api import Cancelled, Draft, EngineError, Fill, FillRequest, HostLost
+from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest, HostLost
 from engine.connect import HostEngine, connect
+from lsp_server.context import snippets
 from lsp_server.document import Document
+from lsp_server.features.draft import DraftStream
+from lsp_server.features.status import Status
 from lsp_server.filling import Filling
 from lsp_server.gap import Gap
+from lsp_server.holes.hole import Hole, Plan
 from lsp_server.newest import Newest
+from lsp_server.notebook import Notebooks
 from lsp_server.settings import Settings
+from lsp_server.stats import Stats, Store
+from lsp_server.suggest.suggestions import Suggestions
 from lsp_server.syntax.parsing import Parsing
 
 log = logging.getLogger(__name__)
+
+PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +42,33 @@ class ClientSupport:
     progress: bool = False
     configuration: bool = False
     markdown: bool = False
+    resolves_actions: bool = False
+    applies_edits: bool = False
+    drafts: bool = False
+    status: bool = True
+    ghost_text: bool = False
 
     @classmethod
-    def of(cls, capabilities: t.ClientCapabilities) -> ClientSupport:
+    def of(cls, capabilities: t.ClientCapabilities, options: Any = None) -> ClientSupport:
+        """`options` are initializationOptions: `drafts` asks for them, `status: false` does not."""
+        told = options if isinstance(options, dict) else {}
         workspace, window = capabilities.workspace, capabilities.window
         edit = workspace.workspace_edit if workspace else None
         document = capabilities.text_document
         completion = document.completion if document else None
         item = completion.completion_item if completion else None
+        action = document.code_action if document else None
+        resolve = action.resolve_support if action and action.data_support else None
         return cls(
             versioned_edits=bool(edit and edit.document_changes),
             progress=bool(window and window.work_done_progress),
             configuration=bool(workspace and workspace.configuration),
             markdown=bool(item and t.MarkupKind.Markdown in (item.documentation_format or ())),
+            resolves_actions=bool(resolve and "edit" in resolve.properties),
+            applies_edits=bool(workspace and workspace.apply_edit),
+            drafts=told.get("drafts") is True,
+            status=told.get("status") is not False,
+            ghost_text=document is not None and document.inline_completion is not None,
         )
 
 
@@ -70,11 +94,18 @@ class Session:
         self._engine: HostEngine | None = None
         self._filling = Filling(self._connected)
         self._told: set[str] = set()
+        self._paused = False
+        self._parsing_soon: asyncio.TimerHandle | None = None
+        self._parsed_ahead: asyncio.Future[Any] | None = None
+        self.status = Status(server, settings.model, support.status)
+        self.suggestions = Suggestions(self)
+        self.notebooks = Notebooks(self)
+        self.stats = Stats(Store(), enabled=lambda: self.settings.stats)
 
     def open(self, item: t.TextDocumentItem) -> None:
-        self.documents[item.uri] = Document(
-            item.uri, item.version, item.language_id, item.text, self._encoding
-        )
+        document = Document(item.uri, item.version, item.language_id, item.text, self._encoding)
+        self.documents[item.uri] = document
+        self.suggestions.opened(document)
 
     def change(self, params: t.DidChangeTextDocumentParams) -> None:
         identifier = params.text_document
@@ -82,33 +113,93 @@ class Session:
         if document is None:
             log.warning("a change of a document that is not open is ignored: %s", identifier.uri)
             return
-        self.documents[identifier.uri] = document.edited(params.content_changes, identifier.version)
+        changed = document.edited(params.content_changes, identifier.version)
+        self.documents[identifier.uri] = changed
+        self.suggestions.changed(document, changed)
+        self.stats.changed(document, changed)
+        self._parse_in_a_pause(changed)
+
+    def _parse_in_a_pause(self, document: Document) -> None:
+        """So that the light bulb, which editors ask for when typing rests, finds the tree there."""
+        if self._parsing_soon is not None:
+            self._parsing_soon.cancel()
+
+        def parse() -> None:
+            self._parsing_soon = None
+            if self.documents.get(document.uri) is document:
+                self._parsed_ahead = asyncio.ensure_future(self.parsing.tree(document))
+
+        self._parsing_soon = asyncio.get_running_loop().call_later(PAUSE, parse)
 
     def close_document(self, uri: str) -> None:
         self.documents.pop(uri, None)
         self.parsing.forget(uri)
+        self.suggestions.closed(uri)
+        self.stats.closed(uri)
 
     def configure(self, given: Any) -> None:
         """Take settings in; a changed model or device means another engine."""
         settings, problems = self.settings.updated(given)
-        for problem in problems:
-            self.tell_once(problem, t.MessageType.Warning)
+        for name, problem in problems.items():
+            self.tell_once(problem, t.MessageType.Warning, f"setting {name}")
         changed = (settings.model, settings.device) != (self.settings.model, self.settings.device)
         self.settings = settings
         for name in ("lsp_server", "engine"):
             logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
         if changed and self._engine is not None:
             self._told.clear()
+            self.suggestions.cache.clear()
             self.disconnect()
+            self.warm_up()
+
+    @property
+    def paused(self) -> bool:
+        """Nothing is to be filled: the user has paused us, or switched us off."""
+        return self._paused
+
+    def pause(self, paused: bool) -> None:
+        """While paused there is no engine, and so no model in memory."""
+        self._paused = paused
+        self.status.paused(paused)
+        if paused:
+            self.disconnect()
+        else:
             self.warm_up()
 
     def warm_up(self) -> None:
         """Let the engine load its model ahead of the first request."""
-        self._connected().start()
+        if self._paused:
+            return
+        engine = self._connected()
+        engine.start()
+        loop = asyncio.get_running_loop()
+
+        def watch() -> None:
+            """Waits for the model, on a thread of its own since it may take minutes."""
+            try:
+                info = engine.info
+            except EngineError as error:
+                message = str(error)
+                tell(lambda: self.status.failed(message))
+            else:
+                tell(lambda: self.status.ready(info))
+
+        def tell(what: Callable[[], None]) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(lambda: what() if self._engine is engine else None)
+
+        threading.Thread(target=watch, name="engine-watch", daemon=True).start()
 
     def request_for(self, gap: Gap) -> FillRequest:
         return FillRequest(
-            texts=gap.sides(),
+            texts=self.notebooks.joined(gap.document, gap.sides()),
+            context=snippets(
+                gap.document,
+                self.documents.values(),
+                self.suggestions.history,
+                self.server.workspace.folders,
+                without=self.notebooks.siblings(gap.document.uri),
+            ),
             language=gap.document.language,
             path=gap.document.path,
             shape=gap.shape,
@@ -116,9 +207,63 @@ class Session:
             steps=self.settings.steps,
         )
 
+    def request_for_plan(self, plan: Plan) -> FillRequest:
+        return replace(
+            self.request_for(plan.gap(plan.holes[0])),
+            texts=self.notebooks.joined(plan.document, plan.texts()),
+            shape=plan.shape,
+            max_tokens=self.settings.action_max_tokens,
+        )
+
     async def fill(self, gap: Gap, on_draft: Callable[[Draft], None] | None = None) -> Fill:
         """Raises an EngineError. Cancelling the caller's task stops the engine's work."""
-        return await self._filling.fill(self.request_for(gap), on_draft)
+        hole = Hole(gap.start, gap.end, gap.shape)
+        return await self._fill(self.request_for(gap), gap.document, (hole,), on_draft)
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody waits for a fill, and nothing has been told to stop."""
+        return self._filling.idle and not self._paused
+
+    async def fill_ahead(self, gap: Gap) -> Fill:
+        """A fill that nobody has asked for yet: gives way to any other. Raises an EngineError."""
+        return await self._filling.fill(self.request_for(gap), background=True)
+
+    async def fill_plan(self, plan: Plan, on_draft: Callable[[Draft], None] | None = None) -> Fill:
+        """All holes of `plan` in one request. Raises an EngineError."""
+        return await self._fill(self.request_for_plan(plan), plan.document, plan.holes, on_draft)
+
+    async def _fill(
+        self,
+        request: FillRequest,
+        document: Document,
+        holes: Sequence[Hole],
+        on_draft: Callable[[Draft], None] | None,
+    ) -> Fill:
+        """The fill, watched by whoever wants to: its drafts, its state."""
+        stream = DraftStream(self.server, document, holes) if self.support.drafts else None
+
+        def show(draft: Draft) -> None:
+            if on_draft is not None:
+                on_draft(draft)
+            if stream is not None and self.documents.get(document.uri) is document:
+                stream.on_draft(draft)
+
+        watched = on_draft is not None or stream is not None
+        self.status.begun()
+        try:
+            fill = await self._filling.fill(request, show if watched else None)
+        except (BadRequest, Cancelled):
+            raise
+        except EngineError as error:
+            self.status.failed(str(error))
+            raise
+        finally:
+            self.status.ended()
+            if stream is not None:
+                stream.close()
+        self.status.ready()
+        return fill
 
     async def try_to_fill(
         self, gap: Gap, patience: float, on_draft: Callable[[Draft], None] | None = None
@@ -156,10 +301,15 @@ class Session:
             threading.Thread(target=engine.close, name="engine-close").start()
 
     def close(self) -> None:
+        self.suggestions.close()
+        self.stats.save()
+        if self._parsing_soon is not None:
+            self._parsing_soon.cancel()
         self.disconnect()
         self.parsing.close()
 
     def _connected(self) -> HostEngine:
         if self._engine is None:
             self._engine = connect(self.settings.model, self.settings.device, self._factory)
+            self.status.starting(self.settings.model)
         return self._engine

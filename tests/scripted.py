@@ -26,6 +26,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ class ScriptedEngine:
         request: FillRequest,
         on_draft: OnDraft | None = None,
         cancelled: IsCancelled | None = None,
+        window: str = "",
     ) -> Fill:
         started = time.perf_counter()
         self._begun += 1
@@ -78,7 +80,8 @@ class ScriptedEngine:
         self.note("begin", fill=number, tail=request.texts[0][-20:], shape=request.shape)
         if "print" in rule:
             print(rule["print"], flush=True)
-            os.write(1, rule["print"].encode())
+            with suppress(OSError):  # as a library in C would
+                os.write(1, rule["print"].encode())
         for step in range(1, steps + 1):
             if cancelled is not None and cancelled():
                 self.note("cancelled", fill=number, step=step)

@@ -1,106 +1,136 @@
 """A folder in Hugging Face layout -> a model with its weights.
 
-The folder holds `config.json` and one or more `*.safetensors`. Tensors are read by name; the
-encoder's duplicates and the vision tower are not read at all. Everything is checked against the
-model's shapes before a byte of weights is loaded.
+Everything is checked before a byte of weights is read (`open_checkpoint`). Then files are mapped
+into memory one after the other and read in the order of their bytes, so that besides the mapping
+no more than one weight is ever held twice.
 """
 
 from __future__ import annotations
 
-import json
+import mmap
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from engine.api import ModelMissing
-from engine.models.diffusion_gemma import Config, DiffusionGemma
+from engine.checkpoints import plan
+from engine.checkpoints.checkpoint import PREFIX, Checkpoint, Placed, open_checkpoint, read_config
+from engine.checkpoints.files import AGAIN, Stored, read_json
+from engine.checkpoints.formats import PLAIN, Place, whole
+from engine.checkpoints.packed import hold
+from engine.models.diffusion_gemma import DiffusionGemma
+from kernels.weights import Weight
 
-FAMILY = "diffusion_gemma"
-PREFIX = "model.decoder."
-PLAIN = {"F64", "F32", "F16", "BF16"}
-
-
-def read_config(folder: Path) -> Config:
-    """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
-    path = folder / "config.json"
-    document = read_json(path)
-    family = document.get("model_type", FAMILY)
-    if family != FAMILY:
-        raise ModelMissing(
-            f"{path} describes a {family} model; choose a folder that holds a {FAMILY} model"
-        )
-    try:
-        return Config.from_json(document)
-    except ValueError as error:
-        raise ModelMissing(
-            f"{path} cannot be used: {error}; fetch the model again, or choose another"
-        ) from error
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "U8": torch.uint8,
+}
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a model folder; raises ModelMissing naming the file."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelMissing(f"cannot read {path}: {reason}; choose a model's folder") from error
-    except ValueError as error:
-        raise ModelMissing(f"{path} is not valid JSON ({error}); fetch the model again") from error
-    if not isinstance(document, dict):
-        raise ModelMissing(f"{path} holds no JSON object; fetch the model again")
-    return document
+def load(
+    folder: Path,
+    device: torch.device | str,
+    dtype: torch.dtype,
+    *,
+    packed: bool | None = None,
+) -> DiffusionGemma:
+    """The model of `folder`, on `device`, for inference.
 
-
-def load(folder: Path, device: torch.device | str, dtype: torch.dtype) -> DiffusionGemma:
-    """The model of `folder`, on `device`, for inference. Raises ModelMissing, naming the cause."""
-    config = read_config(folder)
+    `packed` leaves quantised weights in their format, for kernels that read them so; else they are
+    dequantised to `dtype`. By default a CUDA device gets them packed. Raises ModelMissing, naming
+    the cause, and OutOfMemory before anything is read onto a card that is too small.
+    """
+    device = torch.device(device)
+    checkpoint = open_checkpoint(folder)
     with torch.device("meta"):
-        model = DiffusionGemma(config)
-    wanted = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    found = _locate(folder)
-    for name, tensor in wanted.items():
-        _check(folder, found, name, tuple(tensor.shape))
-    state: dict[str, torch.Tensor] = {}
-    for name in wanted:
-        with safe_open(found[PREFIX + name], framework="pt", device=str(device)) as shard:
-            state[name] = shard.get_tensor(PREFIX + name).to(dtype)
+        model = DiffusionGemma(checkpoint.config)
+    keep = device.type == "cuda" if packed is None else packed
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        weights = plan.loaded_bytes(checkpoint, dtype, packed=keep)
+        plan.choose(folder.name, checkpoint.config, weights, free)
+    state = {
+        name: whole(weight, dtype)
+        for name, weight in read_weights(checkpoint, device, dtype)
+        if not (keep and hold(model, name, weight))
+    }
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
 
 
-def _locate(folder: Path) -> dict[str, Path]:
-    """Tensor name -> the shard that holds it."""
-    shards = sorted(folder.glob("*.safetensors"))
-    if not shards:
-        raise ModelMissing(f"{folder} holds no .safetensors file; fetch the model again")
-    found: dict[str, Path] = {}
-    for shard in shards:
-        try:
-            with safe_open(shard, framework="pt") as file:
-                found.update(dict.fromkeys(file.keys(), shard))
-        except (SafetensorError, OSError) as error:
-            raise ModelMissing(
-                f"{shard} is truncated or not a safetensors file ({error}); fetch the model again"
-            ) from error
-    return found
+def read_weights(
+    checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
+) -> Iterator[tuple[str, Weight]]:
+    """Each weight of the model on `device` in the format it is stored in, experts stacked; what is
+    stored as floats comes as `dtype`."""
+    shards = _Shards(writable=device.type == "cpu")
+    for index, placed in enumerate(checkpoint.placed):
+        yield placed.name, _read(placed, shards, device, dtype)
+        shards.keep({each.first.path for each in checkpoint.placed[index + 1 : index + 2]})
 
 
-def _check(folder: Path, found: dict[str, Path], name: str, shape: tuple[int, ...]) -> None:
-    shard = found.get(PREFIX + name)
-    if shard is None:
-        raise ModelMissing(f"{folder} lacks the tensor {PREFIX}{name}; fetch the model again")
-    with safe_open(shard, framework="pt") as file:
-        entry = file.get_slice(PREFIX + name)
-        stored, dtype = tuple(entry.get_shape()), entry.get_dtype()
-    if dtype not in PLAIN:
-        raise ModelMissing(
-            f"{shard}: tensor {PREFIX}{name} is stored as {dtype}, a quantised format that is not "
-            f"supported; fetch the bfloat16 version of the model"
-        )
-    if stored != shape:
-        raise ModelMissing(
-            f"{shard}: tensor {PREFIX}{name} has shape {list(stored)}, config.json implies "
-            f"{list(shape)}: the files do not belong together; fetch the model again"
-        )
+def _read(placed: Placed, shards: _Shards, device: torch.device, dtype: torch.dtype) -> Weight:
+    parts = len(placed.matrices[0])
+    if placed.format is PLAIN and len(placed.matrices) == parts == 1:
+        return shards.tensor(placed.first).to(device, dtype)
+    weight = placed.format.allocate(placed.shape, parts, dtype, device)
+    rows = placed.shape[-2] // parts
+    for expert, matrices in enumerate(placed.matrices):
+        for part, roles in enumerate(matrices):
+            tensors = {role: shards.tensor(stored) for role, stored in roles.items()}
+            place = Place(expert, slice(part * rows, (part + 1) * rows), part)
+            placed.format.put(weight, place, tensors)
+    return weight
+
+
+class _Shards:
+    """Files mapped into memory while they are read.
+
+    On the CPU a weight may stay what is mapped. It is then a private copy, as soon as somebody
+    writes to it.
+    """
+
+    def __init__(self, *, writable: bool) -> None:
+        self._access = mmap.ACCESS_COPY if writable else mmap.ACCESS_READ
+        self._mapped: dict[Path, mmap.mmap] = {}
+
+    def tensor(self, stored: Stored) -> Tensor:
+        dtype = DTYPES[stored.dtype]
+        if not stored.nbytes:
+            return torch.empty(stored.shape, dtype=dtype)
+        mapped = self._map(stored.path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given buffer is not writable")
+            if stored.start % dtype.itemsize:
+                copied = bytearray(mapped[stored.start : stored.end])
+                return torch.frombuffer(copied, dtype=dtype).view(stored.shape)
+            flat = torch.frombuffer(
+                mapped, dtype=dtype, offset=stored.start, count=stored.nbytes // dtype.itemsize
+            )
+        return flat.view(stored.shape)
+
+    def keep(self, paths: set[Path]) -> None:
+        """Forget the files that are not in `paths`; the system unmaps them once nothing uses them.
+
+        An expert's tensors can be in two files: the earlier one is then mapped again.
+        """
+        self._mapped = {path: it for path, it in self._mapped.items() if path in paths}
+
+    def _map(self, path: Path) -> mmap.mmap:
+        if path not in self._mapped:
+            try:
+                with path.open("rb") as file:
+                    self._mapped[path] = mmap.mmap(file.fileno(), 0, access=self._access)
+            except (OSError, ValueError) as error:
+                raise ModelMissing(f"{path} cannot be mapped: {error}; {AGAIN}") from error
+        return self._mapped[path]
+
+
+__all__ = ["PREFIX", "load", "read_config", "read_json", "read_weights"]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 
-from engine.checkpoints.load import load
 from engine.models.diffusion_gemma import DiffusionGemma
 
 
@@ -16,4 +15,6 @@ def load_model(
     dtype: torch.dtype = torch.float32,
 ) -> DiffusionGemma:
     """The model in `folder` (Hugging Face layout). Raises engine.api.ModelMissing."""
+    from engine.checkpoints.load import load  # it imports this package
+
     return load(Path(folder), device, dtype)

@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from kernels.attention import prefix_attention
+from kernels.attention import canvas_attention, causal_attention
 from kernels.experts import experts
-from kernels.norm import rms_norm
-from kernels.rotary import rotary_angles, rotary_frequencies, rotate
+from kernels.norm import branch_norms, merge_norms, rms_norm
+from kernels.rotary import norm_rotate, rotary_angles, rotary_frequencies
+from kernels.router import route
 
 SLIDING = "sliding_attention"
 FULL = "full_attention"
@@ -249,13 +250,8 @@ class DiffusionGemma(nn.Module):
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             # Every canvas position of a sliding layer sees the same last window of the prompt and
             # the whole canvas: there is no band per query.
-            start = 0
-            if self.config.layer_types[index] == SLIDING:
-                start = max(0, cache.length - window)
-            prefix_key, prefix_value = cache.keys[index], cache.values[index]
-            return prefix_attention(
-                query, key, value, prefix_key[:, :, start:], prefix_value[:, :, start:], None
-            )
+            seen = window if self.config.layer_types[index] == SLIDING else cache.length
+            return canvas_attention(query, key, value, cache.keys[index], cache.values[index], seen)
 
         hidden = self.run(hidden, positions, attend)
         if places is not None:
@@ -300,17 +296,20 @@ class DiffusionGemma(nn.Module):
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys.append(key)
             values.append(value)
-            mask = sliding if self.config.layer_types[index] == SLIDING else full
-            if cache is None:
-                return prefix_attention(query, key, value, None, None, mask)
-            return prefix_attention(query, key, value, cache.keys[index], cache.values[index], mask)
+            slides = self.config.layer_types[index] == SLIDING
+            window = self.config.sliding_window if slides else None
+            mask = sliding if slides else full
+            past_key = None if cache is None else cache.keys[index]
+            past_value = None if cache is None else cache.values[index]
+            return causal_attention(query, key, value, past_key, past_value, window, mask)
 
         hidden = self.run(self.embed(ids), positions, attend)
         return hidden, keys, values
 
     def _embed_scale(self) -> Tensor:
         # Cast before multiplying, as the reference does: in bfloat16 sqrt(2816) is rounded.
-        return torch.tensor(self.config.hidden_size**0.5, device=self.device).to(self.dtype)
+        # Filled there, not copied there: a CUDA graph can hold it.
+        return torch.full((), self.config.hidden_size**0.5, device=self.device).to(self.dtype)
 
     def _angles(self, positions: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
         return {
@@ -372,11 +371,11 @@ class Attention(nn.Module):
     ) -> Tensor:
         shape = (*x.shape[:-1], self.heads, self.head_dim)  # [B, T, heads, D]
         kv_shape = (*x.shape[:-1], self.kv_heads, self.head_dim)
-        query = rotate(self.q_norm(self.q_proj(x).view(shape)), *angles)
+        raw_query = self.q_proj(x).view(shape)
         raw_key = self.k_proj(x).view(kv_shape)
         raw_value = self.v_proj(x).view(kv_shape) if self.v_proj is not None else raw_key
-        key = rotate(self.k_norm(raw_key), *angles)
-        value = rms_norm(raw_value, None, self.eps)
+        weights = self.q_norm.weight, self.k_norm.weight
+        query, key, value = norm_rotate(raw_query, raw_key, raw_value, *weights, angles, self.eps)
         out = attend(index, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
         mixed: Tensor = self.o_proj(out.transpose(1, 2).flatten(-2))
         return mixed
@@ -402,18 +401,14 @@ class Router(nn.Module):
         super().__init__()
         self.top_k = config.top_k_experts
         self.eps = config.rms_norm_eps
-        self.root = config.hidden_size**-0.5
         self.proj = nn.Linear(config.hidden_size, config.num_experts, bias=False)
         self.scale = nn.Parameter(torch.ones(config.hidden_size))
         self.per_expert_scale = nn.Parameter(torch.ones(config.num_experts))
 
     def forward(self, residual: Tensor) -> tuple[Tensor, Tensor]:
         """Index and weight, [N, K] each, from the raw residual [N, H] (not the normed state)."""
-        routed = rms_norm(residual, None, self.eps) * self.scale * self.root
-        probabilities = self.proj(routed).softmax(dim=-1, dtype=torch.float32)
-        weight, index = probabilities.topk(self.top_k, dim=-1)
-        weight = weight / weight.sum(dim=-1, keepdim=True)
-        return index, weight * self.per_expert_scale[index]
+        weights = self.scale, self.proj.weight, self.per_expert_scale
+        return route(residual, *weights, self.top_k, self.eps)
 
 
 class Experts(nn.Module):
@@ -438,6 +433,7 @@ class Layer(nn.Module):
         def norm() -> RMSNorm:
             return RMSNorm(config.hidden_size, config.rms_norm_eps)
 
+        self.eps = config.rms_norm_eps
         self.self_attn = Attention(config, kind)
         self.mlp = GatedMLP(config.hidden_size, config.intermediate_size)
         self.router = Router(config)
@@ -455,17 +451,18 @@ class Layer(nn.Module):
         self, hidden: Tensor, angles: tuple[Tensor, Tensor], index: int, attend: Attend
     ) -> Tensor:
         mixed = self.self_attn(self.input_layernorm(hidden), angles, index, attend)
-        residual = hidden + self.post_attention_layernorm(mixed)
-
-        dense = self.post_feedforward_layernorm_1(
-            self.mlp(self.pre_feedforward_layernorm(residual))
+        before = self.pre_feedforward_layernorm.weight, self.pre_feedforward_layernorm_2.weight
+        residual, for_dense, rows, for_routed = branch_norms(
+            hidden, mixed, self.post_attention_layernorm.weight, *before, self.eps
         )
-        flat = residual.reshape(-1, residual.shape[-1])
-        routed = self.experts(self.pre_feedforward_layernorm_2(flat), *self.router(flat))
-        routed = self.post_feedforward_layernorm_2(routed.view_as(residual))
-
-        out: Tensor = residual + self.post_feedforward_layernorm(dense + routed)
-        return out * self.layer_scalar
+        dense = self.mlp(for_dense)
+        routed = self.experts(for_routed, *self.router(rows)).view_as(residual)
+        after = (
+            self.post_feedforward_layernorm_1.weight,
+            self.post_feedforward_layernorm_2.weight,
+            self.post_feedforward_layernorm.weight,
+        )
+        return merge_norms(residual, dense, routed, after, self.layer_scalar, self.eps)
 
 
 class SelfConditioning(nn.Module):

@@ -206,48 +206,72 @@ def _assemble(
     for row, (ids, _) in enumerate(rows):
         chunk[row, : len(ids)] = torch.tensor(ids)
         chunk_weight[row, : len(ids)] = 1.0
-    scored = data.slot_tokens[-1]
     canvases = [[_noised(settings, pieces, rng) for pieces in row] for _, row in rows]
+    start = torch.tensor([[pieces.start for pieces in row] for _, row in rows])
     if not canvases[0]:
         empty = torch.zeros(len(rows), 0, 0, dtype=torch.long)
-        none = empty.float()
-        starts = torch.zeros(len(rows), 0, dtype=torch.long)
-        return Batch(chunk, chunk_weight, empty, starts, empty, empty, none, empty.bool())
-    stacked = [
-        torch.tensor([[canvas[field] for canvas in row] for row in canvases]) for field in range(5)
-    ]
-    start = torch.tensor([[pieces.start for pieces in row] for _, row in rows])
-    slot, target, weight = (field[:, :, :scored] for field in stacked[1:4])
-    return Batch(chunk, chunk_weight, stacked[0], start, slot, target, weight, stacked[4].bool())
+        return Batch(chunk, chunk_weight, empty, start.long(), empty, empty.float(), empty.bool())
+    canvas, target, weight, pinned = (
+        torch.tensor([[parts[field] for parts in row] for row in canvases]) for field in range(4)
+    )
+    return Batch(chunk, chunk_weight, canvas, start, target, weight, pinned.bool())
 
 
 def _noised(
     settings: Settings, pieces: Pieces, rng: random.Random
-) -> tuple[list[int], list[int], list[int], list[float], list[int]]:
-    """Canvas ids, then per scored position its place, clean token and weight, then the pins."""
+) -> tuple[list[int], list[int], list[float], list[int]]:
+    """Of every canvas position: what is seen, what is true, its weight in the loss, its pin.
+
+    The slot is noised. In some canvases the text after it is noised too, at its exact length: most
+    of a canvas would otherwise teach nothing.
+    """
     data, noise = settings.data, settings.noise
     size = rng.choice([size for size in data.slot_tokens if size >= len(pieces.middle)])
     clean = pieces.middle + [DEL] * (size - len(pieces.middle))
-    n_del = size - len(pieces.middle)
-    share = 1.0 if rng.random() < noise.whole else rng.uniform(noise.least, 1.0)
+    seen, weights = _noised_slot(settings, clean, len(pieces.middle), rng)
+    left, width = len(pieces.head), data.canvas_tokens
+    canvas = (pieces.head + seen + pieces.suffix)[:width]
+    target = (pieces.head + clean + pieces.suffix)[:width]
+    pinned = [1] * left + [0] * size + [1] * (width - left - size)
+    scores = [0.0] * left + weights + [0.0] * (width - left - size)
+    if rng.random() < noise.around:
+        share = rng.uniform(noise.around_least, noise.around_most)
+        for place in range(left + size, len(canvas)):
+            if rng.random() < share:
+                canvas[place], pinned[place], scores[place] = MASK, 0, 1.0
+    spare = width - len(canvas)
+    return canvas + [PAD] * spare, target + [PAD] * spare, scores, pinned
+
+
+def _noised_slot(
+    settings: Settings, clean: list[int], length: int, rng: random.Random
+) -> tuple[list[int], list[float]]:
+    """What is seen of a slot whose first `length` tokens are text, and the weights of its tokens.
+
+    Fills are resolved more or less from the left: there the next token matters most, and those far
+    behind it can hardly be known yet.
+    """
+    noise = settings.noise
+    pattern = rng.choices(
+        ("whole", "left", "scattered"), (noise.whole, noise.left, noise.scattered)
+    )[0]
+    known = rng.randint(1, max(1, length)) if pattern == "left" else 0
+    share = rng.uniform(noise.least, 1.0) if pattern == "scattered" else 1.0
+    high = settings.model["vocab_size"] - 1
     seen: list[int] = []
     weights: list[float] = []
     for place, token in enumerate(clean):
-        # The first <del> says how long the middle is; those after it count together as one token.
-        weight = 1.0 if place <= len(pieces.middle) else 1.0 / n_del
-        if rng.random() < share:
-            wrong = share < 1.0 and rng.random() < noise.random
-            high = settings.model["vocab_size"] - 1
+        # The first <del> says how long the text is; those after it count together as one token.
+        weight = 1.0 if place <= length else 1.0 / (len(clean) - length)
+        if place < known or rng.random() >= share:
+            seen.append(token)
+            weights.append(weight * noise.kept_weight)
+            continue
+        if pattern == "scattered":
+            wrong = rng.random() < noise.random
             seen.append(rng.randint(FIRST_TEXT_TOKEN, high) if wrong else MASK)
         else:
-            seen.append(token)
-            weight *= noise.kept_weight
+            seen.append(MASK)
+            weight *= max(noise.faintest, noise.fading ** (place - known))
         weights.append(weight)
-    left, width = len(pieces.head), data.canvas_tokens
-    canvas = (pieces.head + seen + pieces.suffix)[:width]
-    canvas += [PAD] * (width - len(canvas))
-    scored = data.slot_tokens[-1]
-    spare = scored - size
-    places = [left + i for i in range(size)] + [0] * spare
-    pinned = [1] * left + [0] * size + [1] * (width - left - size)
-    return canvas, places, clean + [PAD] * spare, weights + [0.0] * spare, pinned
+    return seen, weights

@@ -122,22 +122,45 @@ def expected_calibration_error(rows: Sequence[dict[str, float]]) -> float:
 
 
 def fit_calibration(probabilities: Sequence[float], exact: Sequence[bool]) -> tuple[float, float]:
-    """Slope and intercept on the log-odds that make `probabilities` true (Platt scaling), by
-    Newton's method on the log-likelihood."""
-    slope, intercept = 1.0, 0.0
+    """Slope and intercept on the log-odds that make `probabilities` true (Platt scaling).
+
+    Newton's method on the log-likelihood, with a faint pull to (1, 0), which keeps it finite where
+    all are exact or none is; a step that would overshoot is halved.
+    """
     odds = [math.log(p / (1 - p)) for p in (min(max(p, 1e-6), 1 - 1e-6) for p in probabilities)]
-    for _ in range(50):
-        g0 = g1 = h00 = h01 = h11 = 0.0
+    pull = 1e-3
+
+    def loss(slope: float, intercept: float) -> float:
+        total = pull / 2 * ((slope - 1) ** 2 + intercept**2)
         for x, y in zip(odds, exact, strict=True):
-            p = 1 / (1 + math.exp(-(slope * x + intercept)))
+            z = slope * x + intercept
+            total += max(z, 0.0) - y * z + math.log1p(math.exp(-abs(z)))
+        return total
+
+    slope, intercept = 1.0, 0.0
+    now = loss(slope, intercept)
+    for _ in range(50):
+        g0, g1, h00, h01, h11 = pull * (slope - 1), pull * intercept, pull, 0.0, pull
+        for x, y in zip(odds, exact, strict=True):
+            p = _logistic(slope * x + intercept)
             g0, g1 = g0 + (p - y) * x, g1 + (p - y)
             w = p * (1 - p)
             h00, h01, h11 = h00 + w * x * x, h01 + w * x, h11 + w
-        h00, h11 = h00 + 1e-3, h11 + 1e-3
         determinant = h00 * h11 - h01 * h01
-        slope -= (h11 * g0 - h01 * g1) / determinant
-        intercept -= (h00 * g1 - h01 * g0) / determinant
+        step = (h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant
+        for halvings in range(60):
+            share = 0.5**halvings
+            new = slope - share * step[0], intercept - share * step[1]
+            if (lower := loss(*new)) < now:
+                (slope, intercept), now = new, lower
+                break
+        else:
+            break
     return slope, intercept
+
+
+def _logistic(z: float) -> float:
+    return 1 / (1 + math.exp(-z)) if z >= 0 else 1 - 1 / (1 + math.exp(z))
 
 
 def calibrate(engine: LocalEngine, items: Sequence[Item], folder: Path) -> None:

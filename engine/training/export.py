@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,8 @@ from engine.profile import Profile
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 
+ENCODER = "model.encoder.language_model."
+TOKENIZER = Path(__file__).parents[1] / "embedded" / "tokenizer.json"
 TAIL = 100  # steps that the closing losses are averaged over
 
 # `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
@@ -35,7 +38,8 @@ VISION = {
 def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, hardware: str) -> None:
     """Write model.safetensors, config.json, profile.json and training.json into `folder`.
 
-    A profile that is there already keeps its calibration.
+    A profile that is there already keeps its calibration; the tokenizer comes along to a folder
+    without one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -43,9 +47,18 @@ def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, har
         for name, tensor in load_file(work / "state.safetensors").items()
         if name.startswith("model.")
     }
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    # `transformers` shares the encoder's weights with the decoder, but not its layers' scalars:
+    # those it would leave uninitialised.
+    scalars = {
+        name.replace(PREFIX, ENCODER): tensor.clone()
+        for name, tensor in tensors.items()
+        if name.endswith(".layer_scalar")
+    }
+    save_file(tensors | scalars, folder / "model.safetensors", metadata={"format": "pt"})
     config = settings.config_json() | {"vision_config": VISION}
     _write(folder / "config.json", config)
+    if not (folder / TOKENIZER.name).exists():
+        shutil.copyfile(TOKENIZER, folder / TOKENIZER.name)
     profile = default_profile(settings)
     kept = folder / "profile.json"
     if kept.exists():
@@ -63,22 +76,22 @@ def training_record(settings: Settings, log: Path) -> dict[str, Any]:
     """What the log says of the steps that were kept: how many, how long, and how it ended."""
     entries = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     kept = {entry["step"]: entry for entry in entries}
-    seconds = 0.0
-    for previous, entry in pairwise(entries):
-        # The clock starts anew at every resumption.
-        seconds += max(0.0, entry["seconds"] - previous["seconds"])
+    clocks = [0.0, *(entry["seconds"] for entry in entries)]
+    # The clock starts anew at every resumption.
+    seconds = sum(now - last if now >= last else now for last, now in pairwise(clocks))
     data, schedule = settings.data, settings.schedule
     causal = sum(is_causal(settings, step) for step in kept)
     joint = len(kept) - causal
     chunks = causal * schedule.causal_chunks + joint * data.chunks
     last = [entry for _, entry in sorted(kept.items())][-TAIL:]
+    slots = [entry["slot"] for entry in last if "slot" in entry]
     return {
         "steps": len(kept),
         "seconds": round(seconds),
         "chunk_tokens": chunks * data.chunk_tokens,
         "canvases": joint * data.chunks * data.canvases,
         "tail": len(last),
-        "slot_loss": round(sum(e.get("slot", 0.0) for e in last) / len(last), 3),
+        "slot_loss": round(sum(slots) / max(len(slots), 1), 3),
         "causal_loss": round(sum(e["causal"] for e in last) / len(last), 3),
     }
 
@@ -100,7 +113,7 @@ def default_profile(settings: Settings) -> Profile:
         prompt_tokens=data.chunk_tokens,
         line_tokens=(8, 16, 32),
         block_tokens=(24, 48),
-        steps=10,
+        steps=16,
         t_max=1.0,
         t_min=1.0,
         entropy_bound=0.1,
@@ -109,6 +122,7 @@ def default_profile(settings: Settings) -> Profile:
         confidence_threshold=0.02,
         stability_threshold=1,
         self_conditioning=False,
+        order="left",
     )
 
 

@@ -69,8 +69,8 @@ def trivial_fills(item: Item, frequent: str) -> dict[str, str]:
     return {
         "nothing": "",
         "pass": _rest("pass", so_far),
-        "previous line": _rest(_neighbour(item.prefix.splitlines()[:-1][::-1]), so_far),
-        "next line": _rest(_neighbour(item.suffix.splitlines()[1:]), so_far),
+        "previous line": _rest(_neighbour(item.prefix.split("\n")[-2::-1]), so_far),
+        "next line": _rest(_neighbour(item.suffix.split("\n")[1:]), so_far),
         "most frequent": frequent,
     }
 

@@ -18,16 +18,15 @@ from engine.models.diffusion_gemma import DiffusionGemma
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B chunks of T tokens, K canvases of C tokens each, M scored slot positions a canvas."""
+    """B chunks of T tokens, K canvases of C tokens each."""
 
     chunk: Tensor  # [B, T]
     chunk_weight: Tensor  # [B, T] weight of predicting chunk[:, t] from what precedes it
     canvas: Tensor  # [B, K, C] slots noised, everything else clean
     start: Tensor  # [B, K] chunk tokens that precede the canvas
-    slot: Tensor  # [B, K, M] canvas positions that are scored
-    target: Tensor  # [B, K, M] their clean tokens
-    weight: Tensor  # [B, K, M] 0 where padding
-    pinned: Tensor  # [B, K, C] True outside the slot
+    target: Tensor  # [B, K, C] the clean tokens
+    weight: Tensor  # [B, K, C] 0 where nothing is to be predicted
+    pinned: Tensor  # [B, K, C] True where nothing was noised
 
     def to(self, device: torch.device) -> Batch:
         return Batch(
@@ -41,7 +40,7 @@ class Batch:
 def hidden_states(
     model: DiffusionGemma, batch: Batch, soft: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Final hidden states of the chunks [B, T, H] and of the scored slots [B * K, M, H].
+    """Final hidden states of the chunks [B, T, H] and of the canvases [B * K, C, H].
 
     `soft` [B * K, C, H] is the self-conditioning signal, None for none.
     """
@@ -89,9 +88,7 @@ def hidden_states(
         return torch.cat((causal, read.reshape(size, heads, count * width, dim)), dim=2)
 
     out = model.run(hidden, positions, attend)
-    slots = out[:, length:].reshape(rows, width, -1)
-    index = batch.slot.view(rows, -1, 1).expand(-1, -1, slots.shape[-1])
-    return out[:, :length], slots.gather(1, index)
+    return out[:, :length], out[:, length:].reshape(rows, width, -1)
 
 
 def joint_loss(
@@ -127,16 +124,15 @@ def causal_loss(model: DiffusionGemma, batch: Batch) -> Tensor:
 def believed(model: DiffusionGemma, batch: Batch) -> Tensor:
     """The self-conditioning signal [B * K, C, H] that a first step without one would leave.
 
-    Scored slots carry the expected embedding, pinned positions their own; the rest stay zero.
+    Noised positions carry the expected embedding, pinned ones their own.
     """
-    _, slots = hidden_states(model, batch, None)
-    rows, width = batch.canvas.shape[0] * batch.canvas.shape[1], batch.canvas.shape[2]
-    soft = model.soft_embedding(model.logits(slots))
-    scored = batch.weight.view(rows, -1, 1) > 0
-    pinned = batch.pinned.view(rows, width, 1)
-    signal = model.embed(batch.canvas.view(rows, width)) * pinned
-    index = batch.slot.view(rows, -1, 1).expand(-1, -1, signal.shape[-1])
-    return signal.scatter_add(1, index, (soft * scored).to(signal.dtype))
+    _, hidden = hidden_states(model, batch, None)
+    shape = hidden.shape
+    return torch.where(
+        batch.pinned.view(shape[0], shape[1], 1),
+        model.embed(batch.canvas.view(shape[0], shape[1])),
+        model.soft_embedding(model.logits(hidden)),
+    )
 
 
 def _weighted(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:

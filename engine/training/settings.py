@@ -27,8 +27,15 @@ class Data:
 @dataclass(frozen=True, slots=True)
 class Noise:
     whole: float
+    left: float
+    scattered: float
     least: float
     random: float
+    fading: float
+    faintest: float
+    around: float
+    around_least: float
+    around_most: float
     kept_weight: float
 
 

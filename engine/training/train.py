@@ -123,7 +123,11 @@ def _signal(settings: Settings, model: DiffusionGemma, batch: Batch, step: int) 
     """The self-conditioning signal of this step; zeros are the same as none."""
     schedule = settings.schedule
     late = step >= (1 - schedule.self_conditioning_share) * schedule.steps
-    if late and (step * 0.6180339887) % 1.0 < schedule.self_conditioning:
+    if (
+        late
+        and schedule.self_conditioning
+        and (step * 0.6180339887) % 1.0 < schedule.self_conditioning
+    ):
         return believed(model, batch)
     rows, width = batch.canvas.shape[0] * batch.canvas.shape[1], batch.canvas.shape[2]
     return torch.zeros(rows, width, model.config.hidden_size, device=batch.canvas.device)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.commands import demo, fill
+from lsp_server.commands import demo, engine, eval, fill, models, pull, settings, stats
 from lsp_server.commands.fault import USAGE, CommandError
 from lsp_server.commands.options import Device, Factory, Model
 from lsp_server.commands.serve import LEVELS, LOCAL, ServerOptions, serve
@@ -22,6 +22,12 @@ app = typer.Typer(
 )
 app.command("fill")(fill.command)
 app.command("demo")(demo.command)
+app.add_typer(engine.app, name="engine")
+app.command("settings")(settings.command)
+app.command("stats")(stats.command)
+app.command("pull")(pull.command)
+app.command("models")(models.command)
+app.command("eval")(eval.command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

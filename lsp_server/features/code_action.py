@@ -1,56 +1,129 @@
 """textDocument/codeAction and its resolve. Each action is a file of code_actions/.
 
 The list needs no model. The edit is made in resolve, with progress that can be stopped, and holds
-for the version the document has then.
+for the version the document has then. A client that cannot resolve gets a command in its place.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from engine.api import EngineError
+from engine.api import EngineError, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.features.code_actions import ACTIONS, Action
-from lsp_server.gap import Gap
+from lsp_server.holes.hole import Plan
+from lsp_server.holes.spot import Spot
 from lsp_server.progress import FillProgress
 from lsp_server.protocol import failed
 from lsp_server.session import Session
-from lsp_server.suggest.clean import clean
+from lsp_server.stats import Kind
+from lsp_server.syntax.tree import SyntaxTree
 
 OPTIONS = t.CodeActionOptions(
     code_action_kinds=[action.KIND for action in ACTIONS.values()], resolve_provider=True
 )
 
 
+# How often the patience for a parse is renewed where the user has asked by hand.
+PATIENCE = 8
+
+
 async def answer(
     session: Session, document: Document, params: t.CodeActionParams
 ) -> list[t.CodeAction] | None:
     start, end = document.offsets(params.range)
-    offered = [
-        _offer(name, action, document, params.range)
+    asked = {
+        name: action
         for name, action in ACTIONS.items()
-        if _is_wanted(action.KIND, params.context.only) and action.applies(document, start, end)
+        if _is_wanted(action.KIND, params.context.only)
+    }
+    if not asked:
+        return None
+    automatic = params.context.trigger_kind == t.CodeActionTriggerKind.Automatic
+    tree = await _tree(session, document, 1 if automatic else PATIENCE)
+    spot = Spot(document, start, end, tree, automatic)
+    offered = [
+        _offer(session, name, action, plan, params.range)
+        for name, action in asked.items()
+        if (plan := action.plan(spot)) is not None
     ]
     return offered or None
 
 
 async def resolve(session: Session, action: t.CodeAction) -> t.CodeAction:
     """Raises RequestFailed or ContentModified with words for the user, who has asked by hand."""
-    chosen, document, range = _read_data(session, action.data)
-    start, end = document.offsets(range)
-    gap = chosen.gap(document, start, end, await session.parsing.tree(document))
-    placed = await _filled(session, action.title, gap)
-    if placed is not None:
-        action.edit = _edit(session, placed)
+    plan = await _planned(session, action.data)
+    placed = await filled(session, plan)
+    if placed:
+        action.edit = edit_of(session, placed)
     return action
 
 
-async def _filled(session: Session, title: str, gap: Gap) -> Placed | None:
+async def plan_of(session: Session, name: str, document: Document, range: t.Range) -> Plan:
+    """What action `name` does there; raises RequestFailed where it does not apply."""
+    start, end = document.offsets(range)
+    spot = Spot(document, start, end, await _tree(session, document, PATIENCE))
+    plan = ACTIONS[name].plan(spot)
+    if plan is None:
+        raise failed(f"there is nothing here for {ACTIONS[name].COMMAND} to do")
+    return plan
+
+
+async def filled(
+    session: Session, plan: Plan, token: t.ProgressToken | None = None
+) -> list[Placed]:
+    """What goes where, in the document as it is now; nothing if the model has nothing to say."""
+    started = time.perf_counter()
+    fill = await _fill(session, plan, token)
+    texts = _best(plan, fill)
+    if not any(texts):
+        session.tell("the model has nothing to put here")
+        return []
+    placed: list[Placed] = []
+    for hole, text in zip(plan.holes, texts, strict=True):
+        if text:
+            there = place(text, plan.gap(hole), session.documents.get(plan.document.uri))
+            if there is None:
+                raise failed(
+                    "the text at the gap has changed meanwhile, so nothing was inserted; try again",
+                    t.LSPErrorCodes.ContentModified,
+                )
+            placed.append(there)
+    session.stats.answered(Kind.ACTION, time.perf_counter() - started)
+    first = placed[0]
+    session.stats.shown(Kind.ACTION, first.document, first.start, first.end, first.text)
+    if len(placed) < len(plan.holes):
+        left = len(plan.holes) - len(placed)
+        session.tell(f"{left} of {len(plan.holes)} holes stay: the model has nothing for them")
+    return placed
+
+
+def edit_of(session: Session, placed: Sequence[Placed]) -> t.WorkspaceEdit:
+    document = placed[0].document
+    edits = [t.TextEdit(document.range(each.start, each.end), each.text) for each in placed]
+    if not session.support.versioned_edits:
+        return t.WorkspaceEdit(changes={document.uri: edits})
+    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    return t.WorkspaceEdit(document_changes=[t.TextDocumentEdit(identifier, list(edits))])
+
+
+async def _tree(session: Session, document: Document, times: int) -> SyntaxTree | None:
+    """Who asks by hand waits longer than ghost text would: without a tree there is less to do."""
+    for _ in range(times):
+        tree = await session.parsing.tree(document)
+        if tree is not None:
+            return tree
+    return None
+
+
+async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> Fill:
     task = asyncio.current_task()
     stopped = False
 
@@ -62,62 +135,73 @@ async def _filled(session: Session, title: str, gap: Gap) -> Placed | None:
 
     try:
         async with FillProgress(
-            session.server, title, may_create=session.support.progress, on_cancel=stop
+            session.server,
+            plan.title,
+            token=token,
+            may_create=session.support.progress,
+            on_cancel=stop,
         ) as progress:
-            fill = await session.fill(gap, progress.on_draft)
+            return await session.fill_plan(plan, progress.on_draft)
     except asyncio.CancelledError:
         if stopped:
             raise JsonRpcRequestCancelled("stopped by the user") from None
         raise
     except EngineError as error:
         raise failed(str(error)) from error
-    text = clean(fill.texts[0], gap)
-    if not text or text == gap.replaced:
-        session.tell("the model has nothing to put here")
-        return None
-    placed = place(text, gap, session.documents.get(gap.document.uri))
-    if placed is None:
-        raise failed(
-            "the text at the gap has changed meanwhile, so nothing was inserted; try again",
-            t.LSPErrorCodes.ContentModified,
+
+
+def _best(plan: Plan, fill: Fill) -> tuple[str, ...]:
+    """The best candidate that changes something; "" for each hole that stays as it is."""
+    candidates = [fill.texts, *(other.texts for other in fill.alternatives)]
+    for texts in candidates if plan.must_differ else candidates[:1]:
+        fitted = tuple(
+            "" if text == plan.document.text[hole.start : hole.end] else text
+            for hole, text in zip(plan.holes, plan.fitted(texts), strict=True)
         )
-    return placed
+        if any(fitted):
+            return fitted
+    return ("",) * len(plan.holes)
 
 
-def _offer(name: str, action: Action, document: Document, range: t.Range) -> t.CodeAction:
+def _offer(session: Session, name: str, action: Action, plan: Plan, range: t.Range) -> t.CodeAction:
     data = {
         "action": name,
-        "uri": document.uri,
-        "version": document.version,
+        "uri": plan.document.uri,
+        "version": plan.document.version,
         "start": [range.start.line, range.start.character],
         "end": [range.end.line, range.end.character],
     }
-    return t.CodeAction(title=action.TITLE, kind=action.KIND, data=data)
+    offer = t.CodeAction(title=plan.title, kind=action.KIND)
+    if session.support.resolves_actions or not session.support.applies_edits:
+        offer.data = data
+        return offer
+    offer.command = t.Command(title=plan.title, command=action.COMMAND, arguments=[data])
+    return offer
 
 
-def _read_data(session: Session, data: Any) -> tuple[Action, Document, t.Range]:
+async def _planned(session: Session, data: Any) -> Plan:
     """What `_offer` wrote, come back from the client."""
     try:
-        chosen, version = ACTIONS[data["action"]], data["version"]
-        range = t.Range(t.Position(*map(int, data["start"])), t.Position(*map(int, data["end"])))
+        name, version = data["action"], data["version"]
         document = session.documents.get(data["uri"])
+        range = range_of(data)
+        known = name in ACTIONS
     except (KeyError, TypeError, ValueError) as error:
         raise failed(f"this action is not one of ours: {error}") from error
+    if not known:
+        raise failed("this action is not one of ours")
     if document is None or document.version != version:
         raise failed(
             "the document has changed since the action was offered; ask for it again",
             t.LSPErrorCodes.ContentModified,
         )
-    return chosen, document, range
+    return await plan_of(session, name, document, range)
 
 
-def _edit(session: Session, placed: Placed) -> t.WorkspaceEdit:
-    document = placed.document
-    edit = t.TextEdit(document.range(placed.start, placed.end), placed.text)
-    if not session.support.versioned_edits:
-        return t.WorkspaceEdit(changes={document.uri: [edit]})
-    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
-    return t.WorkspaceEdit(document_changes=[t.TextDocumentEdit(identifier, [edit])])
+def range_of(data: Any) -> t.Range:
+    """Raises KeyError, TypeError or ValueError where there is none."""
+    start, end = (t.Position(*map(int, data[name])) for name in ("start", "end"))
+    return t.Range(start, end)
 
 
 def _is_wanted(kind: str, only: Any) -> bool:

@@ -14,7 +14,7 @@ from lsp_server.anchor import Placed
 from lsp_server.document import Document
 from lsp_server.progress import FillProgress
 from lsp_server.session import Session
-from lsp_server.suggest.suggestion import suggest
+from lsp_server.suggest.suggestions import Ask
 
 OPTIONS = t.CompletionOptions(resolve_provider=True)
 
@@ -25,7 +25,8 @@ LONGEST_WORD = 200
 async def answer(
     session: Session, document: Document, params: t.CompletionParams
 ) -> t.CompletionList | None:
-    if not session.settings.completion:
+    wanted = session.settings.completion
+    if wanted is False or (wanted is None and session.support.ghost_text):
         return None
     return await session.newest.run(
         ("completion", document.uri), _completion(session, document, params)
@@ -46,8 +47,13 @@ async def _completion(
     session: Session, document: Document, params: t.CompletionParams
 ) -> t.CompletionList | None:
     offset = document.offset(params.position)
+    # The list is asked for again with every key while it is open: nobody has called for that.
+    kind = params.context.trigger_kind if params.context is not None else None
+    by_hand = kind is not t.CompletionTriggerKind.TriggerForIncompleteCompletions
+    trigger = session.suggestions.trigger(document, by_hand)
     async with FillProgress(session.server, "Filling", token=params.work_done_token) as progress:
-        placed = await suggest(session, document, offset, progress.on_draft)
+        ask = Ask(document, offset, trigger, ghost=False, on_draft=progress.on_draft)
+        placed = await session.suggestions.suggest(ask)
     if placed is None:
         return None
     # What comes next depends on everything typed: the list is never complete.

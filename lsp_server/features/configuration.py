@@ -7,8 +7,10 @@ from typing import Any
 from lsprotocol import types as t
 
 from lsp_server.session import Session
+from lsp_server.settings import SECTION
 
-SECTION = "infill"
+# In initializationOptions beside the settings: what the client can show, not what a user sets.
+CLIENT_OPTIONS = ("drafts", "status")
 
 
 async def changed(session: Session, params: t.DidChangeConfigurationParams) -> None:
@@ -22,7 +24,9 @@ async def changed(session: Session, params: t.DidChangeConfigurationParams) -> N
 
 
 def section(options: Any) -> Any:
-    """Our part of initializationOptions, which may name the section or be it."""
-    if isinstance(options, dict) and SECTION in options:
+    """The settings in initializationOptions, which may name the section or be it."""
+    if not isinstance(options, dict):
+        return options
+    if SECTION in options:
         return options[SECTION]
-    return options
+    return {name: value for name, value in options.items() if name not in CLIENT_OPTIONS}

@@ -7,7 +7,7 @@ from lsprotocol import types as t
 from lsp_server.document import Document
 from lsp_server.progress import FillProgress
 from lsp_server.session import Session
-from lsp_server.suggest.suggestion import suggest
+from lsp_server.suggest.suggestions import Ask
 
 OPTIONS = t.InlineCompletionOptions()
 
@@ -25,25 +25,31 @@ async def _inline_completion(
     session: Session, document: Document, params: t.InlineCompletionParams
 ) -> t.InlineCompletionList | None:
     offset = document.offset(params.position)
+    beginning = _chosen_in_popup(document, offset, params.context.selected_completion_info)
+    if beginning is None:
+        return None
+    invoked = params.context.trigger_kind is t.InlineCompletionTriggerKind.Invoked
+    trigger = session.suggestions.trigger(document, invoked)
     async with FillProgress(session.server, "Filling", token=params.work_done_token) as progress:
-        placed = await suggest(session, document, offset, progress.on_draft)
+        ask = Ask(document, offset, trigger, beginning=beginning, on_draft=progress.on_draft)
+        placed = await session.suggestions.suggest(ask)
     if placed is None:
         return None
     item = t.InlineCompletionItem(
         insert_text=placed.text, range=placed.document.range(placed.start, placed.end)
     )
-    selected = params.context.selected_completion_info
-    if selected is not None and not _extends(item, selected, document, offset):
-        return None
     return t.InlineCompletionList(items=[item])
 
 
-def _extends(
-    item: t.InlineCompletionItem,
-    selected: t.SelectedCompletionInfo,
-    document: Document,
-    offset: int,
-) -> bool:
-    """With the popup open, ghost text may only go on from what the popup would insert."""
+def _chosen_in_popup(
+    document: Document, offset: int, selected: t.SelectedCompletionInfo | None
+) -> str | None:
+    """What the popup's choice would add at the cursor: ghost text may only go on from there.
+
+    None where the choice is not an extension of what stands before the cursor.
+    """
+    if selected is None:
+        return ""
     start, _ = document.offsets(selected.range)
-    return f"{document.text[start:offset]}{item.insert_text}".startswith(selected.text)
+    typed = document.text[start:offset]
+    return selected.text.removeprefix(typed) if selected.text.startswith(typed) else None

@@ -6,27 +6,71 @@ import re
 from typing import TYPE_CHECKING
 
 from lsp_server.document import Document
-from lsp_server.syntax.tree import SyntaxTree
+from lsp_server.syntax.tree import SyntaxTree, upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 _OPENING_TEXT = re.compile(r"([{(\[:]|=>|\b(then|do|else|repeat|begin))$")
 _OPENING_TOKENS = {"{", "(", "[", "=>", "then", "do", "else", "repeat", "begin"}
-_COMPOUND = ("_statement", "_definition", "_clause", "_declaration")
+_COMPOUND = ("_statement", "_definition", "_clause", "_declaration", "_case", "_default")
+_COLONS = {"default_case", "switch_block_statement_group", "field_declaration_list"}
+_TAGS = {"start_tag", "jsx_opening_element"}
+# Ruby's headers end with their line; these hold one, and those are what may follow it.
+_RUBY_HEADED = {
+    "method", "singleton_method", "class", "singleton_class", "module", "if", "unless", "elsif",
+    "while", "until", "for", "when", "in_clause", "rescue", "ensure", "do_block", "block",
+}  # fmt: skip
+_RUBY_BODIES = {"body_statement", "block_body", "then", "do", "program"}
+# Braces and brackets of values: what goes into them on the same line is a part of it.
+_VALUES = re.compile(
+    r"object|dict|set\b|array|list|tuple|hash|table|literal|initializer|pattern|import|export"
+    r"|interpolation|substitution|expression|argument|parameter|pair|ERROR"
+)
+_HEADER = re.compile(
+    r"\s*([)\]}]|(async|case|class|def|elif|else|except|finally|for|if|match|try|while|with)\b)"
+)
+_BLOCKS = re.compile(r"block|body|declaration_list|enumerator_list|compound_statement|rule")
 
 
 def opens_empty_block(document: Document, line: int, tree: SyntaxTree | None) -> bool:
     """Whether blank line `line` is where the body of a block belongs that has none.
 
     The last code before it opens a block (a docstring alone counts as no body), and the next code
-    after it is indented no deeper than the line that opens.
+    after it is indented no deeper than the line that opens. Where the tree knows nothing but that
+    something is wrong, the text decides.
     """
     opening = _opening_line(document, line, tree)
     if opening is None:
         return False
+    return _is_empty_below(document, line, opening)
+
+
+def opens_block_here(document: Document, offset: int, tree: SyntaxTree | None) -> bool:
+    """Whether the code on the line before `offset` has just opened a block that has no body."""
+    leaf = tree.leaf_before(offset) if tree is not None else None
+    line = document.line_at(offset)
+    if tree is None or leaf is None or tree.start(leaf) < document.line_starts[line]:
+        return False
+    if leaf.type in ("(", "[", "=>", ">"):
+        return False
+    parent = leaf.parent
+    kind = parent.type if parent is not None else ""
+    if leaf.type == "{" and _VALUES.search(kind) and not _BLOCKS.search(kind):
+        return False
+    is_ruby_name = document.language == "ruby" and leaf.type not in ("do", "then", "else", "|")
+    return (
+        not is_ruby_name and _opens(leaf, document, line) and _is_empty_below(document, line, line)
+    )
+
+
+def _is_empty_below(document: Document, line: int, opening: int) -> bool:
     following = _next_code(document, line)
-    return following is None or indent_width(following) <= indent_width(document.line_text(opening))
+    return (
+        following is None
+        or following.lstrip().startswith(";;")
+        or indent_width(following) <= indent_width(document.line_text(opening))
+    )
 
 
 def indent_of(line: str) -> str:
@@ -39,29 +83,59 @@ def indent_width(line: str, tab: int = 8) -> int:
 
 def _opening_line(document: Document, line: int, tree: SyntaxTree | None) -> int | None:
     before = document.line_starts[line]
-    if tree is None:
+    leaf = tree.leaf_before(before) if tree is not None else None
+    if tree is None or (leaf is not None and _is_lost(leaf)):
         code = document.text[:before].rstrip()
         at = document.line_at(len(code))
         return at if _OPENING_TEXT.search(document.line_text(at).rstrip()) else None
-    leaf = tree.leaf_before(before)
     if leaf is None:
         return None
     docstring = _lone_docstring(leaf)
     if docstring is not None:
         return document.line_at(tree.start(docstring))
-    return document.line_at(tree.start(leaf)) if _opens(leaf) else None
+    at = document.line_at(tree.start(leaf))
+    return at if _opens(leaf, document, at) else None
 
 
-def _opens(leaf: Node) -> bool:
-    if leaf.type in _OPENING_TOKENS:
-        return True
+def _opens(leaf: Node, document: Document, line: int) -> bool:
     parent = leaf.parent
-    if parent is None:
+    if parent is None or parent.type == "conditional_expression":
         return False
+    language = document.language
+    if leaf.type in _OPENING_TOKENS:
+        return language != "python" or not leaf.type.isalpha()
     if leaf.type == ":":
-        return parent.type.endswith(_COMPOUND) or _is_broken_header(parent)
+        if parent.type.endswith(_COMPOUND) or parent.type in _COLONS:
+            return True
+        return _is_broken_header(parent) and bool(_HEADER.match(document.line_text(line)))
+    if leaf.type == ">":
+        return parent.type in _TAGS
+    if leaf.type == ")" and parent.type == "case_item":
+        return True
     # Lua: nothing but the end of its parameters opens a function's body.
-    return leaf.type == ")" and parent.type == "parameters" and _is_lua_function(parent.parent)
+    if leaf.type == ")" and parent.type == "parameters" and _is_lua_function(parent.parent):
+        return True
+    return language == "ruby" and _ends_ruby_header(leaf)
+
+
+def _ends_ruby_header(leaf: Node) -> bool:
+    """Ruby has no token that opens a body: the header ends with its line."""
+    if not leaf.is_named and leaf.type not in (")", "]", "|"):
+        return False
+    for node in upwards(leaf):
+        if node.type in _RUBY_BODIES:
+            return False
+        if node.is_named and node.type in _RUBY_HEADED:
+            return True
+    return False
+
+
+def _is_lost(leaf: Node) -> bool:
+    """Whether the parser has found no place for `leaf`, and its text opens something."""
+    parent = leaf.parent
+    return leaf.is_error or (
+        parent is not None and parent.type == "ERROR" and leaf.type != "string"
+    )
 
 
 def _is_broken_header(parent: Node) -> bool:

@@ -28,6 +28,11 @@ GRAMMARS = {
     "shellscript": ("tree_sitter_bash", "language"),
     "bash": ("tree_sitter_bash", "language"),
     "sh": ("tree_sitter_bash", "language"),
+    "ruby": ("tree_sitter_ruby", "language"),
+    "html": ("tree_sitter_html", "language"),
+    "css": ("tree_sitter_css", "language"),
+    "json": ("tree_sitter_json", "language"),
+    "jsonc": ("tree_sitter_json", "language"),
 }
 
 

@@ -108,10 +108,10 @@ def test_nothing_to_fill_is_said(infill: Infill, source: Callable[..., Path]) ->
 def test_what_is_shown_cannot_speak_to_the_terminal(
     infill: Infill, source: Callable[..., Path]
 ) -> None:
-    infill.answer({"text": "\x1b]0;title\x07\x9b31m"})
+    infill.answer({"text": "\x1bP0;title\x07\x9b31m"})
     outcome = infill("fill", source("a\x1b[2J\n"), "--at", "1:1", "--watch")
     assert not set(outcome.out) & {"\x1b", "\x07", "\x9b"}
-    assert "␛]0;title␇�31ma␛[2J" in outcome.out
+    assert "␛P0;title␇�31ma␛[2J" in outcome.out
 
 
 def test_json_is_one_object(

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 import transformers
+from tokenizers import Tokenizer
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.models import load_model
 from engine.models.diffusion_gemma import DiffusionGemma
+from engine.tokenizer import read_tokenizer
+from engine.training.initial import initialise
+from engine.training.settings import Settings
+
+# No test asserts a time, not even hypothesis's own.
+hypothesis.settings.register_profile("untimed", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("untimed")
 
 TEXT: dict[str, Any] = {
     "vocab_size": 97,
@@ -139,3 +148,58 @@ def _random_model(variant: Variant) -> Any:
             mine.post_attention_layernorm.weight.mul_(variant.loudness)
             mine.post_feedforward_layernorm.weight.mul_(variant.loudness)
     return model.eval()
+
+
+def tiny_settings() -> Settings:
+    """As the embedded model is trained, but tiny."""
+    settings = Settings.read()
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "moe_intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "head_dim": 8,
+        "global_head_dim": 16,
+        "sliding_window": 128,
+        "canvas_length": 32,
+        "max_position_embeddings": 512,
+    }
+    data = replace(
+        settings.data,
+        chunk_tokens=64,
+        chunks=2,
+        canvases=3,
+        canvas_tokens=32,
+        slot_tokens=(4, 8, 12),
+        head_tokens=10,
+    )
+    schedule = replace(
+        settings.schedule,
+        steps=4,
+        causal_share=0.25,
+        causal_chunks=4,
+        self_conditioning_share=0.5,
+        self_conditioning=1.0,
+        warmup=1,
+    )
+    return replace(
+        settings, seed=3, model={**settings.model, **shape}, data=data, schedule=schedule
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tiny:
+    """A model as training starts it, tiny, with the tokenizer that ships."""
+
+    settings: Settings
+    model: DiffusionGemma
+    tokenizer: Tokenizer
+    tokenizer_path: Path
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Tiny:
+    path = Path(__file__).parents[2] / "engine" / "embedded" / "tokenizer.json"
+    settings = tiny_settings()
+    model = initialise(DiffusionGemma(settings.config()), settings.seed)
+    return Tiny(settings, model.eval().requires_grad_(False), read_tokenizer(path), path)

@@ -1,4 +1,4 @@
-"""The host process and its connection, with a scripted engine: answers, drafts, faults, orphans."""
+"""The host process and its windows, with a scripted engine: answers, drafts, sharing, ending."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine import wire
+from engine import __version__, wire
 from engine.api import (
     Alternative,
     BadRequest,
@@ -28,61 +27,14 @@ from engine.api import (
     HostLost,
     ModelMissing,
     OutOfMemory,
+    Priority,
     Shape,
     Snippet,
     Span,
 )
-from engine.connect import HostEngine, connect
-
-HERE = FillRequest(("here ", "\n"))
-SLOW = FillRequest(("slow ", "\n"))
-
-
-class Scripted:
-    """A script on disk, engines that follow it, and the journal of what they did."""
-
-    def __init__(self, folder: Path) -> None:
-        self.script = folder / "script.json"
-        self.journal = folder / "journal"
-        self.engines: list[HostEngine] = []
-
-    def connect(self, *fills: dict[str, Any], **script: Any) -> HostEngine:
-        content = {"fills": fills, "journal": str(self.journal), **script}
-        self.script.write_text(json.dumps(content))
-        engine = connect(str(self.script), factory="tests.scripted:load")
-        self.engines.append(engine)
-        return engine
-
-    def events(self, *names: str) -> list[dict[str, Any]]:
-        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
-        return [event for event in map(json.loads, lines) if not names or event["event"] in names]
-
-    def wait_for(self, event: str, count: int = 1) -> None:
-        wait_until(lambda: len(self.events(event)) >= count, f"{count} x {event}")
-
-
-@pytest.fixture
-def scripted(tmp_path: Path) -> Iterator[Scripted]:
-    scripted = Scripted(tmp_path)
-    yield scripted
-    for engine in scripted.engines:
-        engine.close()
-
-
-def wait_until(holds: Callable[[], bool], what: str, patience: float = 20) -> None:
-    deadline = time.monotonic() + patience
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.01)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
+from engine.host.address import Habits, address_of
+from engine.host.greeting import visit
+from tests.hosting import HERE, SLOW, STEPS, Scripted, is_running, wait_until
 
 FAILURES = [
     ({"error": {"kind": "out_of_memory", "message": "too big"}}, OutOfMemory, "too big"),
@@ -120,10 +72,11 @@ def test_prints_never_reach_the_protocol(scripted: Scripted) -> None:
     noise = '{"jsonrpc": "2.0", "id": 1, "result": null}\n'
     engine = scripted.connect({"text": "clean", "print": noise})
     assert engine.fill(HERE).texts == ("clean",)
+    assert noise in scripted.address.log.read_text()
 
 
 def test_a_cancel_stops_the_work_between_two_steps(scripted: Scripted) -> None:
-    engine = scripted.connect({"after": "slow ", "steps": 500, "delay": 0.02})
+    engine = scripted.connect(STEPS)
     job = engine.submit(SLOW)
     scripted.wait_for("step")
     job.cancel()
@@ -134,7 +87,7 @@ def test_a_cancel_stops_the_work_between_two_steps(scripted: Scripted) -> None:
 
 
 def test_a_waiting_fill_is_cancelled_without_being_begun(scripted: Scripted) -> None:
-    engine = scripted.connect({"after": "slow ", "steps": 500, "delay": 0.02})
+    engine = scripted.connect(STEPS)
     running = engine.submit(SLOW)
     scripted.wait_for("step")
     waiting = engine.submit(HERE)
@@ -149,37 +102,28 @@ def test_a_waiting_fill_is_cancelled_without_being_begun(scripted: Scripted) -> 
 
 
 def test_the_synchronous_caller_can_cancel(scripted: Scripted) -> None:
-    engine = scripted.connect({"steps": 500, "delay": 0.02})
+    engine = scripted.connect(STEPS)
     drafts: list[Draft] = []
     with pytest.raises(Cancelled):
-        engine.fill(HERE, drafts.append, lambda: len(drafts) >= 2)
+        engine.fill(SLOW, drafts.append, lambda: len(drafts) >= 2)
     assert len(scripted.events("step")) < 500
 
 
-def test_a_killed_host_fails_what_is_pending_and_a_fresh_one_serves(scripted: Scripted) -> None:
-    engine = scripted.connect({"after": "slow ", "steps": 500, "delay": 0.02}, {"text": "ok"})
-    jobs = [engine.submit(SLOW), engine.submit(HERE)]
-    scripted.wait_for("step")
-    assert engine.pid is not None
-    os.kill(engine.pid, signal.SIGKILL)
-    for job in jobs:
-        with pytest.raises(HostLost, match="SIGKILL"):
-            job.future.result(20)
-    assert engine.fill(HERE).texts == ("ok",)
-
-
-def test_a_host_that_hangs_is_replaced(scripted: Scripted) -> None:
-    connected = scripted.connect({"after": "slow ", "hang": True}, {"text": "ok"})
-    engine = HostEngine(connected._command, cancel_patience=0.3)
-    scripted.engines.append(engine)
-    job, innocent = engine.submit(SLOW), engine.submit(HERE)
+def test_the_terms_of_a_fill_reach_the_schedule(scripted: Scripted) -> None:
+    engine = scripted.connect(STEPS, {"text": "ok"})
+    other = scripted.window()
+    speculation = engine.submit(SLOW, priority=Priority.SPECULATIVE)
     scripted.wait_for("begin")
-    job.cancel()
-    with pytest.raises(Cancelled):
-        job.future.result(20)
-    with pytest.raises(HostLost, match="did not stop"):
-        innocent.future.result(20)
-    assert engine.fill(HERE).texts == ("ok",)
+    assert other.submit(HERE).future.result(20).texts == ("ok",)
+    with pytest.raises(Cancelled, match="another fill"):
+        speculation.future.result(20)
+    older = engine.submit(SLOW, slot="inline")
+    scripted.wait_for("begin", 3)
+    newer = engine.submit(SLOW, slot="inline", within=0.3)
+    with pytest.raises(Cancelled, match="newer"):
+        older.future.result(20)
+    with pytest.raises(Cancelled, match="deadline"):
+        newer.future.result(20)
 
 
 def test_a_model_that_cannot_be_loaded_is_every_requests_error(scripted: Scripted) -> None:
@@ -193,16 +137,15 @@ def test_a_model_that_cannot_be_loaded_is_every_requests_error(scripted: Scripte
     assert len(scripted.events("load")) == 1
 
 
-def test_a_missing_model_is_looked_for_again(scripted: Scripted, tmp_path: Path) -> None:
-    engine = connect(str(tmp_path / "nothing.json"), factory="tests.scripted:nowhere")
-    scripted.engines.append(engine)
+def test_a_missing_model_is_looked_for_again(scripted: Scripted) -> None:
+    nowhere = scripted.window(factory="tests.scripted:nowhere")
     with pytest.raises(EngineError, match="nowhere"):
-        engine.fill(HERE)
+        nowhere.fill(HERE)
     failure = {"kind": "model_missing", "message": "pull it"}
     engine = scripted.connect(load={"error": failure})
     with pytest.raises(ModelMissing, match="pull it"):
         engine.fill(HERE)
-    scripted.script.write_text(json.dumps({"fills": [{"text": "here now"}]}))
+    scripted.write({"text": "here now"})
     assert engine.fill(HERE).texts == ("here now",)
 
 
@@ -217,14 +160,108 @@ def test_neither_starting_nor_asking_waits_for_the_model(scripted: Scripted) -> 
     assert not jobs[1].future.done()
 
 
-@pytest.mark.parametrize("how", ["close", "caller killed"])
+def test_windows_share_one_process_and_one_model(scripted: Scripted) -> None:
+    first = scripted.connect({"text": "ok {n}"})
+    second = scripted.window()
+    assert first.fill(HERE).texts == ("ok 1",)
+    assert second.fill(HERE).texts == ("ok 2",)
+    assert first.pid == second.pid
+    first.close()
+    assert second.fill(HERE).texts == ("ok 3",)
+    assert len(scripted.events("load")) == 1
+
+
+def test_windows_that_come_at_once_start_one_process(scripted: Scripted) -> None:
+    scripted.write({"text": "ok"})
+    program = (
+        "import sys; from engine.api import FillRequest; from engine.connect import connect\n"
+        f"engine = connect({str(scripted.script)!r}, factory='tests.scripted:load')\n"
+        "print(*engine.fill(FillRequest(('', ''))).texts, engine.pid, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    windows = [
+        subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    answers = {window.stdout.readline() for window in windows if window.stdout}
+    assert answers == {f"ok {scripted.events('load')[0]['pid']}\n"}
+    assert len(scripted.events("load")) == 1
+    for window in windows:
+        window.communicate("")
+
+
+def test_a_host_outlives_its_last_window_for_a_while(scripted: Scripted) -> None:
+    habits = Habits(linger=600.0)
+    scripted.write({"text": "ok"})
+    with scripted.window(habits) as first:
+        first.fill(HERE)
+        pid = first.pid
+    with scripted.window(habits) as second:
+        assert second.fill(HERE).texts == ("ok",)
+        assert second.pid == pid
+    visit(scripted.address, "shutdown")
+    assert len(scripted.events("load")) == 1
+
+
+def test_an_idle_model_is_unloaded_and_loaded_again(scripted: Scripted) -> None:
+    scripted.write({"text": "ok"})
+    engine = scripted.window(Habits(linger=0.0, unload_after=0.05))
+    assert engine.fill(HERE).texts == ("ok",)
+    pid = engine.pid
+    wait_until(lambda: visit(scripted.address, "status")["state"] == "unloaded", "the unloading")
+    assert engine.info == EngineInfo("scripted", "script")
+    assert len(scripted.events("load")) == 1
+    assert engine.fill(HERE).texts == ("ok",)
+    assert engine.pid == pid
+    assert len(scripted.events("load")) == 2
+
+
+def test_a_host_with_another_model_ends_when_nobody_uses_it(scripted: Scripted) -> None:
+    habits = Habits(linger=600.0)
+    scripted.write({"text": "ok"})
+    with scripted.window(habits) as idle:
+        idle.fill(HERE)
+        idle_pid = idle.pid
+    assert idle_pid is not None
+    used = scripted.window(device="one")
+    used.fill(HERE)
+    assert not is_running(idle_pid)
+    late = scripted.window(device="two")
+    late.fill(HERE)
+    assert used.fill(HERE).texts == ("ok",)
+    log = address_of(late.loaded).log.read_text()
+    assert f"another engine runs and keeps its memory: {scripted.script} on one" in log
+
+
+def test_other_settings_than_the_running_hosts_are_told(
+    scripted: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripted.connect({"text": "ok"}).fill(HERE)
+    scripted.window(Habits(linger=77.0)).fill(HERE)
+    assert "77" in caplog.text
+    assert "infill-ls engine stop" in caplog.text
+
+
+def test_a_warning_of_the_host_is_in_the_windows_log(
+    scripted: Scripted, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = scripted.connect({"raises": "KeyError"})
+    with pytest.raises(EngineError):
+        engine.fill(HERE)
+    assert "host: failed while filling" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["close", "killed"])
 def test_no_orphan_is_left_mid_fill(scripted: Scripted, how: str) -> None:
-    rule = {"hang": True}
-    engine = scripted.connect(rule)
+    engine = scripted.connect({"hang": True})
     if how == "close":
         job = engine.submit(HERE)
         scripted.wait_for("begin")
-        pid = scripted.events("begin")[0]["pid"]
         engine.close()
         assert isinstance(job.future.exception(20), HostLost)
         with pytest.raises(HostLost, match="closed"):
@@ -235,12 +272,24 @@ def test_no_orphan_is_left_mid_fill(scripted: Scripted, how: str) -> None:
             f"connect({str(scripted.script)!r}, factory='tests.scripted:load')"
             ".fill(FillRequest(('', '')))"
         )
-        caller = subprocess.Popen([sys.executable, "-c", program])
+        window = subprocess.Popen([sys.executable, "-c", program])
         scripted.wait_for("begin")
-        pid = scripted.events("begin")[0]["pid"]
-        caller.kill()
-        caller.wait()
+        window.kill()
+        window.wait()
+    pid = scripted.events("begin")[0]["pid"]
     wait_until(lambda: not is_running(pid), "the host's end")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGTERM")
+def test_a_host_that_is_told_to_end_says_goodbye(scripted: Scripted) -> None:
+    engine = scripted.connect(STEPS, {"text": "ok"})
+    job = engine.submit(SLOW)
+    scripted.wait_for("step")
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGTERM)
+    with pytest.raises(HostLost, match="SIGTERM"):
+        job.future.result(20)
+    assert engine.fill(HERE).texts == ("ok",)
 
 
 def test_a_working_folder_with_its_own_engine_is_not_run(
@@ -250,36 +299,6 @@ def test_a_working_folder_with_its_own_engine_is_not_run(
     (tmp_path / "engine" / "__init__.py").write_text("raise SystemExit('the user\\'s own')")
     monkeypatch.chdir(tmp_path)
     assert scripted.connect({"text": "ours"}).fill(HERE).texts == ("ours",)
-
-
-def test_lines_that_are_no_request_are_answered_or_dropped(scripted: Scripted) -> None:
-    engine = scripted.connect({"text": "ok"})
-    host = subprocess.Popen(
-        engine._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    lines = [
-        "not json",
-        "[]",
-        '{"id": 1, "method": "dance"}',
-        '{"method": "dance"}',
-        '{"id": 2, "method": "fill", "params": {"texts": "text"}}',
-        '{"id": 3, "method": "fill", "params": {"texts": ["a", "b"], "sleeps": 3}}',
-        '{"id": 4, "method": "fill", "params": {"texts": ["a"]}}',
-        '{"id": 5, "method": "fill", "params": {"texts": ["a", "b"], "shape": "round"}}',
-        '{"method": "cancel", "params": {"id": 99}}',
-        '{"id": 6, "method": "shutdown"}',
-    ]
-    output, _ = host.communicate("\n".join(lines).encode(), timeout=20)
-    answers = [json.loads(line) for line in output.splitlines()]
-    told = [(each["id"], each.get("error", {}).get("code")) for each in answers]
-    assert told == [
-        (None, wire.PARSE_ERROR),
-        (None, wire.PARSE_ERROR),
-        (1, wire.METHOD_NOT_FOUND),
-        *((number, wire.FILL_FAILED) for number in (2, 3, 4, 5)),
-        (6, None),
-    ]
-    assert host.returncode == 0
 
 
 def test_json_round_trips() -> None:
@@ -305,6 +324,35 @@ def test_json_round_trips() -> None:
         return {key: value for key, value in through(message).items() if key != "jsonrpc"}
 
     for each in (request, replace(request, draft=None, context=())):
-        assert wire.request_from_json(bare(wire.request_to_json(each))) == each
+        for terms in (wire.Terms(), wire.Terms(Priority.SPECULATIVE, "inline", 1.5, True)):
+            assert wire.fill_from_params(bare(wire.fill_to_params(each, terms))) == (each, terms)
     assert wire.fill_from_json(bare(wire.fill_to_json(fill))) == fill
     assert wire.draft_from_json(bare(wire.draft_to_json(draft))) == draft
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"texts": "text"},
+        {"texts": ["a"]},
+        {"sleeps": 3},
+        {"shape": "round"},
+        {"priority": "urgent"},
+        {"priority": None},
+        {"slot": 3},
+        {"within": "soon"},
+        {"within": -1},
+        {"within": float("nan")},
+        {"context": [{"words": "x"}]},
+    ],
+    ids=str,
+)
+def test_what_is_no_request_is_refused(changed: dict[str, Any]) -> None:
+    line = json.loads(json.dumps({"texts": ["a", "b"], **changed}))
+    with pytest.raises(BadRequest):
+        wire.fill_from_params(line)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert __version__ == project["project"]["version"]

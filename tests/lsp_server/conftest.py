@@ -33,6 +33,18 @@ class Editor:
         self.documents: dict[str, Document] = {}
         self._forgotten = 0
         self.encoding = UTF16
+        self.applied: list[t.ApplyWorkspaceEditParams] = []
+        self.refuses: str | None = None
+        self.told: dict[str, list[dict[str, Any]]] = {"infill/draft": [], "infill/status": []}
+
+        @client.feature(t.WORKSPACE_APPLY_EDIT)
+        def apply(params: t.ApplyWorkspaceEditParams) -> t.ApplyWorkspaceEditResult:
+            if self.refuses is None:
+                self.applied.append(params)
+            return t.ApplyWorkspaceEditResult(self.refuses is None, self.refuses)
+
+        for method, messages in self.told.items():
+            client.feature(method)(lambda params, to=messages: to.append(params))
 
     async def initialize(
         self,
@@ -40,11 +52,16 @@ class Editor:
         versioned: bool = True,
         progress: bool = True,
         options: Any = None,
+        resolves: bool = True,
     ) -> t.InitializeResult:
+        resolve = t.ClientCodeActionResolveOptions(properties=["edit"]) if resolves else None
         capabilities = t.ClientCapabilities(
             general=t.GeneralClientCapabilities(position_encodings=encodings),
             text_document=t.TextDocumentClientCapabilities(
                 inline_completion=t.InlineCompletionClientCapabilities(),
+                code_action=t.CodeActionClientCapabilities(
+                    data_support=True, resolve_support=resolve
+                ),
                 completion=t.CompletionClientCapabilities(
                     completion_item=t.ClientCompletionItemOptions(
                         documentation_format=[t.MarkupKind.Markdown]
@@ -53,10 +70,13 @@ class Editor:
             ),
             workspace=t.WorkspaceClientCapabilities(
                 configuration=True,
+                apply_edit=True,
                 workspace_edit=t.WorkspaceEditClientCapabilities(document_changes=versioned),
             ),
             window=t.WindowClientCapabilities(work_done_progress=progress),
         )
+        # A test counts what the engine does, and asks for completion beside ghost text.
+        options = {"speculate": False, "completion": True, **(options or {})}
         params = t.InitializeParams(capabilities, initialization_options=options)
         result = await self.client.initialize_session(params)
         self.encoding = t.PositionEncodingKind(result.capabilities.position_encoding or "utf-16")
@@ -77,11 +97,17 @@ class Editor:
         self.client.text_document_did_change(t.DidChangeTextDocumentParams(identifier, [change]))
 
     def inline(
-        self, uri: str, offset: int, id: str | None = None, **context: Any
+        self,
+        uri: str,
+        offset: int,
+        id: str | None = None,
+        automatic: bool = False,
+        **context: Any,
     ) -> Awaitable[Any]:
         """Already sent when this returns; awaiting it gives the answer."""
+        kind = t.InlineCompletionTriggerKind
         params = t.InlineCompletionParams(
-            t.InlineCompletionContext(t.InlineCompletionTriggerKind.Automatic, **context),
+            t.InlineCompletionContext(kind.Automatic if automatic else kind.Invoked, **context),
             t.TextDocumentIdentifier(uri),
             self.documents[uri].position(offset),
         )
@@ -105,6 +131,10 @@ class Editor:
     def resolve(self, action: t.CodeAction, id: str | None = None) -> Awaitable[Any]:
         return self.send(t.CODE_ACTION_RESOLVE, action, id)
 
+    def command(self, command: str, arguments: Any, id: str | None = None) -> Awaitable[Any]:
+        params = t.ExecuteCommandParams(command, arguments)
+        return self.send(t.WORKSPACE_EXECUTE_COMMAND, params, id)
+
     def send(self, method: str, params: Any, id: str | None = None) -> Awaitable[Any]:
         future = self.client.protocol.send_request_async(method, params, msg_id=id)
         return asyncio.wait_for(future, PATIENCE)
@@ -119,6 +149,15 @@ class Editor:
         start, end = document.offsets(edit.range)
         new = edit.new_text if isinstance(edit, t.TextEdit) else edit.insert_text
         return f"{document.text[:start]}{new}{document.text[end:]}"
+
+    def with_edits(self, uri: str, edits: Sequence[t.TextEdit]) -> str:
+        """The text of `uri` after `edits`, which are in order and do not overlap."""
+        document = self.documents[uri]
+        text = document.text
+        for edit in reversed(edits):
+            start, end = document.offsets(edit.range)
+            text = f"{text[:start]}{edit.new_text}{text[end:]}"
+        return text
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """What the scripted engine did, see tests/scripted.py."""
@@ -148,6 +187,15 @@ class Editor:
         await self.send(t.SHUTDOWN, None)
         self.client.exit(None)
         return await asyncio.wait_for(self.process.wait(), PATIENCE)
+
+
+async def shown(editor: Editor, uri: str, offset: int, **how: Any) -> str | None:
+    """The buffer once ghost text that came by itself is accepted; None where there is none."""
+    answer = await editor.inline(uri, offset, automatic=True, **how)
+    if answer is None:
+        return None
+    (item,) = answer.items
+    return editor.with_edit(uri, item)
 
 
 StartEditor = Callable[..., Awaitable[Editor]]

@@ -64,6 +64,31 @@ def test_place(marked: str, new: str, after: str | None) -> None:
     assert new[: placed.start] + placed.text + new[placed.end :] == after
 
 
+# The old text with the cursor at ‸, the new text, and it with "a)" in place, over one closer.
+COVERED = [
+    ("f(‸)\n", "f()\n", "f(a)\n"),
+    ("f(‸)\n", "f(a)\n", "f(a)\n"),
+    ("f(‸)\n", "f()\nx\n", "f(a)\nx\n"),
+    ("f(‸)\n", "\nf()\n", "\nf(a)\n"),
+    ("f(‸)\n", "f(\n", None),
+    ("f(‸)\n", "f();\n", None),
+]
+
+
+@pytest.mark.parametrize(("marked", "new", "after"), COVERED)
+def test_place_over_a_closer(marked: str, new: str, after: str | None) -> None:
+    old = Document("file:///a", 1, "python", marked.replace("‸", ""))
+    at = marked.index("‸")
+    placed = place(
+        "a)", Gap(old, at, at, Shape.LINE, ""), Document("file:///a", 2, "python", new), covers=1
+    )
+    if after is None:
+        assert placed is None
+        return
+    assert placed is not None
+    assert new[: placed.start] + placed.text + new[placed.end :] == after
+
+
 def test_nothing_is_placed_in_a_closed_document() -> None:
     document = Document("file:///a", 1, "python", "")
     assert place("fill", Gap(document, 0, 0, Shape.LINE, ""), None) is None
@@ -92,7 +117,7 @@ def test_settings(given: Any, settings: Settings, problems: int) -> None:
 
 def test_null_gives_a_default_back() -> None:
     changed, _ = PLAIN.updated({"steps": 4, "model": "x"})
-    assert changed.updated({"steps": None, "model": None}) == (PLAIN, [])
+    assert changed.updated({"steps": None, "model": None}) == (PLAIN, {})
 
 
 def test_framing_takes_messages_in_any_pieces() -> None:

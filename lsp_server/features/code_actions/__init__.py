@@ -1,32 +1,40 @@
-"""One file per code action: its title and kind, where it applies, which gap it fills."""
+"""One file per code action: its kind, and the plan it has for a spot, or none."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from lsp_server.document import Document
-from lsp_server.features.code_actions import fill_at_cursor, fill_selection
-from lsp_server.gap import Gap
-from lsp_server.syntax.tree import SyntaxTree
+from lsp_server.features.code_actions import (
+    do_todo,
+    fill_body,
+    fill_gap,
+    fill_holes,
+    rewrite_selection,
+    write_docstring,
+)
+from lsp_server.holes.hole import Plan
+from lsp_server.holes.spot import Spot
 
 
 class Action(Protocol):
     """What a module of this folder is."""
 
     @property
-    def TITLE(self) -> str: ...  # noqa: N802
-
-    @property
     def KIND(self) -> str: ...  # noqa: N802
 
-    def applies(self, document: Document, start: int, end: int) -> bool:
-        """Quick, without model or tree: asked on every move of the cursor."""
-        ...
+    @property
+    def COMMAND(self) -> str: ...  # noqa: N802
 
-    def gap(self, document: Document, start: int, end: int, tree: SyntaxTree | None) -> Gap: ...
+    def plan(self, spot: Spot) -> Plan | None:
+        """Quick and without a model: asked on every move of the cursor. None: does not apply."""
+        ...
 
 
 ACTIONS: dict[str, Action] = {
-    "fill_at_cursor": fill_at_cursor,
-    "fill_selection": fill_selection,
+    "fill_holes": fill_holes,
+    "fill_body": fill_body,
+    "do_todo": do_todo,
+    "write_docstring": write_docstring,
+    "rewrite_selection": rewrite_selection,
+    "fill_gap": fill_gap,
 }

@@ -1,0 +1,185 @@
+"""A model folder, understood and checked: where each weight of the model is, and in what format.
+
+Nothing but `config.json` and file headers is read. What the model does not use (the encoder's
+duplicates, the vision tower, scales for activations) is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from engine.api import ModelMissing
+from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
+from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
+from engine.models.diffusion_gemma import Config, DiffusionGemma
+
+FAMILY = "diffusion_gemma"
+PREFIX = "model.decoder."
+BFLOAT16 = "fetch the bfloat16 version of the model"
+# Routed experts are stored stacked, or one by one; then gate and up rows are two matrices.
+STACKED = {
+    "experts.gate_up_proj": ("gate_proj", "up_proj"),
+    "experts.down_proj": ("down_proj",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A weight of the model: its format, and for each expert (one, where there are none) the
+    matrices its rows are made of, as stored tensors by role."""
+
+    name: str
+    shape: tuple[int, ...]
+    format: Format
+    matrices: tuple[tuple[Mapping[str, Stored], ...], ...]
+
+    @property
+    def first(self) -> Stored:
+        return next(iter(self.matrices[0][0].values()))
+
+    @property
+    def nbytes(self) -> int:
+        """As stored."""
+        return sum(
+            stored.nbytes
+            for parts in self.matrices
+            for roles in parts
+            for stored in roles.values()
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that has everything the model needs. `placed` is in the order of the files."""
+
+    folder: Path
+    config: Config
+    placed: tuple[Placed, ...]
+
+    @property
+    def format(self) -> str:
+        """That of the routed experts, which are nearly all of the model."""
+        experts = next(each for each in self.placed if each.name.endswith("experts.down_proj"))
+        return experts.first.dtype.lower() if experts.format is PLAIN else experts.format.name
+
+    @property
+    def nbytes(self) -> int:
+        return sum(each.nbytes for each in self.placed)
+
+
+def open_checkpoint(folder: Path) -> Checkpoint:
+    """Raises ModelMissing, naming the file or the tensor that is missing, cut short, of the wrong
+    shape or type, or stored in a format that cannot be run."""
+    config = read_config(folder)
+    with torch.device("meta"):
+        model = DiffusionGemma(config)
+    wanted = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    tensors = _Tensors(folder, read_tensors(folder))
+    placed = [tensors.place(name, tuple(tensor.shape)) for name, tensor in wanted.items()]
+    placed.sort(key=lambda each: (each.first.path, each.first.start))
+    return Checkpoint(folder, config, tuple(placed))
+
+
+def read_config(folder: Path) -> Config:
+    """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
+    path = folder / "config.json"
+    document = read_json(path)
+    family = document.get("model_type", FAMILY)
+    if family != FAMILY:
+        raise ModelMissing(
+            f"{path} describes a {family} model; choose a folder that holds a {FAMILY} model"
+        )
+    try:
+        return Config.from_json(document)
+    except ValueError as error:
+        raise ModelMissing(f"{path} cannot be used: {error}; {AGAIN}, or choose another") from error
+
+
+class _Tensors:
+    """The stored tensors, by module and suffix."""
+
+    def __init__(self, folder: Path, stored: Mapping[str, Stored]) -> None:
+        self.folder, self.stored = folder, stored
+        self.modules: dict[str, dict[str, Stored]] = {}
+        for name, tensor in stored.items():
+            module, _, suffix = name.rpartition(".")
+            self.modules.setdefault(module, {})[suffix] = tensor
+
+    def place(self, name: str, shape: tuple[int, ...]) -> Placed:
+        module, _, suffix = (PREFIX + name).rpartition(".")
+        experts, _, stack = name.rpartition("experts.")
+        parts = STACKED.get("experts." + stack) if stack else None
+        if parts and PREFIX + name not in self.stored and self._has_experts(PREFIX + experts):
+            return self._place_experts(name, shape, f"{PREFIX}{experts}experts", parts)
+        if suffix == "weight" and len(shape) == 2:
+            format, roles = self._matrix(module, shape)
+            return Placed(name, shape, format, ((roles,),))
+        return Placed(name, shape, PLAIN, (({"values": self._plain(PREFIX + name, shape)},),))
+
+    def _has_experts(self, layer: str) -> bool:
+        return any(f"{layer}experts.0.{part}" in self.modules for part in ("gate_proj", "up_proj"))
+
+    def _place_experts(
+        self, name: str, shape: tuple[int, ...], module: str, parts: tuple[str, ...]
+    ) -> Placed:
+        count, rows, columns = shape
+        each = (rows // len(parts), columns)
+        formats: dict[str, str] = {}
+        matrices = []
+        format = PLAIN
+        for expert in range(count):
+            row = []
+            for part in parts:
+                format, roles = self._matrix(f"{module}.{expert}.{part}", each)
+                formats.setdefault(format.name, f"{module}.{expert}.{part}")
+                row.append(roles)
+            matrices.append(tuple(row))
+        if len(formats) > 1:
+            told = " and ".join(f"{at} as {name}" for name, at in formats.items())
+            raise ModelMissing(
+                f"{self.folder} stores experts of one layer in several formats: {told}; {AGAIN}"
+            )
+        return Placed(name, shape, format, tuple(matrices))
+
+    def _matrix(
+        self, module: str, shape: tuple[int, ...]
+    ) -> tuple[Format, Mapping[str, Stored]]:  # fmt: skip
+        """A matrix [out, in] in whatever format it is stored."""
+        stored = self.modules.get(module, {})
+        try:
+            format = recognise(stored)
+            fields = format.fields(shape)
+        except ValueError as error:
+            at = next(iter(stored.values())).path if stored else self.folder
+            kind = "" if isinstance(error, Unsupported) else "a shape that cannot be: "
+            raise ModelMissing(f"{at}: {module} is stored as {kind}{error}; {BFLOAT16}") from error
+        if format is PLAIN:
+            return format, {"values": self._plain(f"{module}.weight", shape)}
+        return format, {field.role: self._field(module, field) for field in fields}
+
+    def _plain(self, name: str, shape: tuple[int, ...]) -> Stored:
+        module, _, suffix = name.rpartition(".")
+        field = PLAIN.fields(shape)[0]
+        return self._field(module, Field(field.role, suffix, field.shapes, field.dtypes))
+
+    def _field(self, module: str, field: Field) -> Stored:
+        name = f"{module}.{field.suffix}"
+        stored = self.stored.get(name)
+        if stored is None:
+            raise ModelMissing(f"{self.folder} lacks the tensor {name}; {AGAIN}")
+        if stored.dtype not in field.dtypes:
+            mend = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
+            raise ModelMissing(
+                f"{stored.path}: tensor {name} is stored as {stored.dtype}, and"
+                f" {' or '.join(field.dtypes)} is what can be used there; {mend}"
+            )
+        if stored.shape not in field.shapes:
+            raise ModelMissing(
+                f"{stored.path}: tensor {name} has shape {list(stored.shape)}, config.json implies"
+                f" {list(field.shapes[0])}: the files do not belong together; {AGAIN}"
+            )
+        return stored

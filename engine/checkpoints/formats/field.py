@@ -1,0 +1,57 @@
+"""What a format is: the stored tensors of a matrix, and how they become a weight for kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from kernels.weights import Weight
+
+SCALAR = ((), (1,))  # writers disagree on whether a single number has a dimension
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A tensor that a weight takes: `role` in the format, any of `shapes` and `dtypes`."""
+
+    role: str
+    suffix: str
+    shapes: tuple[tuple[int, ...], ...]
+    dtypes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stored matrix goes in a weight: rows `rows` of expert `expert` (0 where there are
+    none), of which they are part `part`."""
+
+    expert: int
+    rows: slice
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`fields(shape)` of a stored matrix [out, in]; raises ValueError for a shape it cannot have.
+
+    `allocate(shape, parts, dtype, device)` an unwritten weight [.., out, in] whose rows fall into
+    `parts` equal parts; `dtype` is for what is stored as floats. `put` writes one stored matrix.
+    """
+
+    name: str
+    fields: Callable[[tuple[int, ...]], tuple[Field, ...]]
+    allocate: Callable[[tuple[int, ...], int, torch.dtype, torch.device], Weight]
+    put: Callable[[Weight, Place, Mapping[str, Tensor]], None]
+
+
+def matrices(tensor: Tensor) -> Tensor:
+    """[.., N, K] -> [E, N, K]."""
+    return tensor.view(-1, *tensor.shape[-2:])
+
+
+def vectors(tensor: Tensor) -> Tensor:
+    """[.., N] -> [E, N]."""
+    return tensor.view(-1, tensor.shape[-1])

@@ -1,0 +1,38 @@
+"""Weights left in their format inside a model, where the kernels read them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from engine.models.diffusion_gemma import DiffusionGemma
+from kernels.linear import linear
+from kernels.weights import Weight
+
+
+class PackedLinear(nn.Module):
+    """A linear layer whose weight is no tensor."""
+
+    def __init__(self, weight: Weight) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight)
+
+
+def hold(model: DiffusionGemma, name: str, weight: Weight) -> bool:
+    """Put a packed weight where `model` uses it; False where it is no tensor that a kernel takes
+    packed (the router's, for one), and has to be dequantised."""
+    if isinstance(weight, Tensor):
+        return False
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    if path.endswith(".experts"):
+        delattr(module, leaf)  # a parameter's name takes nothing but parameters
+        object.__setattr__(module, leaf, weight)
+        return True
+    parent, _, child = path.rpartition(".")
+    if not isinstance(module, nn.Linear) or not child.endswith("_proj"):
+        return False
+    setattr(model.get_submodule(parent), child, PackedLinear(weight))
+    return True

@@ -1,0 +1,152 @@
+"""`python -m engine.evaluation`: a suite from beginning to end, told as JSON lines on stdout.
+
+    {"total": N, "done": K}     N answers to give, K known from a run before
+    {"done": K}                 after each
+    {"report": [...], "results": FILE}
+
+Answers are kept in a file named after what was asked, so that the same command goes on where a run
+was ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TextIO
+
+from engine.api import EngineError, Fill
+from engine.checkpoints.catalog import store
+from engine.evaluation.items import SUITES, BadData, Item, read_items
+from engine.evaluation.measure import Answer, judge, report
+
+EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _options().parse_args(arguments)
+    try:
+        evaluate(options)
+    except (BadData, EngineError, OSError) as error:
+        _tell({"error": str(error)})
+        return 1
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    items = read_items(options.suite, options.data, options.limit, options.seed)
+    asked = {
+        "suite": options.suite,
+        "data": _digest(options.data),
+        "model": options.model,
+        "limit": options.limit,
+        "seed": options.seed,
+        "steps": options.steps,
+        "execute": options.execute,
+    }
+    path = options.results or _default_results(asked)
+    answers = _read_results(path, asked)
+    known = {(answer.id, answer.method) for answer in answers}
+    jobs = [
+        (item, method)
+        for item in items
+        for method in options.methods
+        if (item.id, method) not in known
+    ]  # fmt: skip
+    _tell({"total": len(items) * len(options.methods), "done": len(answers)})
+    if jobs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as results:
+            if not answers and results.tell() == 0:
+                _write(results, {"asked": asked})
+            answers += _answer(options, jobs, results, len(answers))
+    _tell({"report": report(answers, options.seed), "asked": asked, "results": str(path)})
+
+
+def _answer(
+    options: argparse.Namespace, jobs: list[tuple[Item, str]], results: TextIO, done: int
+) -> list[Answer]:
+    filler = _filler(options)
+    answers = []
+    for item, method in jobs:
+        fill: Fill = filler.fill(item, method)
+        forwards = fill.steps + EXTRA_FORWARDS
+        answers.append(
+            judge(item, method, fill.texts[0], forwards, fill.seconds, execute=options.execute)
+        )
+        _write(results, asdict(answers[-1]))
+        _tell({"done": done + len(answers)})
+    return answers
+
+
+def _filler(options: argparse.Namespace) -> Any:
+    from engine.evaluation.methods import Filler
+    from engine.infill import load_engine
+
+    return Filler(load_engine(options.model, options.device), options.steps)
+
+
+def _default_results(asked: dict[str, Any]) -> Path:
+    named = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    return store().parent / "evaluations" / f"{asked['suite']}-{named}.jsonl"
+
+
+def _read_results(path: Path, asked: dict[str, Any]) -> list[Answer]:
+    """Answers of earlier runs; a last line that was cut off is dropped. Raises BadData when they
+    are answers to something else."""
+    if not path.exists() or not path.stat().st_size:
+        return []
+    content = path.read_text(encoding="utf-8")
+    whole = content[: content.rfind("\n") + 1]
+    lines = whole.splitlines()
+    try:
+        question = json.loads(lines[0])["asked"]
+        answers = [Answer(**json.loads(line)) for line in lines[1:]]
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise BadData(f"{path} holds no answers of an evaluation: name another file") from error
+    if question != asked:
+        raise BadData(f"{path} holds answers to another question: name another file")
+    if whole != content:
+        path.write_text(whole, encoding="utf-8")
+    return answers
+
+
+def _digest(data: Path) -> str:
+    """Of a file its content; of a folder its place."""
+    if data.is_dir():
+        return str(data.resolve())
+    try:
+        return hashlib.sha256(data.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadData(f"cannot read {data}: {error.strerror}: give the suite's data") from error
+
+
+def _write(results: TextIO, record: dict[str, Any]) -> None:
+    results.write(json.dumps(record) + "\n")
+    results.flush()
+
+
+def _tell(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine.evaluation")
+    parser.add_argument("suite", choices=SUITES)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--device")
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--execute", action="store_true")
+    parser.add_argument("--methods", nargs="+", default=["searched", "fixed", "oracle"])
+    parser.add_argument("--results", type=Path)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

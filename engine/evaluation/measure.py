@@ -1,0 +1,156 @@
+"""What is measured of a fill, and what is told of many. Imports no torch."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.evaluation.items import Item
+from engine.evaluation.sandbox import Limits, run
+
+RESAMPLES = 1000
+SHORT = 4  # characters: a shorter line ("}", "end") may well stand there twice
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One item filled by one method; `parses` and `passed` are None where nothing was judged."""
+
+    id: str
+    method: str
+    language: str
+    bare: bool
+    text: str
+    exact: bool
+    similarity: float
+    repeats: bool
+    parses: bool | None
+    passed: bool | None
+    forwards: int
+    seconds: float
+
+
+def judge(
+    item: Item,
+    method: str,
+    text: str,
+    forwards: int,
+    seconds: float,
+    *,
+    execute: bool,
+    limits: Limits | None = None,
+) -> Answer:
+    """`execute` runs the item's tests in a sandbox, if it has any."""
+    passed = None
+    if execute and item.test:
+        program = f"{item.prefix}{text}{item.suffix}\n{item.test}\ncheck({item.entry_point})\n"
+        passed = run(program, limits).passed
+    return Answer(
+        id=item.id,
+        method=method,
+        language=item.language,
+        bare=item.bare,
+        text=text,
+        exact=text.strip() == item.solution.strip(),
+        similarity=similarity(text.strip(), item.solution.strip()),
+        repeats=repeats_suffix(text, item.suffix),
+        parses=parses(item, text),
+        passed=passed,
+        forwards=forwards,
+        seconds=seconds,
+    )
+
+
+def similarity(found: str, wanted: str) -> float:
+    """1 - edit distance over the longer length; 1 for two empty texts."""
+    if found == wanted:
+        return 1.0
+    row = list(range(len(wanted) + 1))
+    for index, one in enumerate(found, 1):
+        diagonal, row[0] = row[0], index
+        for at, other in enumerate(wanted, 1):
+            diagonal, row[at] = row[at], min(
+                row[at] + 1, row[at - 1] + 1, diagonal + (one != other)
+            )  # fmt: skip
+    return 1 - row[-1] / max(len(found), len(wanted))
+
+
+def repeats_suffix(text: str, suffix: str) -> bool:
+    """Whether the fill says again what follows it: its first line with something on it."""
+    following = next((line.strip() for line in suffix.splitlines() if line.strip()), "")
+    return len(following) >= SHORT and following in {line.strip() for line in text.splitlines()}
+
+
+def parses(item: Item, text: str) -> bool | None:
+    """Whether the whole is Python; None in other languages, or where the original is not."""
+    if item.language != "python" or not _is_python(item.prefix + item.solution + item.suffix):
+        return None
+    return _is_python(item.prefix + text + item.suffix)
+
+
+def report(answers: Sequence[Answer], seed: int = 0) -> list[dict[str, Any]]:
+    """A row for each method, and for each language where there are several; of the latter also one
+    without items that are brackets alone."""
+    rows = []
+    for method in dict.fromkeys(answer.method for answer in answers):
+        of_method = [answer for answer in answers if answer.method == method]
+        rows.append(_row(method, "all", of_method, seed))
+        languages = sorted({answer.language for answer in of_method})
+        if len(languages) > 1:
+            for language in languages:
+                of_language = [each for each in of_method if each.language == language]
+                rows.append(_row(method, language, of_language, seed))
+        lettered = [answer for answer in of_method if not answer.bare]
+        if lettered and len(lettered) < len(of_method):
+            rows.append(_row(method, "without bare brackets", lettered, seed))
+    return rows
+
+
+def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """95% of the means of resamples lie within it."""
+    rng = random.Random(seed)
+    means = sorted(_mean(rng.choices(values, k=len(values))) for _ in range(RESAMPLES))
+    return means[round(0.025 * RESAMPLES)], means[round(0.975 * RESAMPLES) - 1]
+
+
+def _row(method: str, part: str, answers: Sequence[Answer], seed: int) -> dict[str, Any]:
+    def told(of: Callable[[Answer], float | bool | None]) -> dict[str, Any] | None:
+        values = [float(value) for answer in answers if (value := of(answer)) is not None]
+        if not values:
+            return None
+        low, high = interval(values, seed)
+        return {"mean": _mean(values), "low": low, "high": high, "n": len(values)}
+
+    seconds = sorted(answer.seconds for answer in answers)
+    return {
+        "method": method,
+        "part": part,
+        "n": len(answers),
+        "pass@1": told(lambda answer: answer.passed),
+        "exact": told(lambda answer: answer.exact),
+        "similarity": told(lambda answer: answer.similarity),
+        "repeats_suffix": told(lambda answer: answer.repeats),
+        "parse_errors": told(lambda each: None if each.parses is None else not each.parses),
+        "forwards": _mean([answer.forwards for answer in answers]),
+        "p50_seconds": quantile(seconds, 0.5),
+        "p95_seconds": quantile(seconds, 0.95),
+    }
+
+
+def quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""`infill-ls eval`: how well a model fills the gaps of a suite that you bring."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from engine.evaluation.items import SUITES
+from lsp_server.commands import child
+from lsp_server.commands.fault import FAILED, USAGE, CommandError
+from lsp_server.commands.fill import terminal
+from lsp_server.commands.options import Device, Model, Seed, Steps
+
+RATES = {
+    "pass@1": "pass@1",
+    "exact": "exact",
+    "similarity": "edit similarity",
+    "repeats_suffix": "repeats suffix",
+    "parse_errors": "parse errors",
+}
+
+
+def command(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help=f"One of {', '.join(SUITES)}.")],
+    data: Annotated[
+        str, typer.Option(metavar="FILE", help="The suite's data; a folder of source files.")
+    ],
+    model: Model = "embedded",
+    device: Device = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only N items, the same each time.")
+    ] = None,
+    steps: Steps = None,
+    seed: Seed = 0,
+    execute: Annotated[
+        bool,
+        typer.Option(
+            "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
+        ),
+    ] = False,
+    results: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Keep the answers there.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure a model on HumanEval-Infilling, SantaCoder-FIM or your own files.
+
+    The data are yours to bring. The same command goes on where a run was ended.
+    """
+    if suite not in SUITES:
+        raise CommandError(f"there is no suite {suite}: choose one of {', '.join(SUITES)}", USAGE)
+    arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
+    for option, value in {
+        "--device": device, "--limit": limit, "--steps": steps, "--results": results
+    }.items():  # fmt: skip
+        if value is not None:
+            arguments += [option, str(value)]
+    if execute:
+        arguments.append("--execute")
+    found = evaluate(arguments)
+    if as_json:
+        print(json.dumps(found))
+        return
+    console = terminal()
+    for table in as_tables(found["report"]):
+        console.print(table, "")
+    if not execute and suite == SUITES[0]:
+        console.print("pass@1 needs --execute: the suite's tests are run in a sandbox")
+    console.print(f"the answers are in {found['results']}", soft_wrap=True)
+
+
+def evaluate(arguments: list[str]) -> dict[str, Any]:
+    """Run it in a process of its own, behind a progress bar; the report it ends with."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=terminal(stderr=True), transient=True) as bar:
+        task = bar.add_task("answers", total=None)
+        with messages(arguments) as told:
+            for message in told:
+                if "error" in message:
+                    raise CommandError(message["error"], USAGE)
+                if "report" in message:
+                    return message
+                bar.update(task, completed=message["done"], total=message.get("total"))
+    raise CommandError("the evaluation ended before it had a result: run it again", FAILED)
+
+
+@contextmanager
+def messages(arguments: list[str]) -> Iterator[Iterator[dict[str, Any]]]:
+    process = subprocess.Popen(
+        child.command("engine.evaluation", *arguments),
+        stdout=subprocess.PIPE,
+        env=child.environment(),
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield (json.loads(line) for line in process.stdout)
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def as_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
+    """One for each part of the items, a column for each way to find the length. Rates are in
+    percent, with the interval that holds 95% of resamples."""
+    for part in dict.fromkeys(row["part"] for row in rows):
+        shown = [row for row in rows if row["part"] == part]
+        table = Table(box=None, pad_edge=False)
+        table.add_column(f"{part}, {shown[0]['n']} items")
+        for row in shown:
+            table.add_column(row["method"], justify="right")
+        for key, name in RATES.items():
+            table.add_row(name, *(percent(row[key]) for row in shown))
+        table.add_row("forwards per item", *(f"{row['forwards']:.1f}" for row in shown))
+        table.add_row("seconds, median", *(f"{row['p50_seconds']:.2f}" for row in shown))
+        table.add_row("seconds, 95%", *(f"{row['p95_seconds']:.2f}" for row in shown))
+        yield table
+
+
+def percent(told: dict[str, Any] | None) -> str:
+    if told is None:
+        return "-"
+    return f"{100 * told['mean']:.1f} ({100 * told['low']:.0f}-{100 * told['high']:.0f})"

@@ -1,0 +1,114 @@
+"""infill/draft: the canvas after each denoising step, for editors that show the text sharpen.
+
+A notification per hole: {id, uri, version, hole, holes, range, text, step, of, confidence, done}.
+`id` is the same for all drafts of a fill. `range`, in `version` of the document, is what `text`
+would replace; `confidence` is a list of {start, end, confidence}, in characters of `text` as the
+position encoding counts them. The last draft of a fill is sent again with `done` when the fill has
+ended in any way: what is shown can go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from lsprotocol import types as t
+from pygls.lsp.server import LanguageServer
+
+from engine.api import Draft, Span
+from lsp_server.document import Document, count_units
+from lsp_server.holes.hole import Hole
+
+METHOD = "infill/draft"
+LEAST_INTERVAL = 1 / 30
+
+_ids = itertools.count(1)
+
+
+class DraftStream:
+    """Sends at most one draft per `LEAST_INTERVAL`, and always the last one."""
+
+    def __init__(self, server: LanguageServer, document: Document, holes: Sequence[Hole]) -> None:
+        self._server = server
+        self._document = document
+        self._holes = holes
+        self._ranges = [document.range(hole.start, hole.end) for hole in holes]
+        self._id = next(_ids)
+        self._newest: Draft | None = None
+        self._waiting: asyncio.TimerHandle | None = None
+        self._sent_at = float("-inf")
+
+    def on_draft(self, draft: Draft) -> None:
+        """On the event loop."""
+        self._newest = draft
+        if self._waiting is None:
+            loop = asyncio.get_running_loop()
+            delay = self._sent_at + LEAST_INTERVAL - loop.time()
+            if delay <= 0:
+                self._send(draft)
+            else:
+                self._waiting = loop.call_later(delay, self._send_newest)
+
+    def close(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+        if self._newest is not None:
+            self._send(self._newest, done=True)
+
+    def _send_newest(self) -> None:
+        self._waiting = None
+        if self._newest is not None:
+            self._send(self._newest)
+
+    def _send(self, draft: Draft, done: bool = False) -> None:
+        self._sent_at = asyncio.get_running_loop().time()
+        for number, (hole, range, text) in enumerate(
+            zip(self._holes, self._ranges, draft.texts, strict=True)
+        ):
+            spans = draft.confidence[number] if draft.confidence else ()
+            self._server.protocol.notify(
+                METHOD,
+                {
+                    "id": self._id,
+                    "uri": self._document.uri,
+                    "version": self._document.version,
+                    "hole": number,
+                    "holes": len(self._holes),
+                    "range": _as_json(range),
+                    **self._as_written(hole, text, spans),
+                    "step": draft.step,
+                    "of": draft.of,
+                    "done": done,
+                },
+            )
+
+    def _as_written(self, hole: Hole, text: str, spans: Sequence[Span]) -> dict[str, Any]:
+        """The text with what is written around it and the document's line ends, and its spans."""
+        newline, encoding = self._document.newline, self._document.encoding
+
+        def written(part: str) -> str:
+            return part.replace("\n", newline)
+
+        def units(end: int) -> int:
+            return count_units(written(hole.before + text[:end]), encoding)
+
+        return {
+            "text": written(hole.before + text + hole.after),
+            "confidence": [
+                {
+                    "start": units(span.start),
+                    "end": units(span.end),
+                    "confidence": round(span.confidence, 3),
+                }
+                for span in spans
+            ],
+        }
+
+
+def _as_json(range: t.Range) -> dict[str, dict[str, int]]:
+    return {
+        name: {"line": position.line, "character": position.character}
+        for name, position in (("start", range.start), ("end", range.end))
+    }

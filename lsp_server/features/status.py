@@ -1,0 +1,83 @@
+"""infill/status: {state, model, device, message}, for a status bar. Sent when it changes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pygls.lsp.server import LanguageServer
+
+from engine.api import EngineInfo
+
+METHOD = "infill/status"
+
+
+class State(StrEnum):
+    STARTING = "starting"  # the model loads
+    READY = "ready"
+    FILLING = "filling"
+    PAUSED = "paused"  # the user wants nothing now
+    FAILED = "failed"  # `message` says why; the next fill that succeeds ends it
+
+
+class Status:
+    """On the event loop. What is told is the most important of what holds."""
+
+    def __init__(self, server: LanguageServer, model: str, wanted: bool = True) -> None:
+        self._server = server
+        self._wanted = wanted
+        self._model = model
+        self._device: str | None = None
+        self._state = State.STARTING
+        self._message = ""
+        self._filling = 0
+        self._paused = False
+        self._told: dict[str, Any] | None = None
+
+    def starting(self, model: str) -> None:
+        self._model, self._device = model, None
+        self._set(State.STARTING)
+
+    def ready(self, info: EngineInfo | None = None) -> None:
+        if info is not None:
+            self._model, self._device = info.model, info.device
+        self._set(State.READY)
+
+    def failed(self, message: str) -> None:
+        self._set(State.FAILED, message)
+
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        self._tell()
+
+    def begun(self) -> None:
+        self._filling += 1
+        self._tell()
+
+    def ended(self) -> None:
+        self._filling -= 1
+        self._tell()
+
+    def as_json(self) -> dict[str, Any]:
+        state = self._state
+        if self._paused:
+            state = State.PAUSED
+        elif self._filling and state is State.READY:
+            state = State.FILLING
+        message = self._message if state is State.FAILED else ""
+        return {
+            "state": str(state),
+            "model": self._model,
+            "device": self._device,
+            "message": message,
+        }
+
+    def _set(self, state: State, message: str = "") -> None:
+        self._state, self._message = state, message
+        self._tell()
+
+    def _tell(self) -> None:
+        now = self.as_json()
+        if self._wanted and now != self._told:
+            self._told = now
+            self._server.protocol.notify(METHOD, now)

@@ -1,0 +1,101 @@
+"""A hole, and a plan of several: from ranges of a document to a request, and back to edits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.api import Shape
+from lsp_server.document import Document
+from lsp_server.gap import Gap, with_lf
+from lsp_server.holes.fit import fit
+from lsp_server.suggest.clean import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """text[start:end] gives way to `before`, what the model writes, and `after`.
+
+    The model reads `lead` in front of the hole, and it goes: the TODO that is to be done. A fill
+    ends before the first of `stops`. `indent` is what the lines of a block begin with. All have LF.
+    """
+
+    start: int
+    end: int
+    shape: Shape
+    before: str = ""
+    after: str = ""
+    lead: str = ""
+    indent: str = ""
+    stops: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an action would do: one request for all of `holes`, which are in order."""
+
+    title: str
+    document: Document
+    holes: tuple[Hole, ...]
+    must_differ: bool = False
+
+    @property
+    def shape(self) -> Shape:
+        blocks = any(hole.shape is Shape.BLOCK for hole in self.holes)
+        return Shape.BLOCK if blocks else Shape.LINE
+
+    def texts(self) -> tuple[str, ...]:
+        """What the model reads: one text more than there are holes."""
+        prefix, *between, suffix = self._around()
+        fixed = [prefix, *between]
+        texts = [
+            (self.holes[number - 1].after if number else "") + text + hole.lead + hole.before
+            for number, (hole, text) in enumerate(zip(self.holes, fixed, strict=True))
+        ]
+        return (*texts, self.holes[-1].after + suffix)
+
+    def fitted(self, fills: tuple[str, ...]) -> tuple[str, ...]:
+        """What becomes of each hole of the document; "" for one with nothing to put into it."""
+        prefix, *between, suffix = self._around()
+        rest = [*between, suffix]
+        so_far, fitted = prefix, []
+        for number, (hole, fill) in enumerate(zip(self.holes, fills, strict=True)):
+            so_far += hole.before
+            later = "".join(
+                each.after + text + following.before + raw
+                for each, text, following, raw in zip(
+                    self.holes[number:],
+                    rest[number:],
+                    self.holes[number + 1 :],
+                    fills[number + 1 :],
+                    strict=False,
+                )
+            )
+            after = later + self.holes[-1].after + suffix
+            text = fit(with_lf(fill), hole.shape, self.document.language, hole.stops)
+            text = self._cleaned(so_far, text, after, hole)
+            so_far += text + hole.after + (rest[number] if number < len(between) else "")
+            whole = hole.before + text + hole.after if text.strip() else ""
+            fitted.append(whole.replace("\n", self.document.newline))
+        return tuple(fitted)
+
+    def gap(self, hole: Hole) -> Gap:
+        return Gap(self.document, hole.start, hole.end, hole.shape, hole.indent)
+
+    def _around(self) -> list[str]:
+        """The document around the holes and between them, as near as fits, with LF."""
+        first, last = self.holes[0].start, self.holes[-1].end
+        prefix, suffix = Gap(self.document, first, last, self.shape, "").sides()
+        between = [
+            with_lf(self.document.text[hole.end : following.start])
+            for hole, following in zip(self.holes, self.holes[1:], strict=False)
+        ]
+        return [prefix, *between, suffix]
+
+    def _cleaned(self, prefix: str, text: str, suffix: str, hole: Hole) -> str:
+        """As ghost text is cleaned, in the document that this plan makes."""
+        old = self.document
+        replaced = with_lf(old.text[hole.start : hole.end])
+        whole = prefix + replaced + suffix
+        made = Document(old.uri, old.version, old.language, whole, old.encoding)
+        start, end = len(prefix), len(prefix) + len(replaced)
+        return clean(text, Gap(made, start, end, hole.shape, hole.indent))

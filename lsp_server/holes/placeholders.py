@@ -1,0 +1,291 @@
+"""What stands for code that is not there yet: `...`, `???`, `TODO`, and each language's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from engine.api import Shape
+from lsp_server.gap import with_lf
+from lsp_server.holes.hole import Hole
+from lsp_server.holes.spot import Spot, upwards
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_SAYS = r"(?i:not[ _-]?(?:yet[ _-])?implemented|unimplemented|to ?do|implement)"
+_QUOTED = "(?:" + "|".join(rf"{q}[^\n{q}]*?{_SAYS}[^\n{q}]*{q}" for q in "\"'`") + ")"
+# What each language has of its own, as one whole statement or expression.
+_JAVASCRIPT = rf"throw\s+(?:new\s+)?Error\s*\(\s*{_QUOTED}\s*\)"
+_BASH = r"(?<![^\s;]):(?=[ \t]*(?:$|[;#\r\n]))"
+_C = rf"assert\s*\(\s*(?:0|false)\s*&&\s*{_QUOTED}\s*\)"
+OWN: dict[str, str] = {
+    "python": r"raise\s+NotImplementedError\b(?:\s*\([^\n]*\))?",
+    "javascript": _JAVASCRIPT,
+    "javascriptreact": _JAVASCRIPT,
+    "typescript": _JAVASCRIPT,
+    "typescriptreact": _JAVASCRIPT,
+    "go": rf"panic\(\s*{_QUOTED}\s*\)",
+    "rust": rf"(?:todo|unimplemented)!\s*\([^\n]*?\)|panic!\s*\(\s*{_QUOTED}\s*\)",
+    "c": _C,
+    "cpp": rf"{_C}|throw\s+(?:\w+::)*\w+\s*[({{]\s*{_QUOTED}\s*[)}}]",
+    "java": (
+        r"throw\s+new\s+(?:\w+\.)*UnsupportedOperationException\s*\([^\n]*?\)"
+        rf"|throw\s+new\s+(?:\w+\.)*\w+\s*\(\s*{_QUOTED}\s*\)"
+    ),
+    "lua": rf"error\s*\(\s*{_QUOTED}\s*\)",
+    "ruby": rf"raise\s+NotImplementedError\b[^\n#]*?(?=\s*(?:$|#|;|end\b))|raise\s+{_QUOTED}",
+}
+# Says nothing elsewhere, but where it is all of a body there is no body.
+NOTHING = {"python": r"pass\b", "shellscript": _BASH, "bash": _BASH, "sh": _BASH}
+_ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\(\))?(?![\w.])"
+
+_LINE = {"python": "#", "ruby": "#", "lua": "--", "shellscript": "#", "bash": "#", "sh": "#"}
+_BLOCK = {"lua": r"--\[\[[\s\S]*?\]\]", "ruby": None, "python": None}
+_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\n]*\))?[ \t]*[:\-]?[ \t]*([^\n]*)")
+
+_VALUE_BEFORE = re.compile(
+    r"(?:^|[=(,\[{:+\-*/<>&|!?;%^]|\b(?:return|yield|await|in|else|then|do|case|not|and|or|if))$"
+)
+_VALUE_AFTER = re.compile(r"[;,)\]}:+\-*/<>&|!=%^?]|(?:and|or|if|else|then|do|end)\b|$|#|//|--")
+# Where the three dots are the language's own.
+_DOTS_MEAN_SOMETHING = {
+    "subscript",
+    "type",
+    "generic_type",
+    "parameter_list",
+    "variadic_parameter",
+    "parameters",
+    "formal_parameters",
+    "method_parameters",
+    "fold_expression",
+    "spread_element",
+    "implicit_length_array_type",
+    "type_parameter",
+    "catch_clause",
+}
+REACH = 20_000
+
+
+def line_comment(language: str) -> str:
+    return _LINE.get(language, "//")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A placeholder, a comment that says TODO, or (`kind` "comment") another comment."""
+
+    kind: str
+    start: int
+    end: int
+    text: str
+
+
+def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
+    """What stands between two offsets if it is nothing but placeholders and comments."""
+    text, at = spot.document.text, start
+    items: list[Item] = []
+    pattern = _in_body(spot.language)
+    while True:
+        while at < end and text[at] in " \t\r\n\f;":
+            at += 1
+        if at >= end:
+            return items
+        found = pattern.match(text, at, end)
+        if found is None:
+            return None
+        kind = found.lastgroup or ""
+        if kind == "comment" and _TODO.search(found.group()):
+            kind = "todo"
+        items.append(Item(kind, found.start(), found.end(), found.group()))
+        at = found.end()
+
+
+def todo_text(comment: str) -> str:
+    """What a TODO says is to be done, on its first line."""
+    found = _TODO.search(comment)
+    return found[1].removesuffix("*/").removesuffix("]]").strip() if found else ""
+
+
+def lead_of(todos: list[Item], indent: str) -> str:
+    """The comments as the model reads them, in front of a hole on a line of its own."""
+    return "".join(f"{with_lf(item.text.rstrip())}\n{indent}" for item in todos)
+
+
+def holes_between(spot: Spot, start: int, end: int) -> list[Hole]:
+    """All placeholders between two offsets as holes, in order; neighbours are one hole."""
+    start = max(start, spot.start - REACH)
+    end = min(end, spot.end + REACH)
+    items: list[Item] = []
+    for found in _in_code(spot.language).finditer(spot.document.text, start, end):
+        kind = found.lastgroup or ""
+        if kind == "comment":
+            if not _TODO.search(found.group()) and not _continues_todo(spot, items, found.start()):
+                continue
+            kind = "todo"
+        item = Item(kind, found.start(), found.end(), found.group())
+        if _is_real(spot, item):
+            items.append(item)
+    return [hole for group in _neighbours(spot, items) for hole in _holes_of(spot, group)]
+
+
+def _continues_todo(spot: Spot, items: list[Item], at: int) -> bool:
+    """A comment on the line right below a TODO that goes on at the same indent."""
+    if not items or items[-1].kind != "todo":
+        return False
+    last = items[-1]
+    return (
+        spot.document.line_at(at) == spot.document.line_at(last.end) + 1
+        and spot.begins_line(at)
+        and spot.begins_line(last.start)
+        and spot.indent_at(at) == spot.indent_at(last.start)
+    )
+
+
+def _neighbours(spot: Spot, items: list[Item]) -> list[list[Item]]:
+    """A TODO and what it is above of, on lines of their own, are one thing to do."""
+    groups: list[list[Item]] = []
+    for item in items:
+        last = groups[-1][-1] if groups else None
+        if (
+            last is not None
+            and last.kind == "todo"
+            and _is_alone(spot, last)
+            and not spot.document.text[last.end : item.start].strip()
+            and (_is_alone(spot, item) or item.kind == "placeholder")
+            and spot.begins_line(item.start)
+            and spot.indent_at(item.start) == spot.indent_at(last.start)
+        ) or (
+            last is not None
+            and last.kind == "placeholder"
+            and item.kind == "todo"
+            and spot.begins_line(last.start)
+            and spot.document.line_at(last.start) == spot.document.line_at(item.start)
+            and not spot.document.text[last.end : item.start].strip(" \t;")
+        ):
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def _holes_of(spot: Spot, group: list[Item]) -> list[Hole]:
+    first, last = group[0], group[-1]
+    text = spot.document.text
+    todos = [item for item in group if item.kind == "todo"]
+    indent = spot.indent_at(first.start)
+    end = last.end
+    if text.startswith(";", end) and spot.ends_line(end + 1):
+        alone_end = end + 1
+    else:
+        alone_end = end
+    alone = spot.begins_line(first.start) and spot.ends_line(alone_end)
+    if alone and not _is_in_brackets(spot, first.start):
+        lead = lead_of(todos, indent)
+        alone_end = _after_nothing(spot, alone_end) if last.kind == "todo" else alone_end
+        return [Hole(first.start, alone_end, Shape.BLOCK, lead=lead, indent=indent)]
+    if todos and len(group) == 1:
+        comment = first.text
+        inline = comment.startswith("/*") and not spot.begins_line(first.start)
+        if not inline or not _is_value(spot, first.start, first.end):
+            return []
+        return [Hole(first.start, first.end, Shape.LINE, lead=f"{with_lf(comment)} ")]
+    return [Hole(first.start, last.end, Shape.LINE)]
+
+
+def _after_nothing(spot: Spot, end: int) -> int:
+    """A `pass` below what is to be done has done its duty."""
+    nothing = NOTHING.get(spot.language)
+    if nothing is None:
+        return end
+    below = re.compile(rf"\r?\n({spot.indent_at(end)}){nothing}[ \t]*(?=\r?\n|$)")
+    found = below.match(spot.document.text, end)
+    return found.end() if found is not None else end
+
+
+def _is_alone(spot: Spot, item: Item) -> bool:
+    return spot.begins_line(item.start) and spot.ends_line(item.end)
+
+
+def _is_in_brackets(spot: Spot, start: int) -> bool:
+    """Whether what stands on a line of its own is an argument or an element, not a statement."""
+    before = spot.document.text[max(0, start - 500) : start].rstrip()
+    return before.endswith(("(", "[", ",", "=", "+", "&&", "||"))
+
+
+def _is_real(spot: Spot, item: Item) -> bool:
+    """Not inside a string or a comment, and in a place where code is missing."""
+    node = spot.node_of(item.start, item.start + 1)
+    if item.kind == "todo":
+        return node is None or not _is_in(node, ("string",))
+    if node is not None and _is_in(node, ("string", "comment")):
+        return False
+    if item.text != "...":
+        return item.text[0] not in "?T" or _is_value(spot, item.start, item.end)
+    if not _is_value(spot, item.start, item.end):
+        return False
+    if spot.language in ("lua", "ruby") and _passes_arguments_on(spot, item.start):
+        return False
+    if spot.language == "go" and spot.document.text[: item.start].endswith("["):
+        return False
+    return node is None or not any(
+        above.type in _DOTS_MEAN_SOMETHING for above in _up_to_statement(node)
+    )
+
+
+def _up_to_statement(node: Node) -> Iterator[Node]:
+    for above in upwards(node):
+        if above.type in ("call", "call_expression", "argument_list", "arguments", "ERROR"):
+            return
+        if above.type.endswith(("_statement", "_definition", "_item", "block")):
+            return
+        yield above
+
+
+def _is_in(node: Node, kinds: tuple[str, ...]) -> bool:
+    """In an interpolation one is in code again."""
+    for above in upwards(node):
+        if above.type in ("interpolation", "template_substitution", "expansion"):
+            return False
+        if any(kind in above.type for kind in kinds) and "statement" not in above.type:
+            return True
+    return False
+
+
+def _is_value(spot: Spot, start: int, end: int) -> bool:
+    text = spot.document.text
+    before = text[spot.line_start(start) : start].rstrip()
+    after = text[end : spot.line_end(end)].lstrip()
+    return bool(_VALUE_BEFORE.search(before) and _VALUE_AFTER.match(after))
+
+
+def _passes_arguments_on(spot: Spot, start: int) -> bool:
+    """The nearest function around has `...` among its parameters, or there is none (Lua)."""
+    node = spot.node_of(start, start + 3)
+    for above in upwards(node):
+        if above.type in ("function_declaration", "function_definition", "method"):
+            parameters = above.child_by_field_name("parameters")
+            return parameters is not None and "..." in spot.text_of(parameters)
+    return spot.language == "lua" and not spot.begins_line(start)
+
+
+@cache
+def _in_body(language: str) -> re.Pattern[str]:
+    own = [OWN.get(language), NOTHING.get(language), r"\.\.\.", r"\?\?\?", r"TODO\b(?:\(\))?"]
+    return _pattern(language, "|".join(f"(?:{each})" for each in own if each))
+
+
+@cache
+def _in_code(language: str) -> re.Pattern[str]:
+    own = [OWN.get(language), _ANYWHERE]
+    return _pattern(language, "|".join(f"(?:{each})" for each in own if each))
+
+
+def _pattern(language: str, placeholder: str) -> re.Pattern[str]:
+    line = re.escape(line_comment(language)) + r"[^\r\n]*"
+    block = _BLOCK.get(language, r"/\*[\s\S]*?\*/")
+    comment = f"{block}|{line}" if block else line
+    return re.compile(f"(?P<comment>{comment})|(?P<placeholder>{placeholder})")

@@ -1,0 +1,110 @@
+"""Where the user asks: a range of a document, with what the syntax tree says about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lsp_server.document import Document
+from lsp_server.syntax.blocks import indent_of
+from lsp_server.syntax.tree import SyntaxTree
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+UNIT_SAMPLE = 20_000
+UNITS = {"go": "\t", "ruby": "  ", "lua": "  "}
+_INDENTED = re.compile(r"^(\t|  +)(?=\S)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """`automatic`: nobody has asked; the editor wants to know whether to show its light bulb."""
+
+    document: Document
+    start: int
+    end: int
+    tree: SyntaxTree | None
+    automatic: bool = False
+
+    @property
+    def language(self) -> str:
+        return self.document.language
+
+    @property
+    def line(self) -> int:
+        return self.document.line_at(self.start)
+
+    def nodes(self) -> Iterator[Node]:
+        """What the range lies in, from the smallest on; then what ends before it."""
+        if self.tree is None:
+            return
+        first, last = self.byte(self.start), self.byte(self.end)
+        node = self.tree.tree.root_node.descendant_for_byte_range(first, last)
+        yield from upwards(node)
+        yield from upwards(self.tree.leaf_before(self.start))
+
+    def node_before(self) -> Node | None:
+        """The token that the cursor is right behind, or in."""
+        if self.tree is None:
+            return None
+        at = self.byte(self.start)
+        return self.tree.tree.root_node.descendant_for_byte_range(max(0, at - 1), at)
+
+    def node_of(self, start: int, end: int) -> Node | None:
+        if self.tree is None:
+            return None
+        first, last = self.byte(start), self.byte(end)
+        return self.tree.tree.root_node.descendant_for_byte_range(first, last)
+
+    def start_of(self, node: Node) -> int:
+        return self._index(node.start_byte)
+
+    def end_of(self, node: Node) -> int:
+        return self._index(node.end_byte)
+
+    def text_of(self, node: Node) -> str:
+        return (node.text or b"").decode("utf-8", "replace")
+
+    def byte(self, offset: int) -> int:
+        text = self.document.text
+        if text.isascii():
+            return offset
+        return len(text[:offset].encode("utf-8", "surrogatepass"))
+
+    def line_start(self, offset: int) -> int:
+        return self.document.line_starts[self.document.line_at(offset)]
+
+    def line_end(self, offset: int) -> int:
+        return self.document.line_bounds(self.document.line_at(offset))[1]
+
+    def indent_at(self, offset: int) -> str:
+        """The white space that the line of `offset` begins with."""
+        return indent_of(self.document.line_text(self.document.line_at(offset)))
+
+    def begins_line(self, offset: int) -> bool:
+        return not self.document.text[self.line_start(offset) : offset].strip()
+
+    def ends_line(self, offset: int) -> bool:
+        return not self.document.text[offset : self.line_end(offset)].strip()
+
+    def unit(self) -> str:
+        """One level of indentation, as this document has it."""
+        found = _INDENTED.findall(self.document.text[:UNIT_SAMPLE])
+        if not found:
+            return UNITS.get(self.language, "    ")
+        return "\t" if "\t" in found else min(found, key=len)
+
+    def _index(self, byte: int) -> int:
+        assert self.tree is not None
+        if self.document.text.isascii():
+            return byte
+        return len(self.tree.source[:byte].decode("utf-8", "surrogatepass"))
+
+
+def upwards(node: Node | None) -> Iterator[Node]:
+    while node is not None:
+        yield node
+        node = node.parent

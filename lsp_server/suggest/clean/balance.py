@@ -1,0 +1,40 @@
+"""Brackets that the fill closes although they are closed already, or never were open."""
+
+from __future__ import annotations
+
+from lsp_server.suggest.clean.around import Around
+from lsp_server.suggest.clean.brackets import PAIRS, balance
+from lsp_server.suggest.clean.overlap import open_string, overwritten
+
+_WINDOW = 8000
+
+
+def cut_at_surplus_closer(text: str, around: Around) -> str:
+    """The fill ends before it closes a bracket that is closed already, or was never opened."""
+    quote = open_string(around)
+    closers = balance(text, around.language, quote).closers[1 if quote else 0 :]
+    if not closers:
+        return text
+    spare = overwritten(text, around) if around.may_overwrite else 0
+    rest = list(around.line_after[1 if quote else 0 : spare])
+    wanted = missing_closers(around)
+    for index, closer in closers:
+        if rest and rest[0] == closer:
+            rest.pop(0)
+        elif wanted and wanted[0] == closer:
+            wanted.pop(0)
+        else:
+            return text[:index]
+    return text
+
+
+def missing_closers(around: Around) -> list[str]:
+    """The closers that the text around lacks, the innermost first."""
+    closing = {opener: closer for closer, opener in PAIRS.items()}
+    before = balance(around.prefix[-_WINDOW:], around.language).opened
+    after = balance(around.suffix[:_WINDOW], around.language).closers
+    wanted = [closing[opener] for opener in reversed(before)]
+    for _, closer in after:
+        if closer in wanted:
+            return wanted[: wanted.index(closer)]
+    return wanted

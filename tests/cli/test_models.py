@@ -1,0 +1,133 @@
+"""`pull`, `models` and `eval` in a terminal; the hub, the card and the model are stood in for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.checkpoints import catalog, download
+from engine.checkpoints.catalog import CATALOG
+from lsp_server.commands import eval as evaluation
+from lsp_server.commands import models
+from tests.cli.conftest import Infill
+
+NAME = CATALOG[0].name
+
+
+@pytest.fixture(autouse=True)
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("INFILL_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def test_pull(infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
+    def pull(entry: catalog.Entry, into: Path, show: Any) -> Path:
+        for done in (10, 60, 100):
+            show(download.Progress(done, 100, "model.safetensors"))
+        return into / entry.name
+
+    monkeypatch.setattr(download, "pull", pull)
+    outcome = infill("pull", NAME)
+    assert outcome.code == 0
+    assert outcome.out == f"{NAME} is here: {store / NAME}\nuse it with --model {NAME}\n"
+    assert CATALOG[0].repository in outcome.err
+
+
+def test_pull_what_is_here(infill: Infill, store: Path) -> None:
+    (store / NAME).mkdir(parents=True)
+    (store / NAME / "pulled.json").write_text('{"files": {}}')
+    outcome = infill("pull", NAME)
+    assert (outcome.code, outcome.out) == (0, f"{NAME} is here already: {store / NAME}\n")
+
+
+def test_pull_what_is_not_known(infill: Infill) -> None:
+    outcome = infill("pull", "gpt")
+    assert outcome.code == 2
+    assert outcome.err.startswith('infill-ls: there is no model "gpt" to pull: choose one of ')
+
+
+def test_pull_that_fails(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    outcome = infill("pull", NAME)
+    assert outcome.code == 1
+    assert "HF_HUB_OFFLINE is set" in outcome.err
+
+
+def test_models(infill: Infill, store: Path) -> None:
+    """In the process of its own that it really has."""
+    outcome = infill("models", "--json")
+    assert outcome.code == 0, outcome.err
+    found = json.loads(outcome.out)
+    assert found["store"] == str(store)
+    assert [model["name"] for model in found["models"]] == [entry.name for entry in CATALOG]
+    assert not any(
+        model["here"] or model["fault"] for model in found["models"] if not found["card"]
+    )
+
+
+def test_models_for_people(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = {
+        **{name: getattr(CATALOG[0], name) for name in CATALOG[0].__slots__},
+        "needs": 20_000_000_000,
+        "here": False,
+        "runs": {"use": "4 canvases", "needs": ""},
+        "fault": None,
+        "best": True,
+    }
+    small = {**model, "name": "other", "runs": None, "fault": "12.0 GB are free", "best": False}
+    card = {"name": "RTX 4090", "free": 23e9, "total": 24e9, "capability": "8.9"}
+    found = {"store": "/somewhere", "card": card, "models": [model, small]}
+    monkeypatch.setattr(models, "survey", lambda: found)
+    outcome = infill("models")
+    assert "RTX 4090: 23.0 of 24.0 GB free" in outcome.out
+    assert "on this machine: the best choice: 4 canvases" in outcome.out
+    assert "on this machine: 12.0 GB are free" in outcome.out
+
+
+ROW = {
+    "method": "searched",
+    "part": "all",
+    "n": 10,
+    "pass@1": None,
+    "exact": {"mean": 0.5, "low": 0.2, "high": 0.8, "n": 10},
+    "similarity": {"mean": 0.75, "low": 0.6, "high": 0.9, "n": 10},
+    "repeats_suffix": {"mean": 0.0, "low": 0.0, "high": 0.0, "n": 10},
+    "parse_errors": None,
+    "forwards": 14.5,
+    "p50_seconds": 0.5,
+    "p95_seconds": 1.25,
+}
+
+
+def test_eval(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def evaluate(arguments: list[str]) -> dict[str, Any]:
+        asked[:] = arguments
+        return {"report": [ROW], "results": "answers.jsonl"}
+
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    outcome = infill("eval", "humaneval-infilling", "--data", "d.jsonl.gz", "--limit", "10")
+    assert outcome.code == 0, outcome.err
+    for words in ("searched", "50.0 (20-80)", "75.0 (60-90)", "14.5", "1.25", "--execute"):
+        assert words in outcome.out
+    assert asked[:5] == ["humaneval-infilling", "--data", "d.jsonl.gz", "--model", "embedded"]
+    assert "--execute" not in asked
+    outcome = infill("eval", "santacoder-fim", "--data", "d", "--json", "--execute", "--seed", "3")
+    assert json.loads(outcome.out)["report"] == [ROW]
+    assert asked[-3:] == ["--seed", "3", "--execute"]
+
+
+def test_eval_of_bad_data(infill: Infill, tmp_path: Path) -> None:
+    """In the process of its own that it really has."""
+    outcome = infill("eval", "humaneval-infilling", "--data", tmp_path / "none.jsonl")
+    assert outcome.code == 2
+    assert "cannot read" in outcome.err
+
+
+def test_eval_of_no_suite(infill: Infill) -> None:
+    outcome = infill("eval", "mbpp", "--data", "x")
+    assert (outcome.code, "choose one of humaneval-infilling" in outcome.err) == (2, True)

@@ -1,0 +1,98 @@
+"""Suites as their publishers write them, and what is said of files that are not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.evaluation.items import FILES, HUMANEVAL, SANTACODER, BadData, read_items
+
+# Made for these tests; no item of a published suite.
+DOUBLE = {
+    "task_id": "made/double/L1",
+    "entry_point": "double",
+    "prompt": "def double(n):\n",
+    "suffix": "    return n\n",
+    "canonical_solution": "    n = n * 2\n",
+    "test": "def check(candidate):\n    assert candidate(4) == 8\n",
+}
+FIRST = {
+    "prompt": "function first(list) {\n",
+    "suffix": "}\n",
+    "canonical_solution": "  return list[0]\n",
+    "language": "js",
+    "task_id": "made/first",
+}
+BRACKET = {**FIRST, "task_id": "made/bracket", "canonical_solution": "}"}
+
+
+def write(path: Path, *records: Any) -> Path:
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["data.jsonl", "data.jsonl.gz"])
+def test_humaneval_infilling(name: str, tmp_path: Path) -> None:
+    two_lines = {**DOUBLE, "task_id": "two", "canonical_solution": "    n += 0\n    n *= 2\n"}
+    one, block = read_items(HUMANEVAL, write(tmp_path / name, DOUBLE, two_lines))
+    assert (one.id, one.language, one.block, one.bare) == ("made/double/L1", "python", False, False)
+    assert one.prefix + one.solution + one.suffix == "def double(n):\n    n = n * 2\n    return n\n"
+    assert block.block
+
+
+def test_santacoder_fim(tmp_path: Path) -> None:
+    first, bracket = read_items(SANTACODER, write(tmp_path / "fim.jsonl", FIRST, BRACKET))
+    assert (first.language, first.test, first.bare, bracket.bare) == ("javascript", "", False, True)
+
+
+def test_a_limit_takes_the_same_sample_each_time(tmp_path: Path) -> None:
+    data = write(tmp_path / "d.jsonl", *({**DOUBLE, "task_id": str(n)} for n in range(50)))
+    first = read_items(HUMANEVAL, data, limit=5)
+    assert len(first) == 5
+    assert first == read_items(HUMANEVAL, data, limit=5)
+    assert first != read_items(HUMANEVAL, data, limit=5, seed=1)
+    assert [int(item.id) for item in first] == sorted(int(item.id) for item in first)
+
+
+def test_files(tmp_path: Path) -> None:
+    lines = "".join(f"value_{n} = compute({n})\n" for n in range(30))
+    (tmp_path / "a.py").write_text(lines)
+    (tmp_path / "notes.txt").write_text(lines)
+    (tmp_path / "node_modules").mkdir()
+    (tmp_path / "node_modules" / "b.js").write_text(lines)
+    (tmp_path / "binary.py").write_bytes(b"\xff\xfe" * 200)
+    line, block = items = read_items(FILES, tmp_path)
+    assert (line.id, block.id) == ("a.py#line", "a.py#block")
+    for item in items:
+        assert item.prefix + item.solution + item.suffix == lines
+    assert "\n" not in line.solution
+    assert 2 <= block.solution.count("\n") <= 6
+    assert items == read_items(FILES, tmp_path)
+
+
+BAD = {
+    "no file": (HUMANEVAL, None, "cannot read"),
+    "not JSON": (HUMANEVAL, b"{", "not JSON lines"),
+    "not gzip": (HUMANEVAL, b"\xff\xfe", "cannot read"),
+    "nothing": (HUMANEVAL, b"\n", "no item"),
+    "another suite": (HUMANEVAL, json.dumps(FIRST).encode(), "item 1: it has no 'test"),
+    "a list": (SANTACODER, b"[1]", "item 1: it is no object"),
+    "a number": (SANTACODER, json.dumps({**FIRST, "prompt": 1}).encode(), "no text"),
+    "twice": (HUMANEVAL, 2 * (json.dumps(DOUBLE) + "\n").encode(), "only 1 different"),
+    "a file for a folder": (FILES, b"", "is no folder"),
+    "no suite": ("mbpp", b"", "choose one of humaneval-infilling"),
+}
+
+
+@pytest.mark.parametrize(("suite", "content", "words"), BAD.values(), ids=BAD)
+def test_bad_data(suite: str, content: bytes | None, words: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadData, match=words):
+        read_items(suite, path)

@@ -1,0 +1,155 @@
+"""Judging one fill, and telling of many."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.evaluation.items import Item
+from engine.evaluation.measure import Answer, interval, judge, quantile, report, similarity
+from engine.evaluation.sandbox import Limits, run
+
+ITEM = Item(
+    id="double",
+    prefix="def double(n):\n",
+    suffix="    return n\n",
+    solution="    n = n * 2\n",
+    language="python",
+    block=False,
+    test="def check(candidate):\n    assert candidate(4) == 8\n",
+    entry_point="double",
+)
+
+# fill -> exact, repeats the suffix, parses, passes
+JUDGED = {
+    "    n = n * 2\n": (True, False, True, True),
+    "    n = n * 2": (True, False, False, False),
+    "    n += n\n": (False, False, True, True),
+    "    n = 8\n    return n\n": (False, True, True, True),
+    "    n = n * 3\n": (False, False, True, False),
+    "    n = (n\n": (False, False, False, False),
+}
+
+
+@pytest.mark.parametrize("text", JUDGED)
+def test_judged(text: str) -> None:
+    answer = judge(ITEM, "searched", text, 5, 0.1, execute=True)
+    assert (answer.exact, answer.repeats, answer.parses, answer.passed) == JUDGED[text]
+
+
+def test_nothing_is_run_unless_asked() -> None:
+    item = replace(ITEM, test="raise SystemExit(open('/tmp/never', 'w'))")
+    assert judge(item, "fixed", ITEM.solution, 1, 0.1, execute=False).passed is None
+    assert judge(replace(ITEM, test=""), "fixed", "", 1, 0.1, execute=True).passed is None
+
+
+def test_only_python_that_was_python_is_parsed() -> None:
+    assert judge(replace(ITEM, language="lua"), "m", "(", 1, 1, execute=False).parses is None
+    broken = replace(ITEM, suffix="    return (\n")
+    assert judge(broken, "m", "(", 1, 1, execute=False).parses is None
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "expected"),
+    [("", "", 1), ("abc", "abc", 1), ("abc", "", 0), ("kitten", "sitting", 1 - 3 / 7)],
+)
+def test_similarity(found: str, wanted: str, expected: float) -> None:
+    assert similarity(found, wanted) == pytest.approx(expected)
+    assert similarity(wanted, found) == pytest.approx(expected)
+
+
+def answers(method: str, exact: list[bool], language: str = "python") -> list[Answer]:
+    return [
+        Answer(str(n), method, language, n == 0, "", right, 0.5, False, None, right, 4 + n, 0.1 * n)
+        for n, right in enumerate(exact)
+    ]
+
+
+def test_a_report_has_a_row_for_each_method_language_and_lettered_part() -> None:
+    both = answers("searched", [True, True, False, False]) + answers("searched", [True], "lua")
+    rows = report(both + answers("oracle", [True] * 3))
+    assert [(row["method"], row["part"], row["n"]) for row in rows] == [
+        ("searched", "all", 5),
+        ("searched", "lua", 1),
+        ("searched", "python", 4),
+        ("searched", "without bare brackets", 3),
+        ("oracle", "all", 3),
+        ("oracle", "without bare brackets", 2),
+    ]
+    python = rows[2]
+    assert python["exact"]["mean"] == python["pass@1"]["mean"] == 0.5
+    assert python["exact"]["low"] < 0.5 < python["exact"]["high"]
+    assert (python["parse_errors"], python["forwards"]) == (None, 5.5)
+    assert (python["p50_seconds"], python["p95_seconds"]) == (0.2, pytest.approx(0.3))
+
+
+def test_intervals_and_quantiles() -> None:
+    assert interval([1.0] * 10) == (1, 1)
+    low, high = interval([0.0, 1.0] * 50)
+    assert 0.38 < low < 0.45 < 0.55 < high < 0.62
+    assert [quantile([1, 2, 3, 4], share) for share in (0, 0.5, 0.95, 1)] == [1, 3, 4, 4]
+
+
+SMALL = Limits(seconds=3.0, memory=400 << 20, file_size=1000)
+posix = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+
+# program -> reason, words of what it says
+PROGRAMS = {
+    "fine": ("print('hello')", "passed", "hello"),
+    "an error": ("assert 1 == 2", "failed", "AssertionError"),
+    "no Python": ("def", "failed", "SyntaxError"),
+    "leaves early": ("import os; os._exit(0)", "failed", ""),
+    "leaves early, politely": ("raise SystemExit(0)", "failed", ""),
+    "closes its output": ("import os; os.close(1)", "failed", ""),
+    "its own folder": ("import os; assert os.listdir('.') == []", "passed", ""),
+    "no environment": ("import os; assert 'INFILL_SECRET' not in os.environ", "passed", ""),
+    "no input": ("import sys; assert sys.stdin.read() == ''", "passed", ""),
+}
+LIMITED = {
+    "too much memory": ("b = bytearray(900_000_000)", "failed", "MemoryError"),
+    "too large a file": ("open('f', 'w').write('x' * 100_000)", "failed", "File too large"),
+}
+
+
+@pytest.mark.parametrize(("program", "reason", "words"), PROGRAMS.values(), ids=PROGRAMS)
+def test_programs(program: str, reason: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFILL_SECRET", "1")
+    outcome = run(program)
+    assert (outcome.reason, outcome.passed) == (reason, reason == "passed"), outcome.said
+    assert words in outcome.said
+
+
+@posix
+@pytest.mark.parametrize(("program", "reason", "words"), LIMITED.values(), ids=LIMITED)
+def test_programs_that_want_too_much(program: str, reason: str, words: str) -> None:
+    outcome = run(program, SMALL)
+    assert outcome.reason == reason, outcome.said
+    assert words in outcome.said
+
+
+@posix
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may always fork")
+def test_a_program_starts_no_other() -> None:
+    assert not run("import os; os.fork()", SMALL).passed
+
+
+@posix
+def test_a_program_has_no_network() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        program = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
+        socket.create_connection(("127.0.0.1", port), 1).close()  # out here there is one
+        assert not run(program, SMALL).passed
+
+
+def test_a_program_that_never_ends(tmp_path: Path) -> None:
+    started = time.monotonic()
+    outcome = run("while True: pass", Limits(seconds=1.0))
+    assert outcome.reason == "timed out"
+    assert time.monotonic() - started < 60  # it ended at all

@@ -1,0 +1,126 @@
+"""What ships: one folder that the engine and `transformers` read alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import DiffusionGemmaForBlockDiffusion
+
+from engine.api import FillRequest
+from engine.infill import load_engine
+from engine.models import load_model
+from engine.profile import read_profile
+from engine.training.export import default_profile, export, write_profile
+
+PROMPT = torch.randint(20, 4000, (1, 50), generator=torch.Generator().manual_seed(0))
+CANVAS = torch.randint(20, 4000, (1, 32), generator=torch.Generator().manual_seed(1))
+LOG = [  # stopped after step 1 without saving it, resumed
+    {"step": 0, "causal": 9.0, "seconds": 1.0},
+    {"step": 1, "causal": 8.0, "slot": 9.5, "seconds": 3.0},
+    {"step": 1, "causal": 7.0, "slot": 9.0, "seconds": 2.0},
+    {"step": 2, "causal": 6.0, "slot": 8.0, "seconds": 4.5},
+]
+
+
+@pytest.fixture(scope="module")
+def exported(tiny: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[[torch.dtype], Path]:
+    """A folder exported from a training state whose layers' scalars are not all ones."""
+    work = tmp_path_factory.mktemp("work")
+    state = {f"model.{name}": tensor.clone() for name, tensor in tiny.model.state_dict().items()}
+    for name, tensor in state.items():
+        if name.endswith("layer_scalar"):
+            tensor.fill_(0.5 + 0.25 * int(name.split(".")[2]))
+    state["optimiser.momentum.x"] = torch.zeros(3)
+    save_file(state, work / "state.safetensors")
+    (work / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))
+    built: dict[torch.dtype, Path] = {}
+
+    def get(dtype: torch.dtype) -> Path:
+        if dtype not in built:
+            built[dtype] = tmp_path_factory.mktemp("model")
+            export(tiny.settings, work, built[dtype], dtype, "a loom")
+        return built[dtype]
+
+    return get
+
+
+@torch.no_grad()
+def test_transformers_reads_it_with_equal_logits(
+    exported: Callable[[torch.dtype], Path], tiny: Any
+) -> None:
+    folder = exported(torch.float32)
+    reference = DiffusionGemmaForBlockDiffusion.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+    loaded = {
+        **dict(reference.model.encoder.language_model.named_parameters()),
+        **dict(reference.model.encoder.language_model.named_buffers()),
+        **dict(reference.model.decoder.named_parameters()),
+        **dict(reference.model.decoder.named_buffers()),
+    }
+    assert all(tensor.isfinite().all() for tensor in loaded.values() if tensor.is_floating_point())
+    ours = load_model(folder, "cpu", torch.float32)
+    for stack in (reference.model.encoder.language_model, reference.model.decoder):
+        for mine, theirs in zip(ours.layers, stack.layers, strict=True):
+            assert torch.equal(mine.layer_scalar, theirs.layer_scalar)
+    cache = ours.encode(PROMPT)
+    theirs = reference(input_ids=PROMPT, decoder_input_ids=CANVAS).logits
+    torch.testing.assert_close(ours.decode(CANVAS, cache), theirs, atol=1e-4, rtol=0)
+    signal = theirs * 0.5
+    again = reference(
+        input_ids=PROMPT, decoder_input_ids=CANVAS, self_conditioning_logits=signal
+    ).logits
+    torch.testing.assert_close(ours.decode(CANVAS, cache, signal), again, atol=1e-4, rtol=0)
+    assert (theirs - again).abs().max() > 1e-3
+
+
+def test_the_engine_fills_with_it(exported: Callable[[torch.dtype], Path], tiny: Any) -> None:
+    engine = load_engine(str(exported(torch.bfloat16)), "cpu")
+    assert engine.profile == default_profile(tiny.settings)
+    fill = engine.fill(FillRequest(("def f(x):\n    return ", "\n"), max_tokens=8))
+    assert len(fill.texts) == 1
+
+
+def test_half_the_bytes_in_half_the_bits(exported: Callable[[torch.dtype], Path]) -> None:
+    sizes = [
+        (exported(dtype) / "model.safetensors").stat().st_size
+        for dtype in (torch.float32, torch.bfloat16)
+    ]
+    assert sizes[0] / sizes[1] == pytest.approx(2.0, abs=0.1)
+    tensors = load_file(exported(torch.bfloat16) / "model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+    assert not any(name.startswith("optimiser") for name in tensors)
+
+
+def test_the_record_of_training(exported: Callable[[torch.dtype], Path], tiny: Any) -> None:
+    record = json.loads((exported(torch.float32) / "training.json").read_text())
+    data, schedule = tiny.settings.data, tiny.settings.schedule
+    assert record["hardware"] == "a loom"
+    assert record["steps"] == 3  # a step that was made twice is one
+    assert record["chunk_tokens"] == (schedule.causal_chunks + 2 * data.chunks) * data.chunk_tokens
+    assert record["canvases"] == 2 * data.chunks * data.canvases
+    assert record["causal_loss"] == pytest.approx((9 + 7 + 6) / 3, abs=1e-3)
+    assert record["seconds"] == round(3.0 + 4.5)
+    assert record["slot_loss"] == pytest.approx((9 + 8) / 2, abs=1e-3)
+    parameters = sum(tensor.numel() for tensor in tiny.model.state_dict().values())
+    assert record["parameters"] == parameters
+
+
+def test_a_calibration_is_kept(tiny: Any, tmp_path: Path) -> None:
+    work, folder = tmp_path / "work", tmp_path / "model"
+    work.mkdir()
+    save_file(
+        {f"model.{n}": t for n, t in tiny.model.state_dict().items()}, work / "state.safetensors"
+    )
+    (work / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))
+    export(tiny.settings, work, folder, torch.bfloat16, "")
+    write_profile(replace(default_profile(tiny.settings), steps=3, calibration=(0.5, -1.0)), folder)
+    export(tiny.settings, work, folder, torch.bfloat16, "")
+    assert read_profile(folder) == replace(default_profile(tiny.settings), calibration=(0.5, -1.0))

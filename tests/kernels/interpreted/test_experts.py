@@ -1,0 +1,127 @@
+"""Router, token sort, routed experts and dense linear layers, in every weight format."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+
+from kernels.backend import Card
+from kernels.experts import experts_reference, experts_triton
+from kernels.linear import linear_reference, linear_triton
+from kernels.router import (
+    route_reference,
+    route_triton,
+    sort_tokens_reference,
+    sort_tokens_triton,
+)
+from kernels.weights import dequantise, parts, quantise_fp8, quantise_nvfp4
+
+sys.path.insert(0, str(Path(__file__).parent))
+from close import assert_close
+
+FORMATS = {
+    "bf16": lambda weight, tensors: weight.bfloat16(),
+    "fp8": lambda weight, tensors: quantise_fp8(weight),
+    "nvfp4": quantise_nvfp4,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`rows` tokens, each to `used` of `count` experts, of those in `only`; sizes H and I."""
+
+    rows: int
+    count: int = 6
+    used: int = 2
+    only: tuple[int, ...] | None = None
+    hidden: int = 48
+    inner: int = 80
+
+
+CASES = [
+    *(Case(rows) for rows in (0, 1, 3, 17)),
+    Case(63, count=3),
+    Case(255, count=3, hidden=32, inner=16),
+    Case(17, only=(2, 5)),
+    Case(1, count=128, used=8, hidden=16, inner=16),
+    Case(3, count=2, hidden=64, inner=704),
+]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_experts(case: Case, format: str) -> None:
+    x = torch.randn(case.rows, case.hidden).bfloat16()
+    gate_up = torch.randn(case.count, 2 * case.inner, case.hidden) * case.hidden**-0.5
+    gate_up[:, case.inner :] *= 3  # so that gate and up have different scales
+    down = torch.randn(case.count, case.hidden, case.inner) * case.inner**-0.5
+    chosen = torch.tensor(case.only or range(case.count))
+    index = chosen[torch.rand(case.rows, len(chosen)).argsort(dim=-1)[:, : case.used]]
+    weight = torch.rand(case.rows, case.used)
+    stored = FORMATS[format](gate_up, 2), FORMATS[format](down, 1)
+    exact = (dequantise(each, torch.float64) for each in stored)
+    assert_close(
+        experts_triton(x, *stored, index, weight),
+        experts_reference(x, *stored, index, weight),
+        experts_reference(x.double(), *exact, index, weight.double()),
+    )
+
+
+def test_an_expert_without_tokens_is_not_touched() -> None:
+    x = torch.randn(17, 32).bfloat16()
+    gate_up, down = torch.randn(4, 32, 32).bfloat16(), torch.randn(4, 32, 16).bfloat16()
+    index, weight = torch.tensor([[0, 3]]).expand(17, 2), torch.rand(17, 2)
+    clean = experts_triton(x, gate_up, down, index, weight)
+    gate_up[1:3], down[1:3] = torch.nan, torch.nan
+    assert torch.equal(experts_triton(x, gate_up, down, index, weight), clean)
+
+
+@pytest.mark.parametrize("format", ["bf16", "fp8", "nvfp4"])
+@pytest.mark.parametrize(("rows", "size", "columns"), [(1, 70, 48), (17, 128, 704), (63, 64, 80)])
+def test_linear(rows: int, size: int, columns: int, format: str) -> None:
+    x = torch.randn(rows, columns).bfloat16()
+    weight = FORMATS[format](torch.randn(size, columns), 2)
+    assert_close(
+        linear_triton(x, weight),
+        linear_reference(x, weight),
+        x.double() @ dequantise(weight, torch.float64).T,
+    )
+
+
+def test_fp8_converted_by_the_card_is_fp8_converted_by_bits(monkeypatch) -> None:
+    x, weight = torch.randn(3, 64).bfloat16(), quantise_fp8(torch.randn(32, 64))
+    by_bits = linear_triton(x, weight)
+    monkeypatch.setattr("kernels.linear.card", lambda device: Card(89, 8))
+    assert torch.equal(linear_triton(x, weight), by_bits)
+    assert parts(weight, Card(89, 8)).data.dtype != parts(weight, Card(86, 8)).data.dtype
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 17, 63, 255])
+@pytest.mark.parametrize(("experts", "top_k", "hidden"), [(5, 2, 48), (128, 8, 123)])
+def test_route(rows: int, experts: int, top_k: int, hidden: int) -> None:
+    residual, scale = torch.randn(rows, hidden).bfloat16(), torch.rand(hidden).bfloat16() * 9
+    proj = (torch.randn(experts, hidden) * 0.2).bfloat16()
+    each = torch.rand(experts).bfloat16()
+    index, weight = route_triton(residual, scale, proj, each, top_k, 1e-6)
+
+    # Experts that are all but equally likely may come in either order, or one for the other.
+    wide = residual.double()
+    normed = wide * (wide.square().mean(dim=-1, keepdim=True) + 1e-6).rsqrt()
+    logits = (normed * scale.double() * hidden**-0.5) @ proj.double().T
+    likely = logits.softmax(dim=-1)
+    chosen = likely.gather(-1, index)
+    assert (chosen >= 0.96 * likely.topk(top_k, dim=-1).values).all()
+    share = chosen / chosen.sum(dim=-1, keepdim=True) * each.double()[index]
+    torch.testing.assert_close(weight.double(), share, rtol=0.04, atol=0)
+    truth, plain = route_reference(residual, scale, proj, each, top_k, 1e-6)
+    assert (index == truth).double().mean().nan_to_num(1.0) > 0.9
+    same = (index == truth).all(dim=-1)
+    torch.testing.assert_close(weight[same], plain[same].float(), rtol=0.1, atol=0)
+    assert index.sort(dim=-1).values.diff(dim=-1).gt(0).all()
+    ours, plain = sort_tokens_triton(index, experts), sort_tokens_reference(index, experts)
+    assert torch.equal(ours.assignment, plain.assignment)
+    assert torch.equal(ours.offset, plain.offset)

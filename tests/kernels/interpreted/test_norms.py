@@ -1,0 +1,66 @@
+"""Norms, alone and fused, and norm + RoPE."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from kernels import norm, rotary
+
+sys.path.insert(0, str(Path(__file__).parent))
+from close import assert_close
+
+EPS = 1e-6
+ROWS = [0, 1, 3, 17, 63, 255]
+
+
+def random(*shape: int) -> Tensor:
+    return torch.randn(shape).bfloat16()
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("size", [5, 123, 704])
+def test_norms(rows: int, size: int) -> None:
+    x, residual = random(rows, size), random(rows, size)
+    dense, routed = random(rows, size), random(rows, size)
+    weights = random(size), random(size), random(size)
+    scalar = torch.tensor([0.3]).bfloat16()
+    cases = [
+        ("rms_norm", (x, weights[0], EPS)),
+        ("rms_norm", (x, None, EPS)),
+        ("add_norm", (residual, x, weights[0], EPS)),
+        ("branch_norms", (residual, x, *weights, EPS)),
+        ("merge_norms", (residual, dense, routed, weights, scalar, EPS)),
+    ]
+    for name, arguments in cases:
+        check(getattr(norm, f"{name}_triton"), getattr(norm, f"{name}_reference"), arguments)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 17, 63])
+@pytest.mark.parametrize(("size", "rotated"), [(32, 1.0), (48, 0.25)])
+@pytest.mark.parametrize("same", [True, False])
+def test_norm_rotate(rows: int, size: int, rotated: float, same: bool) -> None:
+    query, key = random(2, rows, 4, size), random(2, rows, 2, size)
+    value = key if same else random(2, rows, 2, size)
+    frequencies = rotary.rotary_frequencies(size, 1e4, rotated)
+    angles = rotary.rotary_angles(torch.arange(rows) + 7, frequencies, torch.bfloat16)
+    weights = random(size), random(size)
+    arguments = (query, key, value, *weights, angles, EPS)
+    check(rotary.norm_rotate_triton, rotary.norm_rotate_reference, arguments)
+
+
+def check(kernel, reference, arguments) -> None:
+    outs = kernel(*arguments), reference(*arguments), reference(*map(widened, arguments))
+    outs = [out if isinstance(out, tuple) else (out,) for out in outs]
+    for out, plain, oracle in zip(*outs, strict=True):
+        assert_close(out, plain, oracle)
+
+
+def widened(argument):
+    if isinstance(argument, tuple):
+        return tuple(map(widened, argument))
+    return argument.double() if isinstance(argument, Tensor) else argument

@@ -1,0 +1,184 @@
+"""From candidates to what is shown, with an engine that is a list of answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from lsprotocol import types as t
+
+from engine.api import Alternative, Fill
+from lsp_server.document import Document
+from lsp_server.gap import Gap, cut
+from lsp_server.settings import Settings
+from lsp_server.suggest.arbitrate import Verdict, as_filled, judge, variants
+from lsp_server.suggest.clean import Cleaned
+from lsp_server.suggest.feedback import Outcome
+from lsp_server.suggest.policy import Trigger
+from lsp_server.suggest.suggestions import Ask, Suggestions
+from lsp_server.syntax.parsing import Parsing
+from lsp_server.syntax.tree import parse
+
+URI = "file:///a.py"
+
+
+@dataclass
+class FakeSession:
+    """What Suggestions needs of a session; `answers` are the engine's candidates, best first."""
+
+    answers: list[str]
+    settings: Settings = field(default_factory=lambda: Settings(speculate=False, delay=0))
+    confidence: float = 1.0
+    asked: list[Gap] = field(default_factory=list)
+    documents: dict[str, Document] = field(default_factory=dict)
+    parsing: Parsing = field(default_factory=Parsing)
+    is_idle: bool = True
+
+    async def try_to_fill(self, gap: Gap, patience: float, on_draft: Any) -> Fill:
+        self.asked.append(gap)
+        best = tuple(Alternative((text,), -float(n)) for n, text in enumerate(self.answers))
+        return Fill((self.answers[0],), self.confidence, 1, 8, 0.0, best)
+
+
+class Window:
+    """A document, a clock, and what is suggested in it."""
+
+    def __init__(self, text: str, answers: list[str], **how: Any) -> None:
+        self.now = 100.0
+        self.session = FakeSession(answers, **how)
+        self.suggestions = Suggestions(self.session, lambda: self.now)  # type: ignore[arg-type]
+        self.document = Document(URI, 1, "python", text)
+        self.session.documents[URI] = self.document
+        self.suggestions.opened(self.document)
+
+    def type(self, offset: int, text: str, delete: int = 0) -> None:
+        self.now += 1.0
+        change = t.TextDocumentContentChangePartial(
+            self.document.range(offset, offset + delete), text
+        )
+        old, self.document = (
+            self.document,
+            self.document.edited([change], self.document.version + 1),
+        )
+        self.session.documents[URI] = self.document
+        self.suggestions.changed(old, self.document)
+
+    async def ask(self, offset: int, invoked: bool = False, **how: Any) -> str | None:
+        """The text that is shown."""
+        trigger = self.suggestions.trigger(self.document, invoked)
+        placed = await self.suggestions.suggest(Ask(self.document, offset, trigger, **how))
+        return placed.text if placed is not None else None
+
+
+CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
+    ("x = \n", ["first", "second"], False, "first"),
+    ("x = \n", ["", "second"], False, "second"),
+    ("x = \n", ["  ", "", "  second"], False, "second"),
+    ("x = \n", ["a", "b", "c", "too late"], False, None),
+    ("x = \n", ["= 2 if", "second"], False, "second"),
+    ("x = \n", ["= 2 if", "= 3 if"], False, None),
+    ("x = \n", ["= 2 if", "= 3 if"], True, "= 2 if"),
+]
+
+
+@pytest.mark.parametrize(("text", "answers", "invoked", "shown"), CANDIDATES)
+async def test_the_first_candidate_that_is_good_enough(
+    text: str, answers: list[str], invoked: bool, shown: str | None
+) -> None:
+    assert await Window(text, answers).ask(4, invoked) == shown
+
+
+async def test_a_rejected_text_gives_way_to_another_candidate() -> None:
+    window = Window("x = \n", ["first", "second"])
+    assert await window.ask(4) == "first"
+    window.type(4, "q")
+    assert window.suggestions.outcomes.needed(0.1) > 0.1
+    window.type(4, "w", 1)
+    window.type(4, "", 1)
+    window.suggestions.history.closed(URI)  # so that the deletion does not silence it
+    assert await window.ask(4) == "second"
+    assert await window.ask(4, invoked=True) is not None
+
+
+async def test_unsure_is_hidden_and_a_run_of_accepts_lowers_the_bar() -> None:
+    window = Window("x = \n", ["call()"], confidence=0.09)
+    assert await window.ask(4) is None
+    for _ in range(3):
+        window.suggestions.outcomes.add(True)
+    assert await window.ask(4) == "call()"
+
+
+async def test_outcomes_are_told_and_an_accept_is_a_trigger() -> None:
+    window = Window("x = \n", ["call()"])
+    told: list[Outcome] = []
+    window.suggestions.on_outcome.append(lambda _, outcome: told.append(outcome))
+    await window.ask(4)
+    window.type(4, "call()")
+    assert told == [Outcome.ACCEPTED]
+    assert window.suggestions.trigger(window.document, False) is Trigger.AFTER_ACCEPT
+    window.type(10, "\n")
+    assert window.suggestions.trigger(window.document, False) is Trigger.AUTOMATIC
+
+
+async def test_ghost_text_goes_on_from_the_popups_choice() -> None:
+    window = Window("x = pr\n", ["int(y)", "oduct(y)"])
+    assert await window.ask(6, beginning="oduct") == "oduct(y)"
+    assert await window.ask(6, beginning="ivate") is None
+
+
+async def test_a_completion_item_leaves_what_the_editor_has_closed() -> None:
+    window = Window("f()\n", ["a, b)"])
+    assert await window.ask(2) == "a, b)"
+    assert await window.ask(2, ghost=False) == "a, b"
+    assert len(window.session.asked) == 1
+
+
+async def test_nothing_is_asked_for_a_text_that_changes_during_the_pause() -> None:
+    window = Window("x = \n", ["call()"], settings=Settings(speculate=False, delay=20))
+    window.type(4, "c")
+    document = window.document
+    window.session.documents[URI] = Document(URI, 9, "python", "x = ca\n")
+    ask = Ask(document, 5, Trigger.AUTOMATIC)
+    assert await window.suggestions.suggest(ask) is None
+    assert window.session.asked == []
+
+
+A, B = Cleaned("a"), Cleaned("b")
+JUDGED: list[tuple[list[int | None], int, Verdict]] = [
+    ([0, 0], 0, Verdict(A)),
+    ([1, 0], 0, Verdict(B)),
+    ([1, 2], 0, Verdict(A, breaks=True)),
+    ([1, 2], 1, Verdict(A)),
+    ([None, 0], 0, Verdict(B)),
+    ([None, None], 0, Verdict(A)),
+]
+
+
+@pytest.mark.parametrize(("errors", "before", "verdict"), JUDGED)
+def test_judge(errors: list[int | None], before: int, verdict: Verdict) -> None:
+    assert judge((A, B), errors, before) == verdict
+
+
+# language, text with the gap at ‸, the fill: what has to be finished before it can be parsed.
+UNFINISHED = [
+    ("python", "‸\n", "for x in y:"),
+    ("python", "x = ‸\n", "f(a, [b"),
+    ("javascript", "‸\n", "if (a) {"),
+    ("lua", "‸\n", "if a then"),
+    ("lua", "‸\n", "local f = function(a)"),
+    ("ruby", "‸\n", "def f(a)"),
+    ("ruby", "‸\n", "xs.each do |x|"),
+    ("bash", "‸\n", "if true; then"),
+    ("bash", "‸\n", "while true; do"),
+    ("go", "package a\n\nfunc f() {\n\t‸\n}\n", "if x {"),
+]
+
+
+@pytest.mark.parametrize(("language", "marked", "fill"), UNFINISHED)
+def test_an_unfinished_fill_is_no_error(language: str, marked: str, fill: str) -> None:
+    document = Document("file:///a", 1, language, marked.replace("‸", ""))
+    gap = cut(document, marked.index("‸"), tree=parse(document))
+    tree = parse(as_filled(gap, variants(fill, gap, automatic=True)[0]))
+    assert tree is not None
+    assert tree.errors() == 0
