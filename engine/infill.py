@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -31,12 +31,13 @@ from engine.chat_prompt import build_chat_prompt
 from engine.checkpoints import catalog
 from engine.denoise import Denoising, Step, denoise
 from engine.drafts import UNFINISHED, cut_spans, read_spans, read_text
+from engine.lookup import look_up
 from engine.models import load_model
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.prefix_cache import PrefixCaches
 from engine.profile import Profile, read_profile
 from engine.prompt import Prompt, build_prompt, encode, far_apart
-from engine.rank import likelihoods
+from engine.rank import Evidence, Likelihood, calibrated, likelihoods
 from engine.sampler import Seeded
 from engine.seams import Vocabulary
 from engine.tokenizer import read_tokenizer
@@ -63,12 +64,22 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A resolved canvas: the text of each hole, its rank score, and the log-probability of the
-    whole of it under the last denoising step."""
+    """The text of each hole and its rank score, what spoke for it, and the log-probability of the
+    whole of it under the last denoising step (None for one that was looked up)."""
 
     texts: tuple[str, ...]
     score: float
-    certainty: float
+    evidence: Evidence
+    certainty: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """Candidates, best first, and what they cost."""
+
+    candidates: list[Candidate]
+    steps: int
+    canvas_tokens: int
 
 
 class LocalEngine:
@@ -114,8 +125,35 @@ class LocalEngine:
     def _fill(
         self, request: FillRequest, on_draft: OnDraft | None, cancelled: IsCancelled | None
     ) -> Fill:
-        if far_apart(request.texts, self.profile):
+        rolled = self.roll(request, on_draft, cancelled)
+        if rolled is None:
             return self._one_by_one(request, on_draft, cancelled)
+        return self.fill_of(rolled)
+
+    def fill_of(self, rolled: Rolled) -> Fill:
+        """The best candidate as a Fill, its time left at 0."""
+        best = rolled.candidates[0]
+        return Fill(
+            texts=best.texts,
+            confidence=self._confidence(best),
+            steps=rolled.steps,
+            canvas_tokens=rolled.canvas_tokens,
+            seconds=0.0,
+            alternatives=tuple(
+                Alternative(candidate.texts, candidate.score) for candidate in rolled.candidates
+            ),
+        )
+
+    def roll(
+        self,
+        request: FillRequest,
+        on_draft: OnDraft | None = None,
+        cancelled: IsCancelled | None = None,
+    ) -> Rolled | None:
+        """The holes filled on one canvas, begun anew where it came back empty and the profile says
+        so; None where they do not fit on one."""
+        if far_apart(request.texts, self.profile):
+            return None
         prompt = self._prompt(request)
         shape = request.shape if request.shape is not Shape.AUTO else guess_shape(request.texts)
         drafts = self._draft_ids(request, prompt)
@@ -124,28 +162,19 @@ class LocalEngine:
             if request.holes == 1:
                 canvas = self.profile.canvas_tokens
                 raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
-            return self._one_by_one(request, on_draft, cancelled)
+            return None
         cache = self._prefixes.encode(prompt.ids)
         steps = 0
+        candidates: list[Candidate] = []
         for roll in range(1 + self.profile.rerolls):
             last, candidates = self._roll(
                 replace(request, seed=request.seed + roll),
                 *(prompt, shape, drafts, layouts, cache, on_draft, cancelled),
             )
             steps += last.number
-            best = candidates[0]
-            if any(text.strip() for text in best.texts):
+            if any(text.strip() for text in candidates[0].texts):
                 break
-        return Fill(
-            texts=best.texts,
-            confidence=self._confidence(best),
-            steps=steps,
-            canvas_tokens=sum(layout.width for layout in layouts),
-            seconds=0.0,
-            alternatives=tuple(
-                Alternative(candidate.texts, candidate.score) for candidate in candidates
-            ),
-        )
+        return Rolled(candidates, steps, sum(layout.width for layout in layouts))
 
     def _roll(
         self,
@@ -171,7 +200,8 @@ class LocalEngine:
                 on_draft(self._draft(layouts, canvas, step, settings.steps, prompt))
 
         last = denoise(self.model, cache, canvas, settings, draws, banned, show, cancelled)
-        return last, self._rank(prompt, layouts, last, cache)
+        matches = self._look_up(request, shape)
+        return last, self._rank(prompt, layouts, last, cache, matches)
 
     def _prompt(self, request: FillRequest) -> Prompt:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._vocabulary
@@ -343,10 +373,16 @@ class LocalEngine:
         return Draft(tuple(texts), step.number, of, tuple(spans))
 
     def _rank(
-        self, prompt: Prompt, layouts: Sequence[Layout], last: Step, cache: KVCache
+        self,
+        prompt: Prompt,
+        layouts: Sequence[Layout],
+        last: Step,
+        cache: KVCache,
+        matches: Mapping[tuple[str, ...], int],
     ) -> list[Candidate]:
-        """Distinct candidates, best first; one with half a character in it is none."""
-        certainty: dict[tuple[str, ...], float] = {}
+        """Distinct candidates, those of `matches` too, best first; one with half a character in it
+        is none."""
+        certainty: dict[tuple[str, ...], float | None] = {}
         tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
         for row, layout in enumerate(layouts):
             holes = spans_of_holes(layout)
@@ -357,10 +393,12 @@ class LocalEngine:
             if any(UNFINISHED in text for text in texts):
                 continue
             sure = sum(log_p[row][: holes[-1][1]])
-            certainty[texts] = max(sure, certainty.get(texts, -math.inf))
-        if not certainty:
-            return [Candidate(("",) * len(prompt.seams), BROKEN, -math.inf)]
-        found = list(certainty)
+            known = certainty.get(texts)
+            certainty[texts] = sure if known is None else max(sure, known)
+        found = list(certainty | dict.fromkeys(matches))
+        if not found:
+            nothing = Evidence(Likelihood(None, None), 0, 0)
+            return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
         middles = [
             texts[0]
             + "".join(
@@ -369,22 +407,37 @@ class LocalEngine:
             for texts in found
         ]
         scores = likelihoods(self.model, self.tokenizer, self.profile, prompt, middles, cache)
-        candidates = [
-            Candidate(
-                tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True)),
-                likelihood.score(self.profile.rank_suffix_weight),
-                certainty[texts],
+        candidates = []
+        for texts, likelihood in zip(found, scores, strict=True):
+            evidence = Evidence(likelihood, matches.get(texts, 0), len(middles))
+            candidates.append(
+                Candidate(
+                    tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True)),
+                    evidence.score(self.profile),
+                    evidence,
+                    certainty.get(texts),
+                )
             )
-            for texts, likelihood in zip(found, scores, strict=True)
-        ]
         return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
 
+    def _look_up(self, request: FillRequest, shape: Shape) -> dict[tuple[str, ...], int]:
+        """Drafts for the rest of a line from the text itself, with the length of their match."""
+        if not self.profile.lookup or request.holes > 1 or shape is not Shape.LINE:
+            return {}
+        elsewhere = [snippet.text for snippet in request.context]
+        found = look_up(request.texts[0], request.texts[1], elsewhere)
+        return {
+            (each.text,): each.match
+            for each in found
+            if len(encode(self.tokenizer, each.text)) <= request.max_tokens
+        }
+
     def _confidence(self, best: Candidate) -> float:
-        """How likely the whole fill is exactly right, 0..1, after the profile's calibration."""
-        probability = min(max(math.exp(best.certainty), 1e-6), 1 - 1e-6)
-        slope, intercept = self.profile.calibration
-        odds = slope * math.log(probability / (1 - probability)) + intercept
-        return 1 / (1 + math.exp(-odds))
+        """How likely the whole fill is exactly right, 0..1."""
+        weights = self.profile.calibration
+        if weights:
+            return calibrated(weights, best.evidence)
+        return math.exp(best.certainty) if best.certainty is not None else 0.0
 
 
 def _dtype(device: str) -> torch.dtype:

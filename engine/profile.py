@@ -14,6 +14,7 @@ from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
 
 STYLES = ("plain", "chat")
+FEATURES = 6  # of a candidate's evidence (engine/rank.py), which the calibration weighs
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
 
 
@@ -53,7 +54,9 @@ class Profile:
     order: Literal["surest", "left"] = "surest"  # see engine/order.py
     rank_suffix_tokens: int = 8
     rank_suffix_weight: float = 0.5
-    calibration: tuple[float, float] = (1.0, 0.0)  # slope and intercept on the log-odds
+    rank_match_weight: float = 0.2  # per character that agreed with a looked-up candidate's
+    lookup: bool = False  # whether texts found in the file join the candidates
+    calibration: tuple[float, ...] = ()  # weights of Evidence.features; none: the raw probability
     style: str = "plain"  # "plain": the text itself; "chat": see engine/chat_prompt.py
     around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
     tail_tokens: int = 0  # chat: pinned after the last hole, at most
@@ -79,12 +82,12 @@ class Profile:
             )
         if not 0 <= self.t_min <= self.t_max or not self.t_max:
             raise ValueError(f"need 0 <= t_min <= t_max > 0, not {self.t_min} and {self.t_max}")
+        if len(self.calibration) not in (0, FEATURES):
+            raise ValueError(f"calibration needs {FEATURES} weights, or none")
         if self.style not in STYLES:
             raise ValueError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
         if self.style == "chat" and self.tail_tokens < 1:
             raise ValueError("style chat needs tail_tokens of at least 1")
-        if len(self.calibration) != 2:
-            raise ValueError("calibration needs a slope and an intercept")
 
 
 UNTRAINED_FOR_GAPS = Profile(

@@ -7,6 +7,7 @@ section 2.1), in one batched pass because DiffusionGemma's encoder is itself a l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encoding_of
 
+LONGEST_MATCH = 20  # characters; agreeing in more says no more
 SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
 
@@ -37,6 +39,39 @@ class Likelihood:
         if middle is None or suffix is None:
             return 0.0
         return (1 - suffix_weight) * middle + suffix_weight * suffix
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a candidate: its likelihood, the characters before it that agreed where it
+    was looked up (0 if the model alone wrote it), and how many candidates there were."""
+
+    likelihood: Likelihood
+    match: int
+    of: int
+
+    def score(self, profile: Profile) -> float:
+        """The rank score; higher is better."""
+        agreed = profile.rank_match_weight * min(self.match, LONGEST_MATCH)
+        return self.likelihood.score(profile.rank_suffix_weight) + agreed
+
+    def features(self) -> tuple[float, ...]:
+        """What the calibration weighs, a constant first."""
+        middle, suffix = self.likelihood.middle, self.likelihood.suffix
+        return (
+            1.0,
+            middle if middle is not None else 0.0,
+            suffix if suffix is not None else 0.0,
+            min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
+            float(self.match > 0),
+            float(self.of == 1),
+        )
+
+
+def calibrated(weights: Sequence[float], evidence: Evidence) -> float:
+    """The probability, by logistic regression, that a candidate with this evidence is exact."""
+    odds = sum(w * x for w, x in zip(weights, evidence.features(), strict=True))
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,19 +58,19 @@ def main(argv: list[str] | None = None) -> None:
     host = Host(worker, listener, address, loaded, habits)
     logging.getLogger().addHandler(ToWindows(host.broadcast))
     worker.start()
-    reason = asyncio.run(_serve(host))
-    log.info("host %d %s", os.getpid(), reason)
-    lock.remove()
-    # The worker may be in the middle of a step; nothing it holds needs an orderly end.
-    os._exit(0)
+    asyncio.run(_serve(host, lock))
 
 
-async def _serve(host: Host) -> str:
+async def _serve(host: Host, lock: FileLock) -> None:
     with suppress(NotImplementedError):  # Windows
         asyncio.get_running_loop().add_signal_handler(
             signal.SIGTERM, lambda: host.end("was ended by SIGTERM")
         )
-    return await host.run()
+    reason = await host.run()
+    log.info("host %d %s", os.getpid(), reason)
+    lock.remove()
+    # The worker may be in the middle of a step; nothing it holds needs an orderly end.
+    os._exit(0)
 
 
 def load_alone(address: Address, loaded: Loaded) -> Engine:

@@ -32,6 +32,7 @@ def render(settings: Settings, training: dict[str, Any], evaluation: dict[str, A
     corpus = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
     model, data, schedule = settings.model, settings.data, settings.schedule
     exact = {"all gaps": evaluation["exact"], **evaluation["by_kind"]}
+    exact["the model alone"] = evaluation["model_alone"]
     exact["cursor inside a word"] = evaluation["inside_word"]
     exact["cursor between words"] = evaluation["between_words"]
     calibration = evaluation["calibration"]
@@ -64,6 +65,7 @@ def render(settings: Settings, training: dict[str, Any], evaluation: dict[str, A
         exact_rows=_rows((name.replace("_", " "), share) for name, share in exact.items()),
         baseline_rows=_rows(evaluation["baselines"].items()),
         times=evaluation["times_best_baseline"],
+        alone_times=evaluation["model_alone_times_best_baseline"],
         p50=1e3 * evaluation["fill_seconds"]["p50"],
         p95=1e3 * evaluation["fill_seconds"]["p95"],
         steps_mean=evaluation["steps_mean"],

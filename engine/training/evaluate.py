@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.api import Engine, Fill, FillRequest, Shape
-from engine.infill import LocalEngine
+import torch
+
+from engine.api import Fill, FillRequest, Shape
+from engine.infill import LocalEngine, Rolled
 from engine.training.export import write_profile
 from engine.training.items import Item, most_frequent, trivial_fills
 
@@ -43,8 +45,11 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What the engine filled in, and what the model would have without looking anything up."""
+
     item: Item
     fill: Fill
+    alone: str
 
     @property
     def exact(self) -> bool:
@@ -57,15 +62,35 @@ def is_exact(item: Item, text: str) -> bool:
 
 
 def ask(
-    engine: Engine, items: Sequence[Item], progress: Callable[[int], None] | None = None
+    engine: LocalEngine, items: Sequence[Item], progress: Callable[[int], None] | None = None
 ) -> list[Answer]:
     answers = []
     for number, item in enumerate(items):
-        request = FillRequest(texts=(item.prefix, item.suffix), shape=Shape.LINE, language="python")
-        answers.append(Answer(item, engine.fill(request)))
+        started = time.perf_counter()
+        rolled = roll(engine, item)
+        fill = replace(engine.fill_of(rolled), seconds=time.perf_counter() - started)
+        answers.append(Answer(item, fill, alone(engine, rolled)))
         if progress is not None:
             progress(number + 1)
     return answers
+
+
+def roll(engine: LocalEngine, item: Item) -> Rolled:
+    rolled = engine.roll(request_for(item))
+    assert rolled is not None, "one hole fits on every canvas"
+    return rolled
+
+
+def alone(engine: LocalEngine, rolled: Rolled) -> str:
+    """The best of the candidates that the model wrote itself."""
+    written = [each for each in rolled.candidates if each.certainty is not None]
+    weight = engine.profile.rank_suffix_weight
+    best = max(written, key=lambda each: each.evidence.likelihood.score(weight), default=None)
+    return best.texts[0] if best is not None else ""
+
+
+def request_for(item: Item) -> FillRequest:
+    return FillRequest(texts=(item.prefix, item.suffix), shape=Shape.LINE, language="python")
 
 
 def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, Any]:
@@ -81,9 +106,11 @@ def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, An
     best = max(baselines, key=lambda name: baselines[name].right)
     cut = [answer for answer in answers if answer.item.kind == "rest_of_line"]
     seconds = sorted(answer.fill.seconds for answer in answers)
+    model_alone = _share([is_exact(answer.item, answer.alone) for answer in answers])
     return {
         "seed": seed,
         "exact": _plain(_share([answer.exact for answer in answers])),
+        "model_alone": _plain(model_alone),
         "by_kind": {
             kind: _plain(_share([a.exact for a in answers if a.item.kind == kind]))
             for kind in kinds
@@ -94,6 +121,9 @@ def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, An
         "best_baseline": best,
         "times_best_baseline": round(
             _share([a.exact for a in answers]).rate / max(baselines[best].rate, 1e-9), 2
+        ),
+        "model_alone_times_best_baseline": round(
+            model_alone.rate / max(baselines[best].rate, 1e-9), 2
         ),
         "calibration": calibration_table(answers),
         "fill_seconds": {"p50": _quantile(seconds, 0.5), "p95": _quantile(seconds, 0.95)},
@@ -121,55 +151,41 @@ def expected_calibration_error(rows: Sequence[dict[str, float]]) -> float:
     return sum(row["n"] * abs(row["confidence"] - row["exact"]) for row in rows) / max(total, 1)
 
 
-def fit_calibration(probabilities: Sequence[float], exact: Sequence[bool]) -> tuple[float, float]:
-    """Slope and intercept on the log-odds that make `probabilities` true (Platt scaling).
+def fit_calibration(
+    features: Sequence[Sequence[float]], exact: Sequence[bool]
+) -> tuple[float, ...]:
+    """Weights of a logistic regression of `exact` on `features`; none where there is no answer.
 
-    Newton's method on the log-likelihood, with a faint pull to (1, 0), which keeps it finite where
-    all are exact or none is; a step that would overshoot is halved.
+    Newton's method, with a little ridge, so that a feature that never varies gets no weight, and
+    with steps halved while they do not help, so that it stays finite whatever it is given.
     """
-    odds = [math.log(p / (1 - p)) for p in (min(max(p, 1e-6), 1 - 1e-6) for p in probabilities)]
-    pull = 1e-3
+    if not features:
+        return ()
+    x = torch.tensor(features, dtype=torch.float64)
+    y = torch.tensor(exact, dtype=torch.float64)
+    weights = torch.zeros(x.shape[1], dtype=torch.float64)
+    ridge = 0.1 * torch.eye(x.shape[1], dtype=torch.float64)
 
-    def loss(slope: float, intercept: float) -> float:
-        total = pull / 2 * ((slope - 1) ** 2 + intercept**2)
-        for x, y in zip(odds, exact, strict=True):
-            z = slope * x + intercept
-            total += max(z, 0.0) - y * z + math.log1p(math.exp(-abs(z)))
-        return total
+    def loss(w: torch.Tensor) -> float:
+        fit = torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y, reduction="sum")
+        return float(fit + 0.5 * w @ ridge @ w)
 
-    slope, intercept = 1.0, 0.0
-    now = loss(slope, intercept)
     for _ in range(50):
-        g0, g1, h00, h01, h11 = pull * (slope - 1), pull * intercept, pull, 0.0, pull
-        for x, y in zip(odds, exact, strict=True):
-            p = _logistic(slope * x + intercept)
-            g0, g1 = g0 + (p - y) * x, g1 + (p - y)
-            w = p * (1 - p)
-            h00, h01, h11 = h00 + w * x * x, h01 + w * x, h11 + w
-        determinant = h00 * h11 - h01 * h01
-        step = (h11 * g0 - h01 * g1) / determinant, (h00 * g1 - h01 * g0) / determinant
-        for halvings in range(60):
-            share = 0.5**halvings
-            new = slope - share * step[0], intercept - share * step[1]
-            if (lower := loss(*new)) < now:
-                (slope, intercept), now = new, lower
-                break
-        else:
-            break
-    return slope, intercept
-
-
-def _logistic(z: float) -> float:
-    return 1 / (1 + math.exp(-z)) if z >= 0 else 1 - 1 / (1 + math.exp(z))
+        p = (x @ weights).sigmoid()
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge
+        step = torch.linalg.solve(hessian, x.T @ (p - y) + ridge @ weights)
+        while loss(weights - step) > loss(weights) and float(step.abs().max()) > 1e-9:
+            step = step / 2
+        weights = weights - step
+    return tuple(round(float(w), 4) for w in weights)
 
 
 def calibrate(engine: LocalEngine, items: Sequence[Item], folder: Path) -> None:
     """Fit the profile in `folder` so that a fill's confidence is how often such fills are exact."""
-    raw = replace(engine.profile, calibration=(1.0, 0.0))
-    answers = ask(LocalEngine(engine.model, engine.tokenizer, raw, engine.info), items)
-    fitted = fit_calibration([a.fill.confidence for a in answers], [a.exact for a in answers])
-    rounded = (round(fitted[0], 4), round(fitted[1], 4))
-    write_profile(replace(raw, calibration=rounded), folder)
+    best = [roll(engine, item).candidates[0] for item in items]
+    exact = [is_exact(item, each.texts[0]) for item, each in zip(items, best, strict=True)]
+    weights = fit_calibration([each.evidence.features() for each in best], exact)
+    write_profile(replace(engine.profile, calibration=weights), folder)
 
 
 def starts_inside_word(item: Item) -> bool:

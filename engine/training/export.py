@@ -111,9 +111,9 @@ def default_profile(settings: Settings) -> Profile:
         canvas_tokens=data.canvas_tokens,
         head_tokens=data.head_tokens,
         prompt_tokens=data.chunk_tokens,
-        line_tokens=(8, 16, 32),
+        line_tokens=(16, 32),
         block_tokens=(24, 48),
-        steps=16,
+        steps=24,
         t_max=1.0,
         t_min=1.0,
         entropy_bound=0.1,
@@ -123,6 +123,7 @@ def default_profile(settings: Settings) -> Profile:
         stability_threshold=1,
         self_conditioning=False,
         order="left",
+        lookup=True,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lsp_server.document import Document
@@ -28,6 +28,9 @@ class Spot:
     end: int
     tree: SyntaxTree | None
     automatic: bool = False
+    # In a text that is not ASCII a conversion costs its length, and all actions ask for the same.
+    _bytes: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
+    _indexes: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def language(self) -> str:
@@ -72,7 +75,9 @@ class Spot:
         text = self.document.text
         if text.isascii():
             return offset
-        return len(text[:offset].encode("utf-8", "surrogatepass"))
+        if offset not in self._bytes:
+            self._bytes[offset] = len(text[:offset].encode("utf-8", "surrogatepass"))
+        return self._bytes[offset]
 
     def line_start(self, offset: int) -> int:
         return self.document.line_starts[self.document.line_at(offset)]
@@ -101,7 +106,9 @@ class Spot:
         assert self.tree is not None
         if self.document.text.isascii():
             return byte
-        return len(self.tree.source[:byte].decode("utf-8", "surrogatepass"))
+        if byte not in self._indexes:
+            self._indexes[byte] = len(self.tree.source[:byte].decode("utf-8", "surrogatepass"))
+        return self._indexes[byte]
 
 
 def upwards(node: Node | None) -> Iterator[Node]:

@@ -217,6 +217,18 @@ def test_open_positions_are_told_what_was_believed_of_them() -> None:
         torch.testing.assert_close(told[canvas.real], spy.soft_embedding(logits)[canvas.real])
 
 
+def test_the_end_of_a_shorter_row_is_told_its_own() -> None:
+    """Rows of fewer holes have spare places, which repeat the last: what is banned from that one
+    says what is believed of it."""
+    canvas = canvas_of((2,), (9,))
+    banned = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
+    banned[0, 1] = torch.arange(V) != 9
+    _, spy = run(Fake(vague()), canvas, banned=banned)
+    for signal in spy.signals[1:]:
+        assert signal is not None
+        torch.testing.assert_close(signal[0, canvas.places[0, 1]], spy.embed(torch.tensor(9)))
+
+
 def test_without_self_conditioning_nothing_is_told() -> None:
     _, spy = run(Fake(vague()), canvas_of((3,)), replace(SETTINGS, self_conditioning=False))
     assert spy.signals == [None] * SETTINGS.steps
@@ -304,8 +316,11 @@ def test_rows_that_are_done_leave_and_keep_their_result() -> None:
         is_sure = (look >= sure_from[rows])[:, None, None]
         return torch.where(is_sure, sure, vague(loudness=0.1)(look, shown))
 
+    banned = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
+    for row in range(3):
+        banned[row, :, marks[row - 1]] = True  # a ban stays with its row
     steps: list[Step] = []
-    last, spy = run(Fake(beliefs), canvas, on_step=steps.append)
+    last, spy = run(Fake(beliefs), canvas, banned=banned, on_step=steps.append)
     # sure at looks 0 and 1 (stable): row 0 leaves after two looks, row 1 after four
     assert [len(shown) for shown in spy.canvases] == [3, 3, 2, 2, 1, 1]
     signals = [signal for signal in spy.signals if signal is not None]

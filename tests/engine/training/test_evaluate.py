@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from engine.api import Alternative, EngineInfo, Fill, FillRequest, Shape
-from engine.infill import LocalEngine
-from engine.profile import read_profile
+from engine.infill import Candidate, LocalEngine, Rolled
+from engine.profile import UNTRAINED_FOR_GAPS, read_profile
+from engine.rank import Evidence, Likelihood
 from engine.training.evaluate import (
     Answer,
     Share,
@@ -55,51 +56,49 @@ def logistic(z: float) -> float:
     return 1 / (1 + math.exp(-z))
 
 
-@pytest.mark.parametrize(
-    ("slope", "intercept"), [(1.0, 0.0), (0.6, -0.8), (2.0, 1.5), (0.1, -2.0), (-0.5, 0.0)]
-)
-def test_platt_recovers_what_made_the_data(slope: float, intercept: float) -> None:
+@pytest.mark.parametrize("weights", [(1.0, 0.0), (0.6, -0.8), (2.0, 1.5), (-2.0, 0.1), (0.0, -0.5)])
+def test_calibration_recovers_what_made_the_data(weights: tuple[float, float]) -> None:
     rng = random.Random(0)
-    odds = [rng.gauss(0, 2.5) for _ in range(8_000)]
-    exact = [rng.random() < logistic(slope * x + intercept) for x in odds]
-    found = fit_calibration([logistic(x) for x in odds], exact)
-    assert found == pytest.approx((slope, intercept), abs=0.1)
+    features = [(1.0, rng.gauss(0, 2.5)) for _ in range(8_000)]
+    odds = [sum(w * x for w, x in zip(weights, row, strict=True)) for row in features]
+    exact = [rng.random() < logistic(z) for z in odds]
+    assert fit_calibration(features, exact) == pytest.approx(weights, abs=0.15)
 
 
 FITS: list[tuple[str, list[float], list[bool]]] = [
     ("all exact", [0.9, 0.5, 0.2], [True] * 3),
     ("none exact", [0.9, 0.5, 0.2], [False] * 3),
-    ("sure and wrong", [1.0] * 900 + [0.5], [False] * 900 + [True]),
-    ("unsure and right", [0.0] * 900, [True] * 900),
-    ("one value", [0.7] * 10, [True, False] * 5),
+    ("one feature never varies", [0.7] * 10, [True, False] * 5),
+    ("far away", [-300.0, 300.0, 250.0], [False, True, True]),
     ("separable", [0.1, 0.2, 0.8, 0.9], [False, False, True, True]),
     ("one answer", [0.5], [True]),
-    ("no answer", [], []),
 ]
 
 
 @pytest.mark.parametrize(("name", "given", "exact"), FITS, ids=[name for name, _, _ in FITS])
-def test_platt_stays_finite(name: str, given: list[float], exact: list[bool]) -> None:
-    slope, intercept = fit_calibration(given, exact)
-    assert math.isfinite(slope)
-    assert math.isfinite(intercept)
+def test_calibration_stays_finite_and_helps(
+    name: str, given: list[float], exact: list[bool]
+) -> None:
+    weights = fit_calibration([(1.0, x) for x in given], exact)
+    assert all(math.isfinite(w) for w in weights)
 
-    def loss(slope: float, intercept: float) -> float:
-        total = 0.0
-        for p, y in zip(given, exact, strict=True):
-            p = min(max(p, 1e-6), 1 - 1e-6)
-            q = logistic(slope * math.log(p / (1 - p)) + intercept) if abs(slope) < 40 else 0.5
-            total -= math.log(max(q if y else 1 - q, 1e-12))
-        return total
+    def wrong(constant: float, slope: float) -> float:
+        return sum(
+            abs(logistic(constant + slope * x) - y) for x, y in zip(given, exact, strict=True)
+        )
 
-    assert loss(slope, intercept) <= loss(1.0, 0.0) + 1e-6
+    assert wrong(*weights) <= wrong(0.0, 0.0) + 1e-6
+
+
+def test_no_answer_no_calibration() -> None:
+    assert fit_calibration([], []) == ()
 
 
 def answer(confidence: float, exact: bool, **changes: Any) -> Answer:
     item = Item("rest_of_line", "x = ", "y", "\n")
     text = "y" if exact else "z"
     fill = Fill((text,), confidence, 2, 64, 0.5, (Alternative((text,), -1.0),))
-    return Answer(replace(item, **changes), fill)
+    return Answer(replace(item, **changes), fill, text)
 
 
 def test_calibration_table() -> None:
@@ -135,25 +134,30 @@ def test_inside_a_word(prefix: str, middle: str, expected: bool) -> None:
     assert starts_inside_word(Item("rest_of_line", prefix, middle, "")) is expected
 
 
-class Echo:
-    """Fills with what stands behind "# " in the first line of the prefix."""
-
-    info = EngineInfo("echo", "cpu")
+class Echo(LocalEngine):
+    """Its own candidate is what stands behind "# " in the first line of the prefix; ranked above it
+    is what was looked up, where the line ends in "?"."""
 
     def __init__(self) -> None:
         self.requests: list[FillRequest] = []
+        self.profile = UNTRAINED_FOR_GAPS
 
-    def fill(self, request: FillRequest, *_: Any, **__: Any) -> Fill:
+    def roll(self, request: FillRequest, *_: Any) -> Rolled:
         self.requests.append(request)
         text = request.texts[0].partition("\n")[0].removeprefix("# ")
-        return Fill((text,), 0.5, 3, 64, 0.25, (Alternative((text,), -1.0),))
+        own = Evidence(Likelihood(-1.0, -1.0), 0, 2)
+        candidates = [Candidate((text.removesuffix("?"),), -1.0, own, -1.0)]
+        if text.endswith("?"):
+            found = Evidence(Likelihood(-2.0, -1.0), 9, 2)
+            candidates.insert(0, Candidate(("looked up",), 0.0, found, None))
+        return Rolled(candidates, 3, 64)
 
 
 def test_report() -> None:
     items = [
         Item("rest_of_line", "# nt(1)\npri", "nt(1)", "\n"),
         Item("whole_line", "# pass\n", "pass", "\n"),
-        Item("rest_of_line", "# wrong\nx = ", "1", "\n"),
+        Item("rest_of_line", "# 1?\nx = ", "1", "\n"),
         Item("whole_line", "# return\n    ", "return x", "\nreturn x\n"),
     ]
     engine, seen = Echo(), list[int]()
@@ -164,6 +168,7 @@ def test_report() -> None:
     numbers = json.loads(to_json(report(answers, seed=7, started=0.0)))
     assert numbers["seed"] == 7
     assert (numbers["exact"]["right"], numbers["exact"]["n"]) == (2, 4)
+    assert (numbers["model_alone"]["right"], numbers["model_alone"]["n"]) == (3, 4)
     assert numbers["exact"]["percent"] == 50.0
     assert numbers["by_kind"]["whole_line"]["right"] == 1
     assert numbers["inside_word"]["n"] == 1
@@ -173,7 +178,8 @@ def test_report() -> None:
         "nothing": 0, "pass": 1, "previous line": 0, "next line": 1, "most frequent": 1,
     }  # fmt: skip
     assert numbers["times_best_baseline"] == 2.0
-    assert numbers["fill_seconds"] == {"p50": 0.25, "p95": 0.25}
+    assert numbers["model_alone_times_best_baseline"] == 3.0
+    assert 0 <= numbers["fill_seconds"]["p50"] <= numbers["fill_seconds"]["p95"]
     assert numbers["steps_mean"] == 3.0
 
 
@@ -184,4 +190,4 @@ def test_calibrate_writes_the_profile(tiny: Any, tmp_path: Path) -> None:
     calibrate(engine, items, tmp_path)
     written = read_profile(tmp_path)
     assert replace(written, calibration=profile.calibration) == profile
-    assert written.calibration != (1.0, 0.0)
+    assert len(written.calibration) == len(Evidence(Likelihood(None, None), 0, 1).features())

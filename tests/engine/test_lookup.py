@@ -1,0 +1,65 @@
+"""Drafts from the text itself; the cursor is at |."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.lookup import MOST, look_up
+
+FILE = """\
+class Cache:
+    def __init__(self, size):
+        self.size = size
+        self.entries = {}
+"""
+
+CASES = {
+    "a line that begins alike": (
+        "for key in keys:\n    print(key)\nfor key i|\n",
+        ["n keys:", "n"],
+    ),
+    "the line below one like the last": (
+        "try:\n    import a\nexcept ImportError:\n    a = None\ntry:\n    import b\n"
+        "except ImportError:\n    |\n",
+        ["a = None"],
+    ),
+    "the rest of a word, and of its line": (
+        FILE + "        return len(self.ent|\n",
+        ["ries = {}", "ries"],
+    ),
+    "what stands behind the cursor is not given twice": (
+        "print(value)\nprint(va|)\n",
+        ["lue"],
+    ),
+    "too little to go by": ("abc\nab|\n", []),
+    "nothing there": ("|", []),
+    "only the cursor's own line": ("some text|\n", []),
+    "crlf": ("for key in keys:\r\n    pass\r\nfor key i|\r\n", ["n keys:", "n"]),
+    "text below the cursor": ("x = comp|\ny = 1\nx = compute(y)\n", ["ute(y)", "ute"]),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_drafts(name: str) -> None:
+    marked, expected = CASES[name]
+    prefix, suffix = marked.split("|")
+    assert [each.text for each in look_up(prefix, suffix)] == expected
+
+
+def test_other_texts_are_looked_through() -> None:
+    found = look_up("configu", "\n", ["configure(app)\n"])
+    assert [each.text for each in found] == ["re(app)", "re"]
+
+
+def test_no_more_than_the_most() -> None:
+    text = "".join(f"value = number_{n}\n" for n in range(50))
+    assert len(look_up(text + "value = ", "\n")) == MOST
+
+
+@pytest.mark.parametrize("line", ["x" * 1_000_000, "ab " * 400_000])
+def test_a_megabyte_on_a_line_is_looked_through_in_part(line: str) -> None:
+    started = time.process_time()
+    look_up(line, "\n" + line)
+    assert time.process_time() - started < 30  # a hang, not a measure
