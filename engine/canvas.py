@@ -86,18 +86,21 @@ class Canvas:
 
     `ids` [B, C]: pinned tokens, and in the holes what denoising starts from. `places` [B, M]: the
     open positions of each row, M the largest number in any; where a row has fewer, `real` [B, M]
-    is False and the place repeats the row's last one. Denoising sees open positions alone, in this
-    compact form: pinned ones cannot enter its statistics.
+    is False and the place repeats the row's last one. `starts` [B, M] is True where a hole begins;
+    None says that a row is one hole. Denoising sees open positions alone, in this compact form:
+    pinned ones cannot enter its statistics.
     """
 
     ids: Tensor
     places: Tensor
     real: Tensor
+    starts: Tensor | None = None
 
     @classmethod
     def of(cls, layouts: Sequence[Layout], device: torch.device) -> Canvas:
         """Candidates of one width, placeholders in their holes."""
         open_ = [[at for hole in layout.holes for at in range(*hole.span)] for layout in layouts]
+        begin = [{hole.start for hole in layout.holes} for layout in layouts]
         most = max(len(places) for places in open_)
         return cls(
             ids=torch.tensor([layout.ids for layout in layouts], device=device),
@@ -106,6 +109,13 @@ class Canvas:
             ),
             real=torch.tensor(
                 [[at < len(places) for at in range(most)] for places in open_], device=device
+            ),
+            starts=torch.tensor(
+                [
+                    [at < len(places) and places[at] in first for at in range(most)]
+                    for places, first in zip(open_, begin, strict=True)
+                ],
+                device=device,
             ),
         )
 
@@ -124,7 +134,8 @@ class Canvas:
 
     def rows(self, keep: Tensor) -> Canvas:
         """The candidates that `keep` selects: [B] booleans or row numbers."""
-        return Canvas(self.ids[keep], self.places[keep], self.real[keep])
+        starts = self.starts[keep] if self.starts is not None else None
+        return Canvas(self.ids[keep], self.places[keep], self.real[keep], starts)
 
 
 def fill_hole(tokens: Sequence[int], slack: int | None) -> list[int]:

@@ -200,7 +200,7 @@ class LocalEngine:
                 on_draft(self._draft(layouts, canvas, step, settings.steps, prompt))
 
         last = denoise(self.model, cache, canvas, settings, draws, banned, show, cancelled)
-        matches = self._look_up(request, shape)
+        matches = self._look_up(request, prompt, shape)
         return last, self._rank(prompt, layouts, last, cache, matches)
 
     def _prompt(self, request: FillRequest) -> Prompt:
@@ -420,16 +420,21 @@ class LocalEngine:
             )
         return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
 
-    def _look_up(self, request: FillRequest, shape: Shape) -> dict[tuple[str, ...], int]:
-        """Drafts for the rest of a line from the text itself, with the length of their match."""
+    def _look_up(
+        self, request: FillRequest, prompt: Prompt, shape: Shape
+    ) -> dict[tuple[str, ...], int]:
+        """Drafts for the rest of a line from the text itself, with the length of their match, and
+        like those of the model with the pieces that the seam took."""
         if not self.profile.lookup or request.holes > 1 or shape is not Shape.LINE:
             return {}
         elsewhere = [snippet.text for snippet in request.context]
         found = look_up(request.texts[0], request.texts[1], elsewhere)
+        seam = prompt.seams[0]
         return {
-            (each.text,): each.match
+            (seam.left + each.text + seam.right,): each.match
             for each in found
             if len(encode(self.tokenizer, each.text)) <= request.max_tokens
+            and not LINE_BREAK.search(each.text)
         }
 
     def _confidence(self, best: Candidate) -> float:

@@ -5,7 +5,7 @@ Two rules. `SurestFirst` is DiffusionGemma's: whatever is sure enough, wherever 
 token seeing those before it and the text after the hole, until slack is what comes next.
 
 Shapes as in engine/denoise.py: B candidates, M open positions, V tokens. A row may hold several
-holes, one after the other: they are told apart by their places, which jump from one to the next.
+holes, one after the other.
 """
 
 from __future__ import annotations
@@ -210,8 +210,9 @@ def surest(unsure: Tensor, real: Tensor, number: int, of: int) -> Tensor:
 def running(values: Tensor, canvas: Canvas) -> Tensor:
     """Running sums of `values` (none negative) within each hole, [B, M]."""
     total = values.cumsum(dim=-1)
-    jump = canvas.places.diff(dim=-1, prepend=canvas.places[:, :1]) != 1
-    return total - torch.where(jump, total - values, 0).cummax(dim=-1).values
+    if canvas.starts is None:
+        return total
+    return total - torch.where(canvas.starts, total - values, 0).cummax(dim=-1).values
 
 
 def _probability(logits: Tensor, tokens: Tensor) -> Tensor:

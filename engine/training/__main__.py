@@ -100,7 +100,7 @@ def evaluate(
     started = time.monotonic()
     engine = load_engine(model, "cpu")
     if calibrate:
-        measure.calibrate(engine, held_out_items(sources, items, seed + 1), EMBEDDED)
+        measure.calibrate(engine, held_out_items(sources, items // 2, seed + 1), EMBEDDED)
         engine = load_engine(model, "cpu")
     answers = measure.ask(engine, held_out_items(sources, items, seed), _count_to(items))
     text = measure.to_json(measure.report(answers, seed, started))

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import distributed
 from torch.distributed import FileStore  # type: ignore[attr-defined]
@@ -151,7 +152,6 @@ def _save(folder: Path, model: DiffusionGemma, optimiser: Optimiser, step: int) 
     partial = folder / "state.safetensors.partial"
     save_file(tensors, partial, metadata={"step": str(step)})
     partial.replace(folder / "state.safetensors")
-    (folder / "step.json").write_text(json.dumps({"step": step}))
 
 
 def _resume(folder: Path, model: DiffusionGemma, optimiser: Optimiser) -> int:
@@ -164,4 +164,5 @@ def _resume(folder: Path, model: DiffusionGemma, optimiser: Optimiser) -> int:
     )
     for name, kept in optimiser.state.items():
         kept.copy_(tensors[f"optimiser.{name}"])
-    return int(json.loads((folder / "step.json").read_text())["step"])
+    with safe_open(state, framework="pt") as file:
+        return int(file.metadata()["step"])

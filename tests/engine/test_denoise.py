@@ -318,7 +318,7 @@ def test_rows_that_are_done_leave_and_keep_their_result() -> None:
 
     banned = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
     for row in range(3):
-        banned[row, :, marks[row - 1]] = True  # a ban stays with its row
+        banned[row, :, marks[(row + 1) % 3]] = True  # a ban stays with its row
     steps: list[Step] = []
     last, spy = run(Fake(beliefs), canvas, banned=banned, on_step=steps.append)
     # sure at looks 0 and 1 (stable): row 0 leaves after two looks, row 1 after four

@@ -409,6 +409,25 @@ def test_a_line_has_no_break_however_sure_the_model_is(believed: str, tiny: Any)
         assert not set("".join(fill.texts)) & {"\n", "\r"}
 
 
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("total = count(x)\ntotal = cou|\n", "nt(x)"),
+        ("total = count(x)\r\ntotal = cou|\r\n", "nt(x)"),
+        ("total = count(x)\ry = 2\ntotal = cou|\n", None),  # what is found there is two lines
+    ],
+)
+def test_what_is_looked_up_joins_the_candidates(
+    text: str, found: str | None, style: str, engines: Callable[..., LocalEngine]
+) -> None:
+    """It fits the cursor, whatever a seam took, and it is a line."""
+    engine = engines(style, lookup=True)
+    fill, _ = check(engine, FillRequest(tuple(text.split("|")), shape=Shape.LINE))
+    texts = [each.texts[0] for each in fill.alternatives]
+    assert found is None or found in texts
+
+
 @pytest.mark.parametrize("token", [0, 1, 2, 4, 6, 15])
 def test_special_tokens_are_not_written_however_sure_the_model_is(token: int, tiny: Any) -> None:
     for style in STYLES:
@@ -464,10 +483,10 @@ def texts_of_holes(engine: LocalEngine, request: FillRequest) -> list[str]:
     written: list[str] = []
 
     class Watching(LocalEngine):
-        def _rank(self, prompt: Any, layouts: Any, last: Any, cache: Any) -> Any:
+        def _rank(self, prompt: Any, layouts: Any, last: Any, *rest: Any) -> Any:
             for tokens, layout in zip(last.tokens.tolist(), layouts, strict=True):
                 written.append(self.tokenizer.decode(tokens[: len(layout.holes[0])]))
-            return super()._rank(prompt, layouts, last, cache)
+            return super()._rank(prompt, layouts, last, *rest)
 
     Watching(engine.model, engine.tokenizer, engine.profile, INFO).fill(request)
     return written

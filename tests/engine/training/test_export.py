@@ -16,7 +16,7 @@ from transformers import DiffusionGemmaForBlockDiffusion
 from engine.api import FillRequest
 from engine.infill import load_engine
 from engine.models import load_model
-from engine.profile import read_profile
+from engine.profile import FEATURES, read_profile
 from engine.training.export import default_profile, export, write_profile
 
 PROMPT = torch.randint(20, 4000, (1, 50), generator=torch.Generator().manual_seed(0))
@@ -121,6 +121,7 @@ def test_a_calibration_is_kept(tiny: Any, tmp_path: Path) -> None:
     )
     (work / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))
     export(tiny.settings, work, folder, torch.bfloat16, "")
-    write_profile(replace(default_profile(tiny.settings), steps=3, calibration=(0.5, -1.0)), folder)
+    weights = tuple(float(n) for n in range(FEATURES))
+    write_profile(replace(default_profile(tiny.settings), steps=3, calibration=weights), folder)
     export(tiny.settings, work, folder, torch.bfloat16, "")
-    assert read_profile(folder) == replace(default_profile(tiny.settings), calibration=(0.5, -1.0))
+    assert read_profile(folder) == replace(default_profile(tiny.settings), calibration=weights)
