@@ -94,9 +94,10 @@ class SurestFirst:
         heat = settings.heat(number)
         beliefs = logits / heat
         unsure = entropy(beliefs)
+        shares = logits.softmax(dim=-1)
         wanted = logits
         if settings.slack is not None:
-            ended = ends(logits.softmax(dim=-1)[..., settings.slack], canvas)
+            ended = ends(shares[..., settings.slack], canvas)
             wanted = only_from(logits, settings.slack, ended)
         tokens = wanted.argmax(dim=-1)
         accepted = accept_by_entropy(unsure, settings.entropy_bound, canvas.real)
@@ -104,7 +105,7 @@ class SurestFirst:
             accepted |= surest(unsure, canvas.real, number, settings.steps)
         return Reading(
             tokens=tokens,
-            probability=_probability(logits, tokens),
+            probability=_probability(shares, tokens),
             chosen=tokens if settings.greedy else sample(wanted / heat, draws.race(*wanted.shape)),
             accepted=accepted,
             done=self._stopping(tokens, unsure, canvas.real),
@@ -132,8 +133,9 @@ class FromLeft:
         settings = self._settings
         assert settings.slack is not None
         heat = settings.heat(number)
-        slack = logits.softmax(dim=-1)[..., settings.slack].masked_fill(self._resolved, 0.0)
-        ended = ends(slack, canvas)
+        beliefs = logits / heat
+        shares = logits.softmax(dim=-1)
+        ended = ends(shares[..., settings.slack].masked_fill(self._resolved, 0.0), canvas)
         wanted = only_from(logits, settings.slack, ended)
         tokens = wanted.argmax(dim=-1)
         chosen = tokens if settings.greedy else sample(wanted / heat, draws.race(*wanted.shape))
@@ -141,9 +143,9 @@ class FromLeft:
         chosen = torch.where(self._resolved, self._tokens, chosen)
         # Of a hole's end only the first slack token was decided; the others follow from it.
         certain = self._resolved | (ended & (running(ended.long(), canvas) > 1)) | ~canvas.real
-        probability = torch.where(certain, self._probability, _probability(logits, tokens))
+        probability = torch.where(certain, self._probability, _probability(shares, tokens))
 
-        unsure = entropy(logits / heat)
+        unsure = entropy(beliefs)
         pending = canvas.real & ~ended & ~self._resolved
         fresh = from_left(unsure, pending, settings.entropy_bound, canvas, settings.steps - number)
         left_open = torch.where(pending, unsure, 0.0).sum(dim=-1)
@@ -157,7 +159,7 @@ class FromLeft:
             accepted=self._resolved,
             # What is as sure as this needs no further look.
             done=left_open <= settings.confidence_threshold,
-            beliefs=logits / heat,
+            beliefs=beliefs,
         )
 
     def keep(self, rows: Tensor) -> None:
@@ -215,6 +217,6 @@ def running(values: Tensor, canvas: Canvas) -> Tensor:
     return total - torch.where(canvas.starts, total - values, 0).cummax(dim=-1).values
 
 
-def _probability(logits: Tensor, tokens: Tensor) -> Tensor:
-    """The probabilities [B, M] that softmax(logits) gives `tokens`."""
-    return logits.softmax(dim=-1).gather(-1, tokens[..., None]).squeeze(-1)
+def _probability(shares: Tensor, tokens: Tensor) -> Tensor:
+    """What `shares` [B, M, V], the probabilities of all tokens, give `tokens` [B, M]."""
+    return shares.gather(-1, tokens[..., None]).squeeze(-1)

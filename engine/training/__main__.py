@@ -1,4 +1,7 @@
-"""`python -m engine.training STAGE`: corpus, tokenizer, train, export, evaluate, in that order."""
+"""`python -m engine.training STAGE`: train, export, evaluate, in that order.
+
+Before them come `python -m engine.training.corpus` and `python -m engine.training.tokenizer`.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,6 @@ Work = Annotated[Path, typer.Option(help="Folder of the training state")]
 CORPUS = Path("build/corpus")
 WORK = Path("build/training")
 EMBEDDED = Path(__file__).parents[1] / "embedded"
-
-
-@app.callback()
-def stages() -> None:
-    """Each stage is a command, even while there is one."""
 
 
 @app.command("train")
