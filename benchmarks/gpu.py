@@ -1,218 +1,237 @@
 """How near do the kernels and a whole step come to their floors on this card?
 
-    python benchmarks/gpu.py [--json] [--formats bf16 fp8 nvfp4] [--contexts 2048 16384]
+    python benchmarks/gpu.py [--seconds 520] [--only steps ...] [--out FOLDER]
     TRITON_INTERPRET=1 INFILL_KERNELS=triton python benchmarks/gpu.py --rehearse
 
-Builds the 26B shapes with random weights on the card, holds kernels against the references, runs
-compute-sanitizer on small shapes where it is installed, then prints, beside the floor at the
-bandwidth and the rate measured here: the kernels that read nearly all of the weights; a step at
-canvas 256; and 8 candidates of 32. No number is printed after a check that fails. A format that
-does not fit on the card is left out, by name. Rehearsed: all but the times, tiny, in Triton's
-interpreter.
+At the shapes of the 26B model, with random weights made on the card: holds every kernel against its
+reference and times it; holds a whole step of two layers against float32; times steps in bfloat16,
+FP8 and NVFP4; runs compute-sanitizer on tiny shapes, where it is installed; and times
+`transformers` on the same weights. Floors are at the bandwidth and the rate measured first.
+
+What matters most comes first. A part that fails, or for which the time would not do, is left out by
+name, and the others go on. gpu.md and gpu.json are written after each part, into --out ($OUT, or
+benchmarks/results). Ends with status 1 if a check failed. Rehearsed: everything, tiny, on the CPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
+from gpu_report import Check, Report, Row
 from limits import Card, floor, step_counts
+from random_model import LARGE, TINY, random_cache, random_model
 
 from engine.canvas import Canvas
-from engine.models.diffusion_gemma import FULL, SLIDING, Config, DiffusionGemma, KVCache, Rope
+from engine.models.diffusion_gemma import FULL, SLIDING, Config, DiffusionGemma, KVCache
 from engine.step import Shape, Step
+from kernels import backend, trials
 from kernels.acceptance import Rule
-from kernels.attention import canvas_attention_reference, canvas_attention_triton
-from kernels.experts import experts_reference, experts_triton
-from kernels.linear import linear
-from kernels.vocabulary import Outlook, vocabulary_reference, vocabulary_triton
-from kernels.weights import FP8, NVFP4, Weight, dequantise, quantise_fp8, quantise_nvfp4
 
-LARGE = Config(
-    vocab_size=262144,
-    hidden_size=2816,
-    intermediate_size=2112,
-    moe_intermediate_size=704,
-    num_experts=128,
-    top_k_experts=8,
-    num_attention_heads=16,
-    num_key_value_heads=8,
-    head_dim=256,
-    num_global_key_value_heads=2,
-    global_head_dim=512,
-    layer_types=(*(SLIDING,) * 5, FULL) * 5,
-    sliding_window=1024,
-    rope={SLIDING: Rope(1e4), FULL: Rope(1e6, 0.25)},
-    canvas_length=256,
-    max_position_embeddings=262144,
-)
-SMALL = replace(
-    LARGE,
-    vocab_size=300,
-    hidden_size=64,
-    intermediate_size=48,
-    moe_intermediate_size=32,
-    num_experts=4,
-    top_k_experts=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    head_dim=16,
-    num_global_key_value_heads=1,
-    global_head_dim=32,
-    layer_types=(SLIDING, FULL),
-    sliding_window=8,
-)
+RESULTS = Path(__file__).parent / "results"
+FORMATS = ("fp8", "bf16", "nvfp4")
+ERROR = 0.03  # of a kernel; a card rounds where the interpreter cuts off, and errs half as much
+NONE = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A measurement beside its floor, in milliseconds; NaN where there is no floor."""
+class Run:
+    """What all parts share."""
 
-    what: str
-    format: str
-    context: int
-    ms: float
-    floor_ms: float
+    device: torch.device
+    config: Config
+    sizes: trials.Sizes
+    contexts: tuple[int, ...]
+    canvases: tuple[tuple[int, int], ...]  # (candidates, tokens of each)
+    report: Report
+    tiny: bool
+    ends: float  # time.monotonic()
 
-    def __str__(self) -> str:
-        over = self.ms / self.floor_ms
-        times = f"{self.ms:.3f} | {self.floor_ms:.3f} | {over:.2f}"
-        return f"| {self.what} | {self.format} | {self.context} | {times} |"
-
-
-class Linear(nn.Module):
-    """A dense layer whose weight has a format."""
-
-    def __init__(self, weight: Weight) -> None:
-        super().__init__()
-        self.stored = weight
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.stored)
+    @property
+    def left(self) -> float:
+        return self.ends - time.monotonic()
 
 
-def random_model(config: Config, format: str, device: torch.device) -> DiffusionGemma:
-    """Random weights, made on the device layer by layer: no more than one is ever there in
-    bfloat16 that is not to stay."""
-    with torch.device("meta"):
-        model = DiffusionGemma(config).to(torch.bfloat16)
-    for name, module in list(model.named_modules()):
-        for key, given in list(module.named_parameters(recurse=False)):
-            if ".experts" in name and format != "bf16":
-                delattr(module, key)
-                tensors = 2 if key == "gate_up_proj" else 1
-                setattr(module, key, random_experts(given.shape, format, tensors, device))
-                continue
-            made = torch.empty(given.shape, dtype=torch.bfloat16, device=device)
-            made.fill_(1.0) if given.ndim == 1 else made.normal_(std=given.shape[-1] ** -0.5)
-            setattr(module, key, nn.Parameter(made, requires_grad=False))
-        if hasattr(module, "layer_scalar"):
-            module.layer_scalar = torch.ones(1, dtype=torch.bfloat16, device=device)
-    if format == "fp8":
-        for name, module in list(model.named_modules()):
-            if isinstance(module, nn.Linear) and "router" not in name:
-                parent, _, key = name.rpartition(".")
-                setattr(model.get_submodule(parent), key, Linear(quantise_fp8(module.weight)))
-    return model.eval()
+# How long each part may take on an H100, seconds; it is not begun with less.
+Part = tuple[str, float, Callable[[Run], None]]
 
 
-def random_experts(shape: torch.Size, format: str, tensors: int, device: torch.device) -> Weight:
-    """Expert by expert: 128 at once in float32 would not fit beside the rest."""
-    parts = []
-    for _ in range(shape[0]):
-        plain = torch.randn(shape[1:], device=device) * shape[-1] ** -0.5
-        parts.append(quantise_fp8(plain) if format == "fp8" else quantise_nvfp4(plain, tensors))
-    names = ("data", "scale") if format == "fp8" else ("data", "scale", "tensor_scale")
-    # float8 has no stack of its own on every device: as bytes.
-    fields = []
-    for name in names:
-        each = [getattr(part, name) for part in parts]
-        dtype = each[0].dtype
-        is_float8 = dtype == torch.float8_e4m3fn
-        stacked = torch.stack([x.view(torch.uint8) if is_float8 else x for x in each])
-        fields.append(stacked.view(dtype) if is_float8 else stacked)
-    return FP8(*fields) if format == "fp8" else NVFP4(*fields)
+def parts() -> list[Part]:
+    return [
+        *((f"kernels {format}", 40, partial(kernels_of, format=format)) for format in FORMATS),
+        *((f"whole step {format}", 20, partial(whole_step, format=format)) for format in FORMATS),
+        *((f"steps {format}", 45, partial(steps_of, format=format)) for format in FORMATS),
+        ("sanitizer", 60, sanitize),
+        ("transformers", 60, compare_transformers),
+    ]
 
 
-def random_cache(config: Config, length: int, device: torch.device) -> KVCache:
-    def room(kind: str) -> Tensor:
-        slides = kind == SLIDING
-        heads = config.num_key_value_heads if slides else config.num_global_key_value_heads
-        size = config.head_dim if slides else config.global_head_dim
-        made = torch.randn(1, heads, length, size, device=device) * size**-0.5
-        return made.to(torch.bfloat16)
-
-    keys, values = (tuple(room(kind) for kind in config.layer_types) for _ in range(2))
-    return KVCache(keys, values)
-
-
-def check(model: DiffusionGemma, device: torch.device) -> None:
-    """Kernels of one layer, and the vocabulary, against their references on the card."""
-    config = model.config
-    layer = model.layers[0]
-    hidden = config.hidden_size
-    for tokens in (3, 17, 33):
-        x = torch.randn(tokens, hidden, device=device).bfloat16()
-        index, weight = layer.router(x)
-        stored = layer.experts.gate_up_proj, layer.experts.down_proj
-        plain = [dequantise(each, torch.bfloat16) for each in stored]
-        expect(
-            "experts",
-            experts_triton(x, *stored, index, weight),
-            experts_reference(x, plain[0], plain[1], index, weight),
-        )
-        query = torch.randn(1, tokens, config.num_attention_heads, config.head_dim, device=device)
-        key = torch.randn(1, tokens, config.num_key_value_heads, config.head_dim, device=device)
-        query, key = (each.bfloat16().transpose(1, 2) for each in (query * 0.1, key))
-        prefix = random_cache(config, 77, device).keys[0]
-        given = (query, key, key, prefix, prefix, config.sliding_window - 1)
-        expect("attention", canvas_attention_triton(*given), canvas_attention_reference(*given))
-        one = torch.full((1,), 0.7, device=device)
-        outlook = Outlook(one, torch.ones(1, dtype=torch.int64, device=device), 30.0, hidden**0.5)
-        table = model.embed_tokens.weight
-        ours, truth = (run(x, table, outlook) for run in (vocabulary_triton, vocabulary_reference))
-        expect("entropy", ours.entropy, truth.entropy)
-        assert ours.embedding is not None
-        assert truth.embedding is not None
-        expect("soft embedding", ours.embedding, truth.embedding)
+@torch.no_grad()
+def kernels_of(run: Run, format: str) -> None:
+    """Every kernel against its reference, then its time beside what it must move and do."""
+    card, report = run.report.card, run.report
+    odd = (3, 2, 9) if run.tiny else (17, 3, 77)
+    for canvas, candidates, context in (odd, (run.canvases[0][1], 1, run.contexts[0])):
+        for trial in trials.trials(
+            run.sizes,
+            run.device,
+            format=format,
+            canvas=canvas,
+            candidates=candidates,
+            context=context,
+        ):
+            what = f"{trial.name}, {candidates} x {canvas}"
+            error = trial.error()
+            report.checks.append(Check(what, error, ERROR))
+            if candidates == 1 and error <= ERROR:
+                moving = trial.bytes / (card.bandwidth * 1e9)
+                doing = trial.operations / (card.rate * 1e12)
+                lower = 1e3 * max(moving, doing)
+                ms = milliseconds(trial.ours, run.device)
+                report.rows.append(Row(trial.name, format, context, ms, lower))
 
 
-def expect(what: str, ours: Tensor, truth: Tensor) -> None:
-    size = truth.float().abs().max().clamp_min(1e-6)
-    error = float((ours.float() - truth.float()).abs().max() / size)
-    if not error < 0.04:
-        raise SystemExit(f"{what}: off by {error:.3f} of the largest entry; nothing is measured")
+@torch.no_grad()
+def whole_step(run: Run, format: str) -> None:
+    """The second step of a canvas, by kernels and by references in bfloat16, against float32: with
+    a layer of each type, at full width. The kernels may err twice as much as the references, and
+    twice that in the interpreter, which cuts off where a card rounds."""
+    config = replace(run.config, layer_types=(SLIDING, FULL))
+    model = random_model(config, format, run.device)
+    cache = random_cache(config, run.contexts[0], run.device)
+    step = prepared(model, *run.canvases[-1], cache)
+    step.run(1, 0.8, seed=1)
+    ids, signal = step.ids.clone(), step.signal.clone()
+    beliefs = step.run(2, 0.7, seed=2)
+    assert beliefs.embedding is not None
+    ours = beliefs.embedding.float()
+
+    def believed(by: DiffusionGemma, dtype: torch.dtype) -> torch.Tensor:
+        keys, values = (tuple(x.to(dtype) for x in each) for each in (cache.keys, cache.values))
+        past = replace(cache, keys=keys, values=values)
+        logits = by.decode(ids, past, self_conditioning=signal.to(dtype))
+        return by.soft_embedding(logits / 0.7).flatten(0, 1).float()
+
+    with references():
+        plain = believed(model, torch.bfloat16)
+        truth = believed(copy.deepcopy(model).float(), torch.float32)
+    errors = [
+        float(((each - truth).norm(dim=-1) / truth.norm(dim=-1)).median()) for each in (ours, plain)
+    ]
+    most = (4 if run.tiny else 2) * errors[1] + 0.005
+    run.report.checks.append(Check(f"a whole step, {format}", errors[0], most))
 
 
-def sanitize() -> str:
-    """compute-sanitizer over the rehearsal's small shapes, on the card."""
+@contextmanager
+def references() -> Iterator[None]:
+    """Nothing but references, wherever the tensors are."""
+    before, backend.FORCED = backend.FORCED, "reference"
+    try:
+        yield
+    finally:
+        backend.FORCED = before
+
+
+def prepared(model: DiffusionGemma, batch: int, width: int, cache: KVCache) -> Step:
+    """A step over random canvases, all of whose positions are open."""
+    device, vocabulary = model.device, model.config.vocab_size
+    ids = torch.randint(vocabulary, (batch, width), device=device)
+    places = torch.arange(width, device=device).expand(batch, width).contiguous()
+    canvas = Canvas(ids, places, torch.ones_like(ids, dtype=torch.bool))
+    step = Step(model, Shape.of(canvas, cache), Rule(0.1, 0.005, vocabulary))
+    step.load(canvas, cache, torch.zeros(vocabulary, dtype=torch.bool, device=device))
+    return step
+
+
+@torch.no_grad()
+def steps_of(run: Run, format: str) -> None:
+    """Whole steps, all layers."""
+    model = random_model(run.config, format, run.device)
+    for context in run.contexts:
+        cache = random_cache(run.config, context, run.device)
+        for batch, width in run.canvases if context == run.contexts[0] else run.canvases[:1]:
+            step = prepared(model, batch, width, cache)
+            step.run(1, 0.8, seed=1)
+            ms = milliseconds(partial(step.run, 2, 0.7, seed=2), run.device)
+            counts = step_counts(format, batch, width, context)
+            lower = NONE if run.tiny else 1e3 * floor(counts, run.report.card)
+            run.report.rows.append(Row(f"step, {batch} x {width}", format, context, ms, lower))
+            del step
+
+
+def sanitize(run: Run) -> None:
+    """compute-sanitizer over every kernel at tiny sizes, with an allocation for each tensor."""
     tool = shutil.which("compute-sanitizer")
-    if tool is None:
-        return "compute-sanitizer is not installed: not run"
-    command = [tool, "--error-exitcode", "9", sys.executable, __file__, "--checks"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=150)
-    if run.returncode:
-        raise SystemExit(run.stdout[-3000:] + run.stderr[-3000:])
-    return "compute-sanitizer: no error"
+    if tool is None and not run.tiny:
+        run.report.notes.append("compute-sanitizer is not installed: not run")
+        return
+    command = [sys.executable, __file__, "--checks", *(["--rehearse"] if run.tiny else [])]
+    if tool and not run.tiny:
+        command = [tool, "--error-exitcode", "9", *command]
+    environment = os.environ | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
+    seconds = max(30, run.left / 2)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, env=environment)
+    if done.returncode:
+        raise RuntimeError(f"status {done.returncode}: {done.stdout[-1500:]}{done.stderr[-500:]}")
+    by = "compute-sanitizer" if tool and not run.tiny else "the checks, without a sanitizer,"
+    run.report.notes.append(f"{by} found nothing in any kernel at tiny sizes")
 
 
-def milliseconds(run: Callable[[], object], repeats: int = 20) -> float:
-    """Median of `repeats`, with a cold L2: 256 MiB are written in between."""
-    if not torch.cuda.is_available():
+def compare_transformers(run: Run) -> None:
+    """In a process of its own, which may be stopped: what it has said by then counts."""
+    script = Path(__file__).with_name("with_transformers.py")
+    context = run.contexts[0]
+    command = [sys.executable, str(script), "--context", str(context)]
+    command += ["--tiny"] if run.tiny else []
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        child = subprocess.Popen(command, stdout=out, stderr=err)
+        try:
+            child.wait(timeout=max(10, run.left - 10))
+        except subprocess.TimeoutExpired:
+            run.report.notes.append("transformers: stopped, for the time was up")
+            child.kill()
+            child.wait()
+        out.seek(0)
+        err.seek(0)
+        found: dict[str, float] = {}
+        for line in out:
+            if line.startswith("{"):
+                found |= json.loads(line)
+        if child.returncode > 0:
+            run.report.notes.append(f"transformers failed: {err.read()[-400:]}")
+    if "disagreement" in found:
+        run.report.notes.append(
+            f"our logits are {found['disagreement']:.1%} from those of transformers, in the median"
+        )
+    for name in ("eager", "compiled"):
+        if f"{name}_ms" in found:
+            ms = found[f"{name}_ms"]
+            run.report.rows.append(Row(f"transformers, {name}", "bf16", context, ms, NONE))
+
+
+def milliseconds(run: Callable[[], object], device: torch.device, repeats: int = 15) -> float:
+    """Median, with a cold L2: 256 MiB are written in between. NaN without a card."""
+    if device.type != "cuda":
         run()
-        return float("nan")
-    flush = torch.empty(256 << 20, dtype=torch.uint8, device="cuda")
+        return NONE
+    flush = torch.empty(256 << 20, dtype=torch.uint8, device=device)
     for _ in range(3):
         run()
     times = []
@@ -230,123 +249,72 @@ def milliseconds(run: Callable[[], object], repeats: int = 20) -> float:
 def measured_card(device: torch.device) -> Card:
     """What this card does when asked for nothing else: one large read, one large product."""
     if device.type != "cuda":
-        return Card("interpreter", 1.0, 1.0, 0)
+        return Card("the interpreter", 1.0, 1.0, 0)
     large = torch.empty(2 << 30, dtype=torch.uint8, device=device).view(torch.int64)
-    bandwidth = large.nbytes / milliseconds(large.sum) / 1e6
+    bandwidth = large.nbytes / milliseconds(large.sum, device) / 1e6
     square = torch.randn(8192, 8192, device=device).bfloat16()
-    rate = 2 * 8192**3 / milliseconds(lambda: square @ square) / 1e9
+    rate = 2 * 8192**3 / milliseconds(lambda: square @ square, device) / 1e9
     properties = torch.cuda.get_device_properties(device)
     return Card(properties.name, bandwidth, rate, properties.total_memory / 1e9)
 
 
-def one_step(model: DiffusionGemma, batch: int, width: int, context: int) -> Callable[[], object]:
-    device = model.device
-    ids = torch.randint(model.config.vocab_size, (batch, width), device=device)
-    places = torch.arange(width, device=device).expand(batch, width).contiguous()
-    canvas = Canvas(ids, places, torch.ones_like(ids, dtype=torch.bool))
-    cache = random_cache(model.config, context, device)
-    step = Step(model, Shape.of(canvas, cache), Rule(0.1, 0.005, model.config.vocab_size))
-    banned = torch.zeros(model.config.vocab_size, dtype=torch.bool, device=device)
-    step.load(canvas, cache, banned)
-    step.run(1, 0.8, seed=1)
-    return lambda: step.run(2, 0.7, seed=2)
+def perform(run: Run, only: list[str]) -> None:
+    for name, seconds, part in parts():
+        if only and not any(name.startswith(each) for each in only):
+            continue
+        report = run.report
+        if run.left < seconds and not run.tiny:
+            report.notes.append(f"{name}: left out, with {run.left:.0f} s to go")
+            continue
+        began = time.monotonic()
+        try:
+            torch.manual_seed(0)
+            part(run)
+        except Exception as error:  # whatever it was, the other parts are worth running
+            traceback.print_exc()
+            report.notes.append(f"{name}: failed, {type(error).__name__}: {str(error)[-300:]}")
+        print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+        gc.collect()
+        if run.device.type == "cuda":
+            torch.cuda.empty_cache()
+        report.save()
 
 
-@torch.no_grad()
-def kernels(model: DiffusionGemma, format: str, card: Card, context: int) -> list[Row]:
-    """Those that read nearly all of a step's weights, one layer's each, over canvas 256."""
-    counts = {count.kernel: count for count in step_counts(format, 1, 256, context)}
-    layer, layers = model.layers[0], len(model.layers)
-    x = torch.randn(256, model.config.hidden_size, device=model.device).bfloat16()
-    index, weight = layer.router(x)
-    stored = layer.experts.gate_up_proj, layer.experts.down_proj
-    one = torch.full((1,), 0.7, device=model.device)
-    outlook = Outlook(one, torch.ones(1, dtype=torch.int64, device=model.device), 30.0, 53.0)
-    cases: list[tuple[str, Callable[[], object], list[str], int]] = [
-        (
-            "experts, one layer",
-            lambda: experts_triton(x, *stored, index, weight),
-            ["experts gate_up", "experts down"],
-            layers,
-        ),
-        (
-            "vocabulary",
-            lambda: vocabulary_triton(x, model.embed_tokens.weight, outlook),
-            ["vocabulary head", "soft embedding"],
-            1,
-        ),
-    ]
-    return [
-        Row(
-            what,
-            format,
-            context,
-            milliseconds(run),
-            1e3 * floor([counts[name] for name in names], card) / share,
-        )
-        for what, run, names, share in cases
-    ]
-
-
-def table(rows: list[Row], card: Card, notes: list[str]) -> str:
-    return "\n".join(
-        [
-            f"{card.name}: {card.bandwidth:.0f} GB/s and {card.rate:.0f} TFLOP/s measured;"
-            f" torch {torch.__version__}",
-            *notes,
-            "",
-            "| what | format | context | ms | floor, ms | of floor |",
-            "| --- | --- | ---: | ---: | ---: | ---: |",
-            *map(str, rows),
-        ]
-    )
-
-
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--seconds", type=float, default=520, help="that it may take in all")
+    parser.add_argument("--only", nargs="*", default=[], help="parts whose name begins so")
+    parser.add_argument("--out", type=Path, default=Path(os.environ.get("OUT", RESULTS)))
     parser.add_argument("--rehearse", action="store_true", help="tiny, and on the CPU")
-    parser.add_argument("--checks", action="store_true", help="tiny, the checks alone")
-    parser.add_argument("--formats", nargs="*", default=["bf16", "fp8", "nvfp4"])
-    parser.add_argument("--contexts", nargs="*", type=int, default=[2048, 16384])
+    parser.add_argument("--checks", action="store_true", help="tiny, the kernels' checks alone")
     given = parser.parse_args()
     began = time.monotonic()
-    torch.manual_seed(0)
-    tiny = given.rehearse or given.checks
     if not given.rehearse and not torch.cuda.is_available():
-        raise SystemExit("there is no CUDA device: --rehearse runs this on the CPU")
+        print("There is no CUDA device: --rehearse runs this on the CPU", file=sys.stderr)
+        return 2
     device = torch.device("cpu" if given.rehearse else "cuda")
-    config = SMALL if tiny else LARGE
-    contexts = [20] if tiny else given.contexts
-    shapes = ((1, 12), (2, 6)) if tiny else ((1, 256), (8, 32))
-    notes: list[str] = [] if tiny else [sanitize()]
-    rows: list[Row] = []
-    card = measured_card(device)
-    for format in given.formats:
-        try:
-            model = random_model(config, format, device)
-        except torch.cuda.OutOfMemoryError:
-            notes.append(f"{format} does not fit on this card: left out")
-            continue
-        check(model, device)
-        if given.checks:
-            continue
-        for context in contexts:
-            if not tiny:
-                rows += kernels(model, format, card, context)
-            for batch, width in shapes:
-                lower = 1e3 * floor(step_counts(format, batch, width, context), card)
-                measured = milliseconds(one_step(model, batch, width, context))
-                rows.append(Row(f"step, {batch} x {width}", format, context, measured, lower))
-        del model
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-    notes.append(f"{time.monotonic() - began:.0f} s in all")
-    if given.json:
-        print(json.dumps({"card": asdict(card), "rows": [asdict(row) for row in rows]}, indent=1))
+    tiny = given.rehearse or given.checks
+    report = Report(Card("", 1, 1, 0) if given.checks else measured_card(device), given.out)
+    run = Run(
+        device=device,
+        config=TINY if tiny else LARGE,
+        sizes=trials.TINY if tiny else trials.Sizes(),
+        contexts=(20,) if tiny else (2048, 16384),
+        canvases=((1, 5), (2, 3)) if tiny else ((1, 256), (8, 32)),
+        report=report,
+        tiny=tiny,
+        ends=began + given.seconds,
+    )
+    if given.checks:
+        for format in FORMATS:
+            kernels_of(run, format)
     else:
-        print(table(rows, card, notes))
+        perform(run, given.only)
+        report.notes.append(f"{time.monotonic() - began:.0f} s in all")
+        report.save()
+    print(report.text())
+    return int(report.failed)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,11 +1,12 @@
 """How fast could a denoising step be? The bytes that each kernel must move and the operations that
 it must do, over what a card can: the floor that measurements are printed beside.
 
-    python benchmarks/limits.py [--json] [--kernels] [--context 2048]
+    python benchmarks/limits.py [--json] [--kernels] [--context 2048] [--write]
 
 Bandwidth and bfloat16 rates (dense, float32 sums) are the makers' published ones; pass measured
 ones with --bandwidth (GB/s) and --rate (TFLOP/s). A kernel's floor is the larger of its two times,
 a step's the sum over kernels. Uniform routing is assumed: which experts are read follows from it.
+--write puts the table into benchmarks/results/limits.md.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from kernels.shapes import (
     DENSE_INNER,
     EXPERTS,
-    FORMATS,
     FULL_HEAD_DIM,
     FULL_KV_HEADS,
     FULL_LAYERS,
@@ -33,13 +34,19 @@ from kernels.shapes import (
     WINDOW,
 )
 
+RESULT = Path(__file__).parent / "results" / "limits.md"
+FORMATS = ("bf16", "fp8", "nvfp4")  # what NVFP4's inputs are rounded to moves no weight
+
 
 @dataclass(frozen=True, slots=True)
 class Card:
     name: str
     bandwidth: float  # GB/s
     rate: float  # TFLOP/s
-    memory: float  # GB
+    memory: float  # GB, 0 where it is not known
+
+    def holds(self, gigabytes: float) -> bool:
+        return not self.memory or gigabytes < self.memory
 
 
 CARDS = (
@@ -50,7 +57,12 @@ CARDS = (
     Card("H100", 3350, 989, 80),
     Card("H200", 4800, 989, 141),
 )
-SHAPES = ((1, 32), (1, 64), (1, 128), (1, 256), (2, 32), (4, 32), (8, 32), (8, 256))
+# (candidates, tokens of each)
+SHAPES = (
+    *((1, canvas) for canvas in (32, 64, 128, 256)),
+    *((many, 32) for many in (2, 4, 8)),
+    *((many, 256) for many in (2, 4, 8)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +82,7 @@ def step_counts(format: str, candidates: int, canvas: int, context: int) -> list
     tokens = candidates * canvas
     sliding = LAYERS - FULL_LAYERS
     narrow = 2 * tokens * HIDDEN  # bytes of a hidden state
-    other = {"bf16": 2.0, "fp8": 1.0 + 4 / HIDDEN, "nvfp4": 2.0}[format]  # NVFP4: experts alone
-    expert = {"bf16": 2.0, "fp8": 1.0 + 4 / HIDDEN, "nvfp4": 0.5 + 1 / 16}[format]
+    other, expert = bytes_a_weight(format)
     touched = EXPERTS * (1 - (1 - TOP_K / EXPERTS) ** tokens)
     routed = tokens * TOP_K
 
@@ -116,6 +127,24 @@ def step_counts(format: str, candidates: int, canvas: int, context: int) -> list
     ]
 
 
+def bytes_a_weight(format: str) -> tuple[float, float]:
+    """Of projections and of experts, with their scales; in NVFP4 only experts are."""
+    fp8 = 1 + 4 / HIDDEN
+    return {"bf16": (2.0, 2.0), "fp8": (fp8, fp8), "nvfp4": (2.0, 0.5 + 1 / 16)}[format]
+
+
+def weights(format: str) -> float:
+    """Gigabytes of all weights of the text model."""
+    other, expert = bytes_a_weight(format)
+    sliding = LAYERS - FULL_LAYERS
+    projections = sliding * HIDDEN * HEAD_DIM * (2 * HEADS + 2 * KV_HEADS)
+    projections += FULL_LAYERS * HIDDEN * FULL_HEAD_DIM * (2 * HEADS + FULL_KV_HEADS)
+    dense = (LAYERS + 1) * 3 * HIDDEN * DENSE_INNER
+    plain = VOCABULARY * HIDDEN + LAYERS * HIDDEN * EXPERTS
+    routed = LAYERS * EXPERTS * 3 * HIDDEN * INNER
+    return (other * (projections + dense) + 2.0 * plain + expert * routed) / 1e9
+
+
 def floor(counts: list[Count], card: Card) -> float:
     return sum(count.seconds(card) for count in counts)
 
@@ -143,6 +172,7 @@ def rows(cards: tuple[Card, ...], context: int) -> list[dict[str, Any]]:
 
 
 def table(given: list[dict[str, Any]], cards: tuple[Card, ...]) -> str:
+    """A dash where the weights alone do not fit."""
     names = [card.name for card in cards]
     lines = [
         f"| format | canvases | GB | TFLOP | {' | '.join(f'{name}, ms' for name in names)} |",
@@ -151,11 +181,38 @@ def table(given: list[dict[str, Any]], cards: tuple[Card, ...]) -> str:
     for at in range(0, len(given), len(names)):
         group = given[at : at + len(names)]
         first = group[0]
-        times = " | ".join(f"{each['floor_ms']:.2f}" for each in group)
+        size = weights(first["format"])
+        times = " | ".join(
+            f"{each['floor_ms']:.2f}" if card.holds(size) else "-"
+            for each, card in zip(group, cards, strict=True)
+        )
         shape = f"{first['candidates']} x {first['canvas']}"
         sums = f"{first['gigabytes']:.2f} | {first['teraflop']:.2f}"
         lines.append(f"| {first['format']} | {shape} | {sums} | {times} |")
     return "\n".join(lines)
+
+
+def document(cards: tuple[Card, ...]) -> str:
+    sizes = ", ".join(f"{format} {weights(format):.1f} GB" for format in FORMATS)
+    parts = [
+        "# How fast a step could be",
+        "",
+        "Milliseconds of a denoising step of DiffusionGemma 26B-A4B, by"
+        " `python benchmarks/limits.py --write`: what each kernel must move and do, over the rates"
+        " that the makers publish. A dash:"
+        f" the weights do not fit ({sizes}).",
+    ]
+    for context in (2048, 16384):
+        parts += [
+            "",
+            f"## After a prompt of {context} tokens",
+            "",
+            table(rows(cards, context), cards),
+        ]
+    one = tuple(card for card in cards if card.name == "H100")
+    kernels = [row for row in rows(one, 2048) if (row["candidates"], row["canvas"]) == (1, 256)]
+    parts += ["", "## By kernel, on one H100, a canvas of 256", "", kernel_table(kernels)]
+    return "\n".join(parts) + "\n"
 
 
 def kernel_table(given: list[dict[str, Any]]) -> str:
@@ -176,6 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--kernels", action="store_true", help="a row for each kernel")
+    parser.add_argument("--write", action="store_true", help="into benchmarks/results/limits.md")
     parser.add_argument("--context", type=int, default=2048, help="tokens of the prompt")
     parser.add_argument("--bandwidth", type=float, help="measured, GB/s: one card of your own")
     parser.add_argument("--rate", type=float, help="measured, TFLOP/s")
@@ -184,6 +242,10 @@ def main() -> None:
         parser.error("--bandwidth and --rate go together")
     cards = CARDS if given.rate is None else (Card("measured", given.bandwidth, given.rate, 0),)
     found = rows(cards, given.context)
+    if given.write:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(document(cards))
+        return
     if given.json:
         print(json.dumps(found, indent=1))
     elif given.kernels:

@@ -121,7 +121,7 @@ def accept_triton(
         rule.entropy_bound,
         rule.confidence,
         BLOCK=max(32, power_of_two(many)),
-        CHUNK=32,
+        CHUNK=16,
         KEY=NOISE,
     )
     return out, done.view(torch.bool)

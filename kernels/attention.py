@@ -10,23 +10,15 @@ its number.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.backend import (
-    INTERPRETED,
-    card,
-    ceil_div,
-    constant,
-    jit,
-    launch,
-    power_of_two,
-    tl,
-    uses_kernels,
-)
+from kernels.backend import card, ceil_div, dot, jit, launch, power_of_two, tl, uses_kernels
 
-_WIDEN = constant(INTERPRETED)  # the interpreter multiplies bfloat16 as if it were integers
+GRAIN = 32
 
 
 def canvas_attention(
@@ -75,15 +67,39 @@ def prefix_attention_reference(
 ) -> Tensor:
     """Grouped-query attention without scaling; `mask`, boolean, broadcastable to [B, 1, T, P + T],
     is True where a query may look; None lets it look everywhere."""
-    batch = query.shape[0]
-    if prefix_key is not None and prefix_value is not None and prefix_key.shape[2]:
-        key = torch.cat((prefix_key.expand(batch, -1, -1, -1), key), dim=2)
-        value = torch.cat((prefix_value.expand(batch, -1, -1, -1), value), dim=2)
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key = key.repeat_interleave(groups, dim=1)
-        value = value.repeat_interleave(groups, dim=1)
-    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+    past = 0 if prefix_key is None else prefix_key.shape[2]
+    # Keys that nobody sees: in bfloat16, torch compiles a kernel for every number of keys on a CPU,
+    # and keeps them all.
+    spare = -(past + key.shape[2]) % GRAIN
+    if mask is None:
+        mask = _all_but_last(past + key.shape[2] + spare, spare, query.device)
+    else:
+        mask = functional.pad(mask, (0, spare), value=False)
+    key, value = _join_keys(prefix_key, key, spare), _join_keys(prefix_value, value, spare)
+    # The heads of a group are as good as more queries of one: no key is copied for each.
+    kv_heads, groups = key.shape[1], query.shape[1] // key.shape[1]
+    query = query.reshape(query.shape[0], kv_heads, -1, query.shape[-1])
+    if groups > 1 and mask.shape[-2] > 1:
+        mask = mask.repeat(*[1] * (mask.ndim - 2), groups, 1)
+    out = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+    apart: Tensor = out.unflatten(2, (groups, -1)).flatten(1, 2)
+    return apart
+
+
+def _join_keys(prefix: Tensor | None, own: Tensor, spare: int) -> Tensor:
+    """[B, Hkv, P + T + spare, D]: keys or values of the prefix, which every sequence shares, its
+    own, and zeros."""
+    batch, heads, _, size = own.shape
+    parts = [own] if prefix is None else [prefix.expand(batch, -1, -1, -1), own]
+    if spare:
+        parts.append(own.new_zeros(1, 1, 1, 1).expand(batch, heads, spare, size))
+    return torch.cat(parts, dim=2)
+
+
+@lru_cache(maxsize=64)
+def _all_but_last(keys: int, spare: int, device: torch.device) -> Tensor:
+    """The mask [1, 1, 1, keys] of queries that see every key but the last `spare`."""
+    return (torch.arange(keys, device=device) < keys - spare).view(1, 1, 1, keys)
 
 
 prefix_attention = prefix_attention_reference
@@ -263,8 +279,6 @@ def _attention(
 
     queries = query + sequence * query_b + head * query_h + token * query_t
     q = tl.load(queries[:, None] + dim[None, :], mask=is_row[:, None] & is_dim[None, :], other=0.0)
-    if _WIDEN:
-        q = q.to(tl.float32)
     place = filled + token
     most = tl.full([BLOCK_M], -float("inf"), dtype=tl.float32)
     share = tl.zeros([BLOCK_M], dtype=tl.float32)
@@ -356,13 +370,11 @@ def _stretch(
             mask=inside[:, None] & is_dim[None, :],
             other=0.0,
         )
-        if _WIDEN:
-            k = k.to(tl.float32)
-        scores = tl.dot(q, k, input_precision="ieee")
+        scores = dot(q, k, tl.zeros([q.shape[0], BLOCK_N], dtype=tl.float32))
         seen = inside[None, :]
         if CAUSAL:
-            ahead = place[:, None] - at[None, :]
-            seen = seen & (ahead >= 0) & (ahead < window)
+            behind = (place - window)[:, None] < at[None, :]
+            seen = seen & behind & (at[None, :] <= place[:, None])
         scores = tl.where(seen, scores, -float("inf"))
         higher = tl.maximum(most, tl.max(scores, axis=1))
         # A row that has seen nothing yet has no maximum: exp(-inf - 0) is 0, -inf - -inf is not.
@@ -370,11 +382,7 @@ def _stretch(
         p = tl.exp(scores - base[:, None])
         fade = tl.exp(most - base)
         share = share * fade + tl.sum(p, axis=1)
-        p = p.to(v.dtype)
-        if _WIDEN:
-            p = p.to(tl.float32)
-            v = v.to(tl.float32)
-        total = tl.dot(p, v, total * fade[:, None], input_precision="ieee")
+        total = dot(p.to(v.dtype), v, total * fade[:, None])
         most = higher
     return most, share, total
 

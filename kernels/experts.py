@@ -9,7 +9,7 @@ A tile of weights is the left operand, the tokens the right one: 16 tokens fill 
 wants 16 rows of the left operand (64 on Hopper) but no more than 8 columns of the right.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs
-# ruff: noqa: N803
+# ruff: noqa: N803, SIM109
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.backend import card, ceil_div, jit, launch, tl, uses_kernels
+from kernels.backend import Card, card, ceil_div, jit, launch, tl, uses_kernels
 from kernels.router import sort_tokens_triton
-from kernels.weights import (
+from kernels.tiles import (
     NVFP4_BITS,
+    NVFP4_DOT,
     PLAIN,
-    Weight,
-    dequantise,
-    pairs,
+    Parts,
+    inputs,
     parts,
     products,
     scaled,
+    tile_of,
 )
+from kernels.weights import Weight, dequantise
 
 
 def experts(x: Tensor, gate_up: Weight, down: Weight, index: Tensor, weight: Tensor) -> Tensor:
@@ -81,12 +83,15 @@ def experts_triton(
     order = sort_tokens_triton(index, count)
     this = card(x.device)
     middle = torch.empty(rows * top_k, inner, dtype=x.dtype, device=x.device)
-    tiles = Tiles.of(gate_up, rows * top_k / count)
     given = parts(gate_up, this)
+    read = inputs(x, given.format)
+    tiles = Tiles.of(given, rows * top_k / count, hidden, this)
     launch(
         _gate_up,
         (ceil_div(inner, tiles.n), count),
-        pairs(x, given.format),
+        read.data,
+        read.scale,
+        read.row_scale,
         given.data,
         given.scale,
         given.tensor_scale,
@@ -100,12 +105,15 @@ def experts_triton(
         **tiles.options(),
     )
     apart = torch.empty(rows * top_k, hidden, dtype=x.dtype, device=x.device)
-    tiles = Tiles.of(down, rows * top_k / count)
     given = parts(down, this)
+    read = inputs(middle, given.format)
+    tiles = Tiles.of(given, rows * top_k / count, inner, this)
     launch(
         _down,
         (ceil_div(hidden, tiles.n), count),
-        pairs(middle, given.format),
+        read.data,
+        read.scale,
+        read.row_scale,
         given.data,
         given.scale,
         given.tensor_scale,
@@ -134,15 +142,19 @@ class Tiles:
     num_stages: int
 
     @classmethod
-    def of(cls, weight: Weight, rows: float) -> Tiles:
-        """`rows`: tokens that an expert has on average.
-
-        Blocks of tokens are twice that, so that most experts need one; 64 columns divide both 2816
-        and 704, and a dequantised tile of more does not fit in the registers.
-        """
-        most = 128 if isinstance(weight, Tensor) else 64
-        m = next((size for size in (16, 32, 64) if 2 * rows <= size), most)
-        return cls(m=m, n=64, k=64, num_warps=4 if m <= 64 else 8, num_stages=4 if m <= 32 else 3)
+    def of(cls, given: Parts, tokens: float, columns: int, card: Card) -> Tiles:
+        """`tokens`: how many an expert has on average. Blocks of them are twice that, so that most
+        experts need one."""
+        most = 128 if given.scale is None else 64
+        m = next((size for size in (16, 32, 64) if 2 * tokens <= size), most)
+        n, k = tile_of(given.format, columns, card)
+        return cls(
+            m=m,
+            n=n,
+            k=k,
+            num_warps=4 if m <= 64 and n == 64 else 8,
+            num_stages=4 if m <= 32 else 3,
+        )
 
     def constants(self, rows: int, columns: int, format: int) -> dict[str, int | bool]:
         return {
@@ -160,6 +172,8 @@ class Tiles:
 @jit
 def _gate_up(
     x,
+    x_scale,
+    row_scale,
     data,
     scale,
     tensor_scale,
@@ -180,13 +194,11 @@ def _gate_up(
     expert = tl.program_id(1).to(tl.int64)
     begin = tl.load(offset + expert)
     end = tl.load(offset + expert + 1)
-    if FORMAT == NVFP4_BITS:
-        width = hidden // 2
-        data += expert * 2 * inner * width
+    if FORMAT == NVFP4_BITS or FORMAT == NVFP4_DOT:
+        data += expert * 2 * inner * (hidden // 2)
         scale += expert * 2 * inner * (hidden // 16)
         tensor_scale += expert * 2
     else:
-        width = hidden
         data += expert * 2 * inner * hidden
         if FORMAT != PLAIN:
             scale += expert * 2 * inner
@@ -198,7 +210,9 @@ def _gate_up(
         gate, up = products(
             zeros,
             zeros,
-            x + token.to(tl.int64) * width,
+            x,
+            x_scale,
+            token,
             data,
             scale,
             row,
@@ -210,12 +224,9 @@ def _gate_up(
             BLOCK_N,
             BLOCK_K,
         )
-        if FORMAT == NVFP4_BITS:
-            gate = scaled(gate, scale, tensor_scale, row, inner, FORMAT)
-            up = scaled(up, scale, tensor_scale + 1, row, inner, FORMAT)
-        elif FORMAT != PLAIN:
-            gate = scaled(gate, scale, None, row, inner, FORMAT)
-            up = scaled(up, scale + inner, None, row, inner, FORMAT)
+        gate = scaled(gate, scale, tensor_scale, row_scale, token, row, inner, inner, FORMAT)
+        below = row + inner
+        up = scaled(up, scale, tensor_scale, row_scale, token, below, 2 * inner, inner, FORMAT)
         bent = 1.5957691216057308 * (gate + 0.044715 * gate * gate * gate)  # 2 sqrt(2 / pi)
         made = gate * tl.sigmoid(bent) * up
         tl.store(
@@ -228,6 +239,8 @@ def _gate_up(
 @jit
 def _down(
     x,
+    x_scale,
+    row_scale,
     data,
     scale,
     tensor_scale,
@@ -248,13 +261,11 @@ def _down(
     expert = tl.program_id(1).to(tl.int64)
     begin = tl.load(offset + expert)
     end = tl.load(offset + expert + 1)
-    if FORMAT == NVFP4_BITS:
-        width = inner // 2
-        data += expert * hidden * width
+    if FORMAT == NVFP4_BITS or FORMAT == NVFP4_DOT:
+        data += expert * hidden * (inner // 2)
         scale += expert * hidden * (inner // 16)
         tensor_scale += expert
     else:
-        width = inner
         data += expert * hidden * inner
         if FORMAT != PLAIN:
             scale += expert * hidden
@@ -265,7 +276,9 @@ def _down(
         total, _ = products(
             zeros,
             zeros,
-            x + from_row.to(tl.int64) * width,
+            x,
+            x_scale,
+            from_row,
             data,
             scale,
             row,
@@ -277,7 +290,7 @@ def _down(
             BLOCK_N,
             BLOCK_K,
         )
-        total = scaled(total, scale, tensor_scale, row, hidden, FORMAT)
+        total = scaled(total, scale, tensor_scale, row_scale, from_row, row, hidden, hidden, FORMAT)
         to = tl.load(assignment + from_row)
         total *= tl.load(weight + to).to(tl.float32)[None, :]
         tl.store(

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.backend import card, ceil_div, jit, launch, tl, uses_kernels
-from kernels.weights import NVFP4_BITS, Weight, dequantise, pairs, parts, products, scaled
+from kernels.tiles import inputs, parts, products, scaled, tile_of
+from kernels.weights import Weight, dequantise
 
 
 def linear(x: Tensor, weight: Weight) -> Tensor:
@@ -27,13 +28,17 @@ def linear_triton(x: Tensor, weight: Weight) -> Tensor:
     size, columns = weight.shape
     rows = x.numel() // columns
     out = torch.empty(*x.shape[:-1], size, dtype=x.dtype, device=x.device)
-    given = parts(weight, card(x.device))
+    this = card(x.device)
+    given = parts(weight, this)
+    read = inputs(x.reshape(rows, columns), given.format)
     m = 16 if rows <= 16 else 32 if rows <= 32 else 64
-    n, k = 64, 64
+    n, k = tile_of(given.format, columns, this)
     launch(
         _linear,
         (ceil_div(rows, m), ceil_div(size, n)),
-        pairs(x.reshape(rows, columns), given.format),
+        read.data,
+        read.scale,
+        read.row_scale,
         given.data,
         given.scale,
         given.tensor_scale,
@@ -56,6 +61,8 @@ def linear_triton(x: Tensor, weight: Weight) -> Tensor:
 @jit
 def _linear(
     x,
+    x_scale,
+    row_scale,
     data,
     scale,
     tensor_scale,
@@ -73,12 +80,14 @@ def _linear(
     """Blocks of tokens are neighbours in the grid: what one reads of the weights, all do."""
     token = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     row = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
-    width = columns // 2 if FORMAT == NVFP4_BITS else columns
+    from_row = tl.minimum(token, rows - 1)
     zeros = tl.zeros([BLOCK_N, BLOCK_M], dtype=tl.float32)
     total, _ = products(
         zeros,
         zeros,
-        x + tl.minimum(token, rows - 1).to(tl.int64) * width,
+        x,
+        x_scale,
+        from_row,
         data,
         scale,
         row.to(tl.int64),
@@ -90,11 +99,7 @@ def _linear(
         BLOCK_N,
         BLOCK_K,
     )
-    if FORMAT == NVFP4_BITS:
-        by = tl.load(tensor_scale + row // per_tensor, mask=row < size, other=0.0)
-        total *= (by * 128.0)[:, None]  # 2^7 that nvfp4_tile left to us
-    else:
-        total = scaled(total, scale, tensor_scale, row, size, FORMAT)
+    total = scaled(total, scale, tensor_scale, row_scale, from_row, row, size, per_tensor, FORMAT)
     tl.store(
         out + token[None, :].to(tl.int64) * size + row[:, None],
         total.to(out.dtype.element_ty),

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.backend import INTERPRETED, ceil_div, constant, jit, launch, tl, uses_kernels
+from kernels.backend import ceil_div, dot, jit, launch, power_of_two, tl, uses_kernels
 from kernels.norm import rms_norm_reference
-
-_WIDEN = constant(INTERPRETED)  # the interpreter multiplies bfloat16 as if it were integers
 
 
 def route(
@@ -84,7 +82,7 @@ def route_triton(
     squares = torch.empty(splits, rows, dtype=torch.float32, device=device)
     index = torch.empty(rows, top_k, dtype=torch.int64, device=device)
     weight = torch.empty(rows, top_k, dtype=torch.float32, device=device)
-    block = max(16, 1 << (experts - 1).bit_length())
+    block = max(16, power_of_two(experts))
     launch(
         _project,
         (ceil_div(rows, 16), splits),
@@ -183,10 +181,7 @@ def _project(
         wide = x.to(tl.float32)
         square += wide * wide
         left = (wide * by[None, :]).to(x.dtype)
-        if _WIDEN:
-            left = left.to(tl.float32)
-            taken = taken.to(tl.float32)
-        total = tl.dot(left, tl.trans(taken), total, input_precision="ieee")
+        total = dot(left, tl.trans(taken), total)
     row += split * rows
     is_row &= row < (split + 1) * rows
     tl.store(squares + row, tl.sum(square, axis=1), mask=is_row)

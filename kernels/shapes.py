@@ -30,7 +30,7 @@ EXPERTS, TOP_K = 128, 8
 HEADS, KV_HEADS, HEAD_DIM = 16, 8, 256
 FULL_KV_HEADS, FULL_HEAD_DIM = 2, 512
 WINDOW, VOCABULARY = 1024, 262144
-FORMATS = ("bf16", "fp8", "nvfp4")
+FORMATS = ("bf16", "fp8", "nvfp4", "w4a4")  # w4a4: NVFP4 that rounds its inputs too
 # The cards that matter, by capability, and how many multiprocessors one of each kind has.
 CARDS = {80: 108, 86: 82, 89: 128, 90: 132, 100: 148, 120: 170}
 
@@ -95,4 +95,5 @@ def meta_weight(format: str, *shape: int, tensors: int = 1) -> Weight:
         meta(*lead, rows, columns // 2, dtype=torch.uint8),
         meta(*lead, rows, columns // GROUP, dtype=torch.float8_e4m3fn),
         meta(*lead, tensors, dtype=torch.float32),
+        rounds_inputs=format == "w4a4",
     )

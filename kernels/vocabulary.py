@@ -17,11 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.backend import INTERPRETED, card, ceil_div, constant, jit, launch, tl, uses_kernels
+from kernels.backend import card, ceil_div, dot, jit, launch, tl, uses_kernels
 from kernels.random import random_uniform
-
-_WIDEN = constant(INTERPRETED)  # the interpreter multiplies bfloat16 as if it were integers
-BLOCK_V = 128  # tokens of the vocabulary that share a maximum
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +102,9 @@ def vocabulary_triton(
 ) -> Beliefs:
     rows, size = hidden.shape
     tokens = embedding.shape[0]
-    blocks = ceil_div(tokens, BLOCK_V)
     block_m = next((m for m in (16, 32, 64) if rows <= m), 128)
+    block_v = 64 if block_m == 128 else 128  # share a maximum; more would not fit in the registers
+    blocks = ceil_div(tokens, block_v)
     warps = 8 if block_m >= 64 else 4
     hidden = hidden.contiguous()
 
@@ -140,7 +138,7 @@ def vocabulary_triton(
         SOFTEN=soften,
         MASKED=bool(size % 64),
         BLOCK_M=block_m,
-        BLOCK_V=BLOCK_V,
+        BLOCK_V=block_v,
         BLOCK_K=64,
         num_warps=warps,
         num_stages=3,
@@ -188,7 +186,7 @@ def vocabulary_triton(
         ceil_div(blocks, splits),
         BLOCK_M=block_m,
         BLOCK_N=block_n,
-        BLOCK_V=BLOCK_V,
+        BLOCK_V=block_v,
         BLOCK_K=64,
         num_warps=warps,
         num_stages=3,
@@ -249,18 +247,14 @@ def _head(
         else:
             x = tl.load(x_at + start)
             e = tl.load(e_at + start)
-        if _WIDEN:
-            x = x.to(tl.float32)
-            e = e.to(tl.float32)
-        total = tl.dot(x, tl.trans(e), total, input_precision="ieee")
-    logits = softcap * (
-        2.0 * tl.sigmoid(total * (2.0 / softcap)) - 1.0
-    )  # softcap tanh(x / softcap)
+        total = dot(x, tl.trans(e), total)
+    # softcap * tanh(total / softcap)
+    logits = softcap * (2.0 * tl.sigmoid(total * (2.0 / softcap)) - 1.0)
     if observed is not None:
         stands = tl.load(observed + row, mask=is_row, other=-1)
         logits -= tl.where(token[None, :] == stands[:, None], tl.load(observed_by), 0.0)
     allowed = is_token[None, :]
-    place = row[:, None].to(tl.int64) * tokens + token[None, :]
+    place = row.to(tl.int64) * tokens  # of a row's first token
     if banned is not None:
         is_banned = tl.load(
             banned + row[:, None].to(tl.int64) * banned_row + token[None, :],
@@ -275,7 +269,7 @@ def _head(
     cooled = below / tl.load(temperature)
     power = tl.exp(cooled)
     energy = tl.where(power > 0.0, power * cooled, 0.0)
-    uniform = tl.rand(tl.load(seed), place.to(tl.uint32))
+    uniform = tl.rand(tl.load(seed), place.to(tl.uint32)[:, None] + token.to(tl.uint32)[None, :])
     race = cooled - tl.log(-tl.log(tl.maximum(uniform, 1e-10)))
     first = tl.max(race, axis=1)
     far = tokens + BLOCK_V
@@ -294,7 +288,7 @@ def _head(
     tl.store(picks + plane + at, winner, mask=is_row)
     if SOFTEN:
         tl.store(
-            powers + place,
+            powers + place[:, None] + token[None, :],
             power.to(powers.dtype.element_ty),
             mask=is_row[:, None] & is_token[None, :],
         )
@@ -408,11 +402,7 @@ def _soften(
             mask=inside[:, None] & is_column[None, :],
             other=0.0,
         )
-        p = (power.to(tl.float32) * factor[:, None]).to(e.dtype)
-        if _WIDEN:
-            p = p.to(tl.float32)
-            e = e.to(tl.float32)
-        total = tl.dot(p, e, total, input_precision="ieee")
+        total = dot((power.to(tl.float32) * factor[:, None]).to(e.dtype), e, total)
     tl.store(
         out + (split * rows + row)[:, None].to(tl.int64) * size + column[None, :],
         total,

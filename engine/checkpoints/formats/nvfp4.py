@@ -6,12 +6,15 @@
 Two public ways to name the tensors (NVIDIA Model-Optimizer, qtensor/nvfp4_tensor.py; and
 compressed-tensors): modelopt stores `scale` as `weight_scale_2`, compressed-tensors stores its
 inverse as `weight_global_scale`. Scales for activations (`input_scale`, `input_global_scale`) are
-not read: activations stay in 16 bits.
+not read. What modelopt calls NVFP4 is made for activations in NVFP4 too: a card that multiplies
+them rounds them by scales of its own, elsewhere they stay in 16 bits. compressed-tensors packs
+weights for activations of 16 bits in the same way: there they always stay so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -54,6 +57,14 @@ def _allocate(
     )
 
 
+def _allocate_for_rounded_inputs(
+    shape: tuple[int, ...], parts: int, dtype: torch.dtype, device: torch.device
+) -> Weight:
+    weight = _allocate(shape, parts, dtype, device)
+    assert isinstance(weight, NVFP4)
+    return replace(weight, rounds_inputs=True)
+
+
 def _put(weight: Weight, place: Place, stored: Mapping[str, Tensor]) -> None:
     assert isinstance(weight, NVFP4)
     matrices(weight.data)[place.expert, place.rows].copy_(stored["packed"])
@@ -62,5 +73,5 @@ def _put(weight: Weight, place: Place, stored: Mapping[str, Tensor]) -> None:
     vectors(weight.tensor_scale)[place.expert, place.part].copy_(scale.flatten()[0])
 
 
-MODELOPT = Format("nvfp4 (modelopt)", _modelopt, _allocate, _put)
+MODELOPT = Format("nvfp4 (modelopt)", _modelopt, _allocate_for_rounded_inputs, _put)
 COMPRESSED_TENSORS = Format("nvfp4 (compressed-tensors)", _compressed_tensors, _allocate, _put)

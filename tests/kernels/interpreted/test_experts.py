@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from kernels.backend import Card
 from kernels.experts import experts_reference, experts_triton
 from kernels.linear import linear_reference, linear_triton
+from kernels.rounding import round_rows_reference, round_rows_triton
 from kernels.router import (
     route_reference,
     route_triton,
     sort_tokens_reference,
     sort_tokens_triton,
 )
-from kernels.weights import dequantise, parts, quantise_fp8, quantise_nvfp4
+from kernels.tiles import parts
+from kernels.weights import dequantise, quantise_fp8, quantise_nvfp4
 
 sys.path.insert(0, str(Path(__file__).parent))
 from close import assert_close
@@ -55,19 +58,26 @@ CASES = [
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_experts(case: Case, format: str) -> None:
-    x = torch.randn(case.rows, case.hidden).bfloat16()
-    gate_up = torch.randn(case.count, 2 * case.inner, case.hidden) * case.hidden**-0.5
-    gate_up[:, case.inner :] *= 3  # so that gate and up have different scales
-    down = torch.randn(case.count, case.hidden, case.inner) * case.inner**-0.5
-    chosen = torch.tensor(case.only or range(case.count))
-    index = chosen[torch.rand(case.rows, len(chosen)).argsort(dim=-1)[:, : case.used]]
-    weight = torch.rand(case.rows, case.used)
+    x, gate_up, down, index, weight = inputs(case)
     stored = FORMATS[format](gate_up, 2), FORMATS[format](down, 1)
     exact = (dequantise(each, torch.float64) for each in stored)
     assert_close(
         experts_triton(x, *stored, index, weight),
         experts_reference(x, *stored, index, weight),
         experts_reference(x.double(), *exact, index, weight.double()),
+    )
+
+
+def inputs(case: Case) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    gate_up = torch.randn(case.count, 2 * case.inner, case.hidden) * case.hidden**-0.5
+    gate_up[:, case.inner :] *= 3  # so that gate and up have different scales
+    chosen = torch.tensor(case.only or range(case.count))
+    return (
+        torch.randn(case.rows, case.hidden).bfloat16(),
+        gate_up,
+        torch.randn(case.count, case.hidden, case.inner) * case.inner**-0.5,
+        chosen[torch.rand(case.rows, len(chosen)).argsort(dim=-1)[:, : case.used]],
+        torch.rand(case.rows, case.used),
     )
 
 
@@ -81,7 +91,10 @@ def test_an_expert_without_tokens_is_not_touched() -> None:
 
 
 @pytest.mark.parametrize("format", ["bf16", "fp8", "nvfp4"])
-@pytest.mark.parametrize(("rows", "size", "columns"), [(1, 70, 48), (17, 128, 704), (63, 64, 80)])
+@pytest.mark.parametrize(
+    ("rows", "size", "columns"),
+    [(1, 70, 48), (3, 64, 704), (17, 128, 704), (63, 64, 80), (255, 40, 16)],
+)
 def test_linear(rows: int, size: int, columns: int, format: str) -> None:
     x = torch.randn(rows, columns).bfloat16()
     weight = FORMATS[format](torch.randn(size, columns), 2)
@@ -98,6 +111,52 @@ def test_fp8_converted_by_the_card_is_fp8_converted_by_bits(monkeypatch) -> None
     monkeypatch.setattr("kernels.linear.card", lambda device: Card(89, 8))
     assert torch.equal(linear_triton(x, weight), by_bits)
     assert parts(weight, Card(89, 8)).data.dtype != parts(weight, Card(86, 8)).data.dtype
+
+
+@pytest.mark.parametrize("capability", [100, 120])
+@pytest.mark.parametrize("case", [Case(0), Case(3), *CASES[6:]], ids=str)
+def test_experts_with_rounded_inputs(case: Case, capability: int, monkeypatch) -> None:
+    """As Blackwell multiplies NVFP4: what goes into each matrix is rounded to NVFP4 itself."""
+    blackwell = Card(capability, 8)
+    monkeypatch.setattr("kernels.experts.card", lambda device: blackwell)
+    x, gate_up, down, index, weight = inputs(case)
+    stored = [
+        replace(each, rounds_inputs=True)
+        for each in (quantise_nvfp4(gate_up, 2), quantise_nvfp4(down))
+    ]
+    assert parts(stored[0], blackwell).format != parts(stored[0], Card(90, 8)).format
+    exact = [dequantise(each, torch.float64) for each in stored]
+    monkeypatch.setattr("kernels.experts.gated_mlp", rounding_mlp)
+    oracle = experts_reference(x.double(), *exact, index, weight.double())
+    assert_close(experts_triton(x, *stored, index, weight), oracle.bfloat16(), oracle)
+
+
+def rounding_mlp(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
+    """Between the matrices bfloat16 is cut off as the interpreter cuts it: another value there
+    would be another E2M1."""
+    gate, up = (rounded(x).double() @ gate_up.double().T).chunk(2, dim=-1)
+    made = torch.nn.functional.gelu(gate, approximate="tanh") * up
+    cut = (made.float().view(torch.int32) & -65536).view(torch.float32)
+    return (rounded(cut).double() @ down.double().T).to(x.dtype)
+
+
+def rounded(x: Tensor) -> Tensor:
+    return dequantise(round_rows_reference(x), x.dtype) if len(x) else x
+
+
+@pytest.mark.parametrize(("rows", "size"), [(0, 80), (1, 16), (3, 704), (17, 80), (63, 32)])
+def test_rows_are_rounded_as_the_reference_rounds(rows: int, size: int) -> None:
+    x = (torch.randn(rows, size) * torch.logspace(-9, 9, rows)[:, None]).bfloat16()
+    x[1:2] = 0
+    x[2:3, : size // 2] = 2**-20 * x[2:3, : size // 2]  # scales that are subnormal
+    ours = round_rows_triton(x)
+    if not rows:
+        assert ours.data.shape == (0, size // 2)
+        return
+    truth = round_rows_reference(x)
+    assert torch.equal(ours.tensor_scale, truth.tensor_scale)
+    assert torch.equal(ours.scale.view(torch.uint8), truth.scale.view(torch.uint8))
+    assert torch.equal(ours.data, truth.data)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 3, 17, 63, 255])

@@ -39,11 +39,12 @@ def test_norms(rows: int, size: int) -> None:
         check(getattr(norm, f"{name}_triton"), getattr(norm, f"{name}_reference"), arguments)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, 17])
+# (sequences, tokens of each); a program takes one head of one token
+@pytest.mark.parametrize(("batch", "rows"), [(2, 0), (2, 1), (2, 3), (2, 17), (1, 63)])
 @pytest.mark.parametrize(("size", "rotated", "same"), [(32, 1.0, False), (48, 0.25, True)])
-def test_norm_rotate(rows: int, size: int, rotated: float, same: bool) -> None:
-    query, key = random(2, rows, 4, size), random(2, rows, 2, size)
-    value = key if same else random(2, rows, 2, size)
+def test_norm_rotate(batch: int, rows: int, size: int, rotated: float, same: bool) -> None:
+    query, key = random(batch, rows, 4, size), random(batch, rows, 2, size)
+    value = key if same else random(batch, rows, 2, size)
     frequencies = rotary.rotary_frequencies(size, 1e4, rotated)
     angles = rotary.rotary_angles(torch.arange(rows) + 7, frequencies, torch.bfloat16)
     weights = random(size), random(size)
