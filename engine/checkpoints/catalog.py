@@ -12,6 +12,8 @@ from typing import Any
 from engine.api import ModelMissing
 
 EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parents[1] / "embedded"
+FAMILY = "diffusiongemma"  # all of the catalog: the format is chosen by the memory that is free
 RECEIPT = "pulled.json"  # written last: a folder without one is not a whole model
 GB = 1_000_000_000
 
@@ -91,10 +93,12 @@ def receipt(folder: Path) -> dict[str, Any] | None:
 
 
 def folder_of(model: str) -> Path:
-    """The folder of a model that is not the embedded one: a catalog name, or a folder itself.
+    """The folder of a model: the embedded one, one of the catalog, or a folder itself.
 
     Raises ModelMissing saying how to get it.
     """
+    if model == EMBEDDED:
+        return EMBEDDED_FOLDER
     folder = store() / model
     if model in {entry.name for entry in CATALOG}:
         if receipt(folder) is None:

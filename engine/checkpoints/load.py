@@ -1,4 +1,4 @@
-"""A folder in Hugging Face layout -> a model with its weights.
+"""A checkpoint -> a model with its weights.
 
 Everything is checked before a byte of weights is read (`open_checkpoint`). Then files are mapped
 into memory one after the other and read in the order of their bytes, so that besides the mapping
@@ -17,11 +17,12 @@ from torch import Tensor
 
 from engine.api import ModelMissing
 from engine.checkpoints import plan
-from engine.checkpoints.checkpoint import PREFIX, Checkpoint, Placed, open_checkpoint, read_config
-from engine.checkpoints.files import AGAIN, Stored, read_json
+from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
+from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
-from engine.checkpoints.packed import hold
+from engine.checkpoints.packed import hold, stays_packed
 from engine.models.diffusion_gemma import DiffusionGemma
+from engine.profile import INSTRUCT
 from kernels.weights import Weight
 
 DTYPES = {
@@ -41,21 +42,32 @@ def load(
     *,
     packed: bool | None = None,
 ) -> DiffusionGemma:
-    """The model of `folder`, on `device`, for inference.
+    """The model of `folder` in Hugging Face layout, on `device`. Raises ModelMissing, naming the
+    cause, and OutOfMemory before anything is read onto a card that is too small.
+
+    `packed` is as `load_weights` says.
+    """
+    checkpoint, device = open_checkpoint(folder), torch.device(device)
+    if device.type == "cuda":
+        plan.fit(folder.name, checkpoint, INSTRUCT, device, dtype)
+    return load_weights(checkpoint, device, dtype, packed=packed)
+
+
+def load_weights(
+    checkpoint: Checkpoint,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    packed: bool | None = None,
+) -> DiffusionGemma:
+    """The model of `checkpoint`, for inference, whatever memory is free.
 
     `packed` leaves quantised weights in their format, for kernels that read them so; else they are
-    dequantised to `dtype`. By default a CUDA device gets them packed. Raises ModelMissing, naming
-    the cause, and OutOfMemory before anything is read onto a card that is too small.
+    dequantised to `dtype`. None: as the device wants them.
     """
-    device = torch.device(device)
-    checkpoint = open_checkpoint(folder)
+    keep = stays_packed(device) if packed is None else packed
     with torch.device("meta"):
         model = DiffusionGemma(checkpoint.config)
-    keep = device.type == "cuda" if packed is None else packed
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        weights = plan.loaded_bytes(checkpoint, dtype, packed=keep)
-        plan.choose(folder.name, checkpoint.config, weights, free)
     state = {
         name: whole(weight, dtype)
         for name, weight in read_weights(checkpoint, device, dtype)
@@ -63,6 +75,12 @@ def load(
     }
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the device multiplies it natively, float32 on a CPU that does not."""
+    native = device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def read_weights(
@@ -131,6 +149,3 @@ class _Shards:
             except (OSError, ValueError) as error:
                 raise ModelMissing(f"{path} cannot be mapped: {error}; {AGAIN}") from error
         return self._mapped[path]
-
-
-__all__ = ["PREFIX", "load", "read_config", "read_json", "read_weights"]

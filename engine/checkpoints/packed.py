@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from engine.models.diffusion_gemma import DiffusionGemma
 from kernels.linear import linear
 from kernels.weights import Weight
+
+
+def stays_packed(device: torch.device) -> bool:
+    """Whether `device` has kernels that read quantised weights as they are."""
+    return device.type == "cuda"
 
 
 class PackedLinear(nn.Module):

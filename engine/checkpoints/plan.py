@@ -1,45 +1,59 @@
-"""What a model needs of a card before a byte of it is loaded, and what a card's free memory allows.
+"""What a model needs before a byte of it is loaded, and what the memory that is free allows.
 
 Four parts: weights, the keys and values of the context, workspace (what one step, or the ranking
-after it, holds at its worst), and what the runtime takes (kernels, graphs). All in bytes.
+after it, holds at its worst), and what the runtime takes (kernels, graphs). All in bytes. Where a
+profile asks for more than is free, it is cut down: `choose` goes down a ladder until it fits.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from engine.api import OutOfMemory
+from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
+from engine.checkpoints.memory import free_bytes
+from engine.checkpoints.packed import stays_packed
 from engine.models.diffusion_gemma import SLIDING, Config, DiffusionGemma
+from engine.profile import INSTRUCT, SMALLEST_HOLE, Profile
 
 GB = 1_000_000_000
 BF16 = 2
+HEALED = 2  # open positions that healed seams add to a hole, one on each side
 
-# Bytes of float32 logits-sized tensors that live at once, per open position and token, at the worst
-# moment: while `engine.sampler.entropy` makes log p, its finite copy, p and their product, the loop
-# holds the logits, the cooled ones, and those of the step before. Ranking: the capped logits and
-# what the cap is made of (`DiffusionGemma.logits`).
-STEP_BYTES = 7 * 4
+# Float32 tensors as large as the logits that live at once, at the worst moment of a step. In all
+# rules (engine/order.py): the logits, those that the step before believed in, log p, its finite
+# copy, and p. The surest first: the cooled logits too. Where tokens are drawn, at that moment:
+# shares, cooled logits twice, the race, its logarithm and the difference, beside the first two.
+RESOLVED_FROM_LEFT, SUREST_FIRST, DRAWN = 5, 6, 8
+# Where seams heal, what may not be written differs by position: a mask, and what it adds.
+MASKED = 1 + 4
+# Ranking: the capped logits and what the cap is made of (`DiffusionGemma.logits`).
 RANK_BYTES = 3 * 4
 
-# CUDA context, compiled kernels and captured graphs. An estimate, until it is measured on a card.
-RUNTIME = {"cuda": 900_000_000, "cpu": 0}
+# CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
+# processor what its library of matrix products keeps for itself, as measured.
+RUNTIME = {"cuda": 900_000_000, "cpu": 1_500_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How a model is used: the prompt's tokens, candidate canvases side by side, their width, the
-    open positions of each, and the tokens that ranking reads of each."""
+    """How a model is used: the tokens whose keys and values are kept (the prompt's and, where there
+    is room, those of other windows), candidate canvases side by side, their width, the open
+    positions of each, and the tokens that ranking reads of each; and the bytes that a step holds
+    for an open position and a token of the vocabulary."""
 
     context: int
     candidates: int
     canvas: int
     open: int
     ranked: int
+    step_bytes: int = 4 * DRAWN + MASKED
 
     def __str__(self) -> str:
         return (
@@ -67,37 +81,104 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A use that fits, and what it needs."""
+    """A profile that fits, how it uses the model, what that needs, and its rung of the ladder."""
 
+    profile: Profile
     use: Use
     needs: Needs
+    rung: int
 
 
-# From what a fill cannot do without to more than most need; the last that fits is chosen.
+# The most that a profile may ask for: from what a fill cannot do without to more than most need.
 LADDER = (
-    Use(1024, 1, 64, 24, 96),
+    Use(1024, 2, 64, 24, 96),
     Use(2048, 2, 128, 24, 128),
-    Use(2048, 2, 128, 48, 128),
+    Use(2048, 3, 128, 48, 128),
     Use(4096, 4, 128, 48, 160),
     Use(4096, 4, 256, 96, 192),
-    Use(4096, 6, 256, 96, 192),
-    Use(8192, 6, 256, 96, 192),
-    Use(16384, 8, 256, 96, 192),
+    Use(4096, 7, 256, 96, 192),
+    Use(8192, 7, 256, 96, 192),
+    Use(16384, 9, 256, 96, 192),
 )
 BEST_FIRST = ("bf16", "fp8", "nvfp4")
 
 
+def fit(
+    name: str, checkpoint: Checkpoint, profile: Profile, device: torch.device, dtype: torch.dtype
+) -> Plan:
+    """As much of `profile` as the memory that is free on `device` allows, all of it where nobody
+    can tell. Raises OutOfMemory saying what would fit."""
+    packed = stays_packed(device)
+    weights = loaded_bytes(checkpoint, dtype, packed=packed)
+    free = free_bytes(device)
+    room = sys.maxsize if free is None else free
+    return choose(name, checkpoint.config, weights, room, device.type, profile, dtype.itemsize)
+
+
+def choose(
+    name: str,
+    config: Config,
+    weights: int,
+    free: int,
+    device: str = "cuda",
+    profile: Profile = INSTRUCT,
+    item: int = BF16,
+) -> Plan:
+    """The most of `profile` that `free` bytes allow. Raises OutOfMemory saying what would fit."""
+    for rung in reversed(range(len(LADDER))):
+        plan = _plan(rung, config, weights, device, profile, item)
+        if plan.needs.total <= free:
+            return plan
+    raise OutOfMemory(
+        f"{name} needs at least {plan.needs}, and {_gb(free)} are free;"
+        f" {_what_would_fit(name, config, weights, free, device)}"
+    )
+
+
+def use_of(profile: Profile, context: int) -> Use:
+    """What `profile` asks for at most, with one hole and `context` tokens kept."""
+    lengths = max(profile.line_tokens, profile.block_tokens, key=len)
+    # A draft is tried in its own length too, where no slack fills a longer hole.
+    candidates = len(lengths) + (profile.slack is None)
+    longest = max(*profile.line_tokens, *profile.block_tokens)
+    widest = longest + (HEALED if profile.heal else 0)
+    return Use(
+        context=max(context, profile.prompt_tokens),
+        candidates=candidates,
+        canvas=profile.canvas_tokens,
+        open=widest,
+        ranked=1 + profile.head_tokens + widest + profile.rank_suffix_tokens,
+        step_bytes=4 * _tensors(profile) + (MASKED if profile.heal else 0),
+    )
+
+
+def limited(profile: Profile, most: Use) -> Profile:
+    """`profile` with nothing beyond `most`; what is pinned on a narrower canvas shrinks with it."""
+    canvas = min(profile.canvas_tokens, most.canvas)
+    share = canvas / profile.canvas_tokens
+    count = max(1, most.candidates - (profile.slack is None))
+    return replace(
+        profile,
+        prompt_tokens=min(profile.prompt_tokens, most.context),
+        canvas_tokens=canvas,
+        head_tokens=max(1, min(int(profile.head_tokens * share), canvas - SMALLEST_HOLE)),
+        tail_tokens=math.ceil(profile.tail_tokens * share),
+        line_tokens=_thinned(profile.line_tokens, most.open, count),
+        block_tokens=_thinned(profile.block_tokens, most.open, count),
+    )
+
+
 def needs(config: Config, weights: int, use: Use, device: str = "cuda", item: int = BF16) -> Needs:
     """What `use` of a model of `weights` bytes takes, with activations of `item` bytes."""
-    step = STEP_BYTES * use.candidates * use.open * config.vocab_size
+    step = use.step_bytes * use.candidates * use.open * config.vocab_size
     rank = RANK_BYTES * use.candidates * use.ranked * config.vocab_size
     # A longer cache is made beside the one it continues.
     copied = context_bytes(config, use.context, item)
     return Needs(
         weights=weights,
         context=context_bytes(config, use.context, item),
-        workspace=max(step, rank, copied) + _activations(config, use, item),
-        runtime=RUNTIME[device],
+        workspace=max(step, rank, copied, _activations(config, use, item)),
+        runtime=RUNTIME.get(device, 0),
     )
 
 
@@ -127,18 +208,6 @@ def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) ->
     )
 
 
-def choose(name: str, config: Config, weights: int, free: int, device: str = "cuda") -> Plan:
-    """The most generous use that `free` bytes allow. Raises OutOfMemory saying what would fit."""
-    fitting = [use for use in LADDER if needs(config, weights, use, device).total <= free]
-    if fitting:
-        return Plan(fitting[-1], needs(config, weights, fitting[-1], device))
-    least = needs(config, weights, LADDER[0], device)
-    raise OutOfMemory(
-        f"{name} needs at least {least}, and {_gb(free)} are free;"
-        f" {_what_would_fit(config, weights, free, device)}"
-    )
-
-
 def best_format(
     config: Config, free: int, sizes: Mapping[str, int], device: str = "cuda"
 ) -> tuple[str, Plan] | None:
@@ -152,12 +221,37 @@ def best_format(
             except OutOfMemory:
                 continue
     for format, plan in plans.items():
-        if LADDER.index(plan.use) >= len(LADDER) // 2:
+        if plan.rung >= len(LADDER) // 2:
             return format, plan
-    return max(plans.items(), key=lambda each: LADDER.index(each[1].use), default=None)
+    return max(plans.items(), key=lambda each: each[1].rung, default=None)
 
 
-def _what_would_fit(config: Config, weights: int, free: int, device: str) -> str:
+def _tensors(profile: Profile) -> int:
+    if not profile.greedy:
+        return DRAWN
+    return RESOLVED_FROM_LEFT if profile.order == "left" else SUREST_FIRST
+
+
+def _plan(
+    rung: int, config: Config, weights: int, device: str, profile: Profile, item: int
+) -> Plan:
+    most = LADDER[rung]
+    fitting = limited(profile, most)
+    use = use_of(fitting, most.context)
+    return Plan(fitting, use, needs(config, weights, use, device, item), rung)
+
+
+def _thinned(lengths: tuple[int, ...], longest: int, count: int) -> tuple[int, ...]:
+    """At most `count` of `lengths`, evenly spread, none above `longest`; the last one stays."""
+    allowed = sorted(n for n in lengths if n <= longest) or [longest]
+    if len(allowed) <= count:
+        return tuple(allowed)
+    return tuple(allowed[-1 - (count - 1 - i) * len(allowed) // count] for i in range(count))
+
+
+def _what_would_fit(name: str, config: Config, weights: int, free: int, device: str) -> str:
+    if name == EMBEDDED:
+        return "close other programs that hold memory"
     smaller = {
         format: size
         for format in BEST_FIRST
@@ -171,7 +265,7 @@ def _what_would_fit(config: Config, weights: int, free: int, device: str) -> str
 
 
 def _activations(config: Config, use: Use, item: int) -> int:
-    """Small beside the rest: hidden states and the experts' insides of the widest pass."""
+    """Hidden states and the experts' insides of the widest pass."""
     tokens = max(use.candidates * use.canvas, use.context)
     inside = max(config.moe_intermediate_size * config.top_k_experts, config.intermediate_size)
     return tokens * (6 * config.hidden_size + 3 * inside) * item
@@ -204,4 +298,4 @@ _SHAPES: dict[str, dict[str, torch.Size]] = {}
 
 
 def _gb(size: int) -> str:
-    return f"{size / GB:.1f} GB"
+    return f"{size / GB:.1f} GB" if size >= GB / 10 else f"{size / 1e6:.0f} MB"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import sys
 from dataclasses import asdict
@@ -20,14 +21,17 @@ from typing import Any, TextIO
 
 from engine.api import EngineError, Fill
 from engine.checkpoints.catalog import store
-from engine.evaluation.items import SUITES, BadData, Item, read_items
-from engine.evaluation.measure import Answer, judge, report
+from engine.evaluation.items import HELD_OUT, SUITES, BadData, Item, read_items
+from engine.evaluation.measure import Answer, Parses, judge, report
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
+METHODS_OF = {HELD_OUT: ("searched", "alone", "checked")}
+USUAL_METHODS = ("searched", "fixed", "oracle")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
+    options.methods = options.methods or METHODS_OF.get(options.suite, USUAL_METHODS)
     try:
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
@@ -63,19 +67,25 @@ def evaluate(options: argparse.Namespace) -> None:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    _tell({"report": report(answers, options.seed), "asked": asked, "results": str(path)})
+    rows = report(answers, options.seed, options.gate)
+    _tell({"report": rows, "asked": asked, "results": str(path)})
 
 
 def _answer(
     options: argparse.Namespace, jobs: list[tuple[Item, str]], results: TextIO, done: int
 ) -> list[Answer]:
-    filler = _filler(options)
+    filler, parser = _filler(options), _parser(options.parser)
     answers = []
     for item, method in jobs:
         fill: Fill = filler.fill(item, method)
         forwards = fill.steps + EXTRA_FORWARDS
         answers.append(
-            judge(item, method, fill.texts[0], forwards, fill.seconds, execute=options.execute)
+            judge(
+                *(item, method, fill.texts[0], forwards, fill.seconds),
+                execute=options.execute,
+                parser=parser,
+                confidence=fill.confidence,
+            )
         )
         _write(results, asdict(answers[-1]))
         _tell({"done": done + len(answers)})
@@ -84,9 +94,20 @@ def _answer(
 
 def _filler(options: argparse.Namespace) -> Any:
     from engine.evaluation.methods import Filler
-    from engine.infill import load_engine
+    from engine.load import load_engine
 
-    return Filler(load_engine(options.model, options.device), options.steps)
+    return Filler(
+        load_engine(options.model, options.device), options.steps, _parser(options.parser)
+    )
+
+
+def _parser(named: str | None) -> Parses | None:
+    """The grammars belong to who asks; this package knows none."""
+    if named is None:
+        return None
+    module, _, function = named.partition(":")
+    found: Parses = getattr(importlib.import_module(module), function)
+    return found
 
 
 def _default_results(asked: dict[str, Any]) -> Path:
@@ -143,8 +164,10 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--execute", action="store_true")
-    parser.add_argument("--methods", nargs="+", default=["searched", "fixed", "oracle"])
+    parser.add_argument("--methods", nargs="+")
+    parser.add_argument("--gate", type=float, default=0.0)
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--parser", help="module:function that says whether a text parses")
     return parser
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from engine.evaluation.items import Item
 from engine.evaluation.sandbox import Limits, run
 
+Parses = Callable[[str, str], bool | None]  # (language id, text); None where it cannot tell
+
 RESAMPLES = 1000
 SHORT = 4  # characters: a shorter line ("}", "end") may well stand there twice
 
@@ -31,6 +33,12 @@ class Answer:
     passed: bool | None
     forwards: int
     seconds: float
+    block: bool = False
+    confidence: float = 0.0
+
+    def is_shown(self, gate: float) -> bool:
+        """Whether an editor would show it unasked: it is sure enough, and breaks nothing."""
+        return self.confidence >= gate and self.parses is not False
 
 
 def judge(
@@ -42,8 +50,11 @@ def judge(
     *,
     execute: bool,
     limits: Limits | None = None,
+    parser: Parses | None = None,
+    confidence: float = 0.0,
 ) -> Answer:
-    """`execute` runs the item's tests in a sandbox, if it has any."""
+    """`execute` runs the item's tests in a sandbox, if it has any. `parser` knows the languages
+    that are not Python."""
     passed = None
     if execute and item.test:
         program = f"{item.prefix}{text}{item.suffix}\n{item.test}\ncheck({item.entry_point})\n"
@@ -57,10 +68,12 @@ def judge(
         exact=text.strip() == item.solution.strip(),
         similarity=similarity(text.strip(), item.solution.strip()),
         repeats=repeats_suffix(text, item.suffix),
-        parses=parses(item, text),
+        parses=parses(item, text, parser),
         passed=passed,
         forwards=forwards,
         seconds=seconds,
+        block=item.block,
+        confidence=confidence,
     )
 
 
@@ -84,28 +97,41 @@ def repeats_suffix(text: str, suffix: str) -> bool:
     return len(following) >= SHORT and following in {line.strip() for line in text.splitlines()}
 
 
-def parses(item: Item, text: str) -> bool | None:
-    """Whether the whole is Python; None in other languages, or where the original is not."""
-    if item.language != "python" or not _is_python(item.prefix + item.solution + item.suffix):
+def parses(item: Item, text: str, parser: Parses | None = None) -> bool | None:
+    """Whether the whole parses; None where the original does not, or nobody can tell."""
+    if not is_grammatical(item.language, item.prefix + item.solution + item.suffix, parser):
         return None
-    return _is_python(item.prefix + text + item.suffix)
+    return is_grammatical(item.language, item.prefix + text + item.suffix, parser)
 
 
-def report(answers: Sequence[Answer], seed: int = 0) -> list[dict[str, Any]]:
-    """A row for each method, and for each language where there are several; of the latter also one
-    without items that are brackets alone."""
+def is_grammatical(language: str, text: str, parser: Parses | None = None) -> bool | None:
+    """Python by its own parser, any other language by `parser`; None where nobody can tell."""
+    if language == "python":
+        return _is_python(text)
+    return parser(language, text) if parser is not None else None
+
+
+def report(answers: Sequence[Answer], seed: int = 0, gate: float = 0.0) -> list[dict[str, Any]]:
+    """A row for each method; for lines and blocks, and for each language, where there are several;
+    and one without items that are brackets alone. `gate` is the confidence from which on a fill is
+    shown."""
     rows = []
     for method in dict.fromkeys(answer.method for answer in answers):
         of_method = [answer for answer in answers if answer.method == method]
-        rows.append(_row(method, "all", of_method, seed))
+        rows.append(_row(method, "all", of_method, seed, gate))
+        blocks = [answer for answer in of_method if answer.block]
+        if 0 < len(blocks) < len(of_method):
+            lines = [answer for answer in of_method if not answer.block]
+            rows.append(_row(method, "lines", lines, seed, gate))
+            rows.append(_row(method, "blocks", blocks, seed, gate))
         languages = sorted({answer.language for answer in of_method})
         if len(languages) > 1:
             for language in languages:
                 of_language = [each for each in of_method if each.language == language]
-                rows.append(_row(method, language, of_language, seed))
+                rows.append(_row(method, language, of_language, seed, gate))
         lettered = [answer for answer in of_method if not answer.bare]
         if lettered and len(lettered) < len(of_method):
-            rows.append(_row(method, "without bare brackets", lettered, seed))
+            rows.append(_row(method, "without bare brackets", lettered, seed, gate))
     return rows
 
 
@@ -116,7 +142,9 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     return means[round(0.025 * RESAMPLES)], means[round(0.975 * RESAMPLES) - 1]
 
 
-def _row(method: str, part: str, answers: Sequence[Answer], seed: int) -> dict[str, Any]:
+def _row(
+    method: str, part: str, answers: Sequence[Answer], seed: int, gate: float
+) -> dict[str, Any]:
     def told(of: Callable[[Answer], float | bool | None]) -> dict[str, Any] | None:
         values = [float(value) for answer in answers if (value := of(answer)) is not None]
         if not values:
@@ -134,6 +162,8 @@ def _row(method: str, part: str, answers: Sequence[Answer], seed: int) -> dict[s
         "similarity": told(lambda answer: answer.similarity),
         "repeats_suffix": told(lambda answer: answer.repeats),
         "parse_errors": told(lambda each: None if each.parses is None else not each.parses),
+        "shown": told(lambda answer: answer.is_shown(gate)),
+        "shown_exact": told(lambda each: each.exact if each.is_shown(gate) else None),
         "forwards": _mean([answer.forwards for answer in answers]),
         "p50_seconds": quantile(seconds, 0.5),
         "p95_seconds": quantile(seconds, 0.95),

@@ -1,47 +1,88 @@
-"""How the length of a gap is found: searched as in use, fixed, or told by an oracle."""
+"""How a gap is filled: as in use, by the model alone, checked by a parser, or with its length fixed
+or told by an oracle."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from time import perf_counter
 
 from engine.api import Fill, FillRequest, Shape
+from engine.candidates import Candidate
 from engine.evaluation.items import Item
-from engine.infill import LocalEngine
+from engine.evaluation.measure import Parses, is_grammatical
+from engine.infill import LocalEngine, Rolled
 from engine.profile import Profile
 from engine.prompt import encode
 
-SEARCHED, FIXED, ORACLE = "searched", "fixed", "oracle"
-METHODS = (SEARCHED, FIXED, ORACLE)
+SEARCHED, ALONE, CHECKED = "searched", "alone", "checked"
+FIXED, ORACLE = "fixed", "oracle"
+METHODS = (SEARCHED, ALONE, CHECKED, FIXED, ORACLE)
 MOST = 256  # tokens of a gap
 
 
 class Filler:
     """A model that fills an item's gap by one of METHODS."""
 
-    def __init__(self, engine: LocalEngine, steps: int | None = None) -> None:
-        self._engine, self._steps = engine, steps
+    def __init__(
+        self, engine: LocalEngine, steps: int | None = None, parser: Parses | None = None
+    ) -> None:
+        self._engine, self._steps, self._parser = engine, steps, parser
         self._profile = engine.profile
+        self._last: tuple[Item, Rolled, Fill] | None = None
 
     def fill(self, item: Item, method: str) -> Fill:
-        """`oracle` has as many tokens as the solution, `fixed` the middle one of the lengths that
-        the profile searches, each in a single candidate."""
-        request = FillRequest(
+        """`searched` is the engine's answer. Of the same candidates, `alone` is the best that the
+        model wrote itself, looking nothing up, and `checked` the first with which the file parses,
+        as an editor would show it. `oracle` has as many tokens as the solution, `fixed` the middle
+        one of the lengths that the profile searches, each in a single candidate."""
+        if method in (SEARCHED, ALONE, CHECKED):
+            return self._of_candidates(item, method)
+        length = fixed_length(self._profile, item.block)
+        if method == ORACLE:
+            length = max(1, min(MOST, len(encode(self._engine.tokenizer, item.solution))))
+        self._engine.profile = replace(self._profile, line_tokens=(length,), block_tokens=(length,))
+        try:
+            request = replace(self._request(item), max_tokens=length, candidates=1)
+            return self._engine.fill(request)
+        finally:
+            self._engine.profile = self._profile
+
+    def _of_candidates(self, item: Item, method: str) -> Fill:
+        if self._last is None or self._last[0] is not item:
+            self._last = (item, *self._roll(item))
+        _, rolled, fill = self._last
+        if method == SEARCHED:
+            return fill
+        if method == ALONE:
+            best = written_alone(rolled, self._profile)
+            return replace(fill, texts=best.texts if best else ("",))
+        for each in rolled.candidates:
+            whole = item.prefix + each.texts[0] + item.suffix
+            if is_grammatical(item.language, whole, self._parser) is not False:
+                return replace(fill, texts=each.texts)
+        return fill
+
+    def _roll(self, item: Item) -> tuple[Rolled, Fill]:
+        started = perf_counter()
+        rolled = self._engine.roll(self._request(item))
+        assert rolled is not None, "one hole is on one canvas"
+        return rolled, replace(self._engine.fill_of(rolled), seconds=perf_counter() - started)
+
+    def _request(self, item: Item) -> FillRequest:
+        return FillRequest(
             texts=(item.prefix, item.suffix),
             language=item.language,
             shape=Shape.BLOCK if item.block else Shape.LINE,
             max_tokens=MOST,
             steps=self._steps,
         )
-        if method == SEARCHED:
-            return self._engine.fill(request)
-        length = fixed_length(self._profile, item.block)
-        if method == ORACLE:
-            length = max(1, min(MOST, len(encode(self._engine.tokenizer, item.solution))))
-        self._engine.profile = replace(self._profile, line_tokens=(length,), block_tokens=(length,))
-        try:
-            return self._engine.fill(replace(request, max_tokens=length, candidates=1))
-        finally:
-            self._engine.profile = self._profile
+
+
+def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
+    """The best of the candidates that the model wrote itself."""
+    written = [each for each in rolled.candidates if each.certainty is not None]
+    weight = profile.rank_suffix_weight
+    return max(written, key=lambda each: each.evidence.likelihood.score(weight), default=None)
 
 
 def fixed_length(profile: Profile, block: bool) -> int:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.commands import demo, engine, eval, fill, models, pull, settings, stats
+from lsp_server.commands import demo, engine, eval, fill, models, playground, pull, settings, stats
+from lsp_server.commands.bench import command as bench
+from lsp_server.commands.doctor import command as doctor
 from lsp_server.commands.fault import USAGE, CommandError
 from lsp_server.commands.options import Device, Factory, Model
 from lsp_server.commands.serve import LEVELS, LOCAL, ServerOptions, serve
@@ -28,6 +30,9 @@ app.command("stats")(stats.command)
 app.command("pull")(pull.command)
 app.command("models")(models.command)
 app.command("eval")(eval.command)
+app.command("playground")(playground.command)
+app.command("doctor")(doctor.command)
+app.command("bench")(bench.command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

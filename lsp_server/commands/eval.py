@@ -13,17 +13,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from engine.evaluation.items import SUITES
-from lsp_server.commands import child
+from lsp_server.commands import child, grammatical
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Device, Model, Seed, Steps
+from lsp_server.settings import Settings
 
+PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 RATES = {
     "pass@1": "pass@1",
     "exact": "exact",
     "similarity": "edit similarity",
     "repeats_suffix": "repeats suffix",
     "parse_errors": "parse errors",
+    "shown": "shown unasked",
+    "shown_exact": "exact of those shown",
 }
 
 
@@ -57,6 +61,7 @@ def command(
     if suite not in SUITES:
         raise CommandError(f"there is no suite {suite}: choose one of {', '.join(SUITES)}", USAGE)
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
+    arguments += ["--parser", PARSER, "--gate", str(Settings().min_confidence)]
     for option, value in {
         "--device": device, "--limit": limit, "--steps": steps, "--results": results
     }.items():  # fmt: skip

@@ -11,8 +11,9 @@ import pytest
 from engine.checkpoints import catalog, download
 from engine.checkpoints.catalog import CATALOG
 from lsp_server.commands import eval as evaluation
-from lsp_server.commands import models
+from lsp_server.commands import models, pull
 from tests.cli.conftest import Infill
+from tests.engine.checkpoints.hub import Fault, Hub, serving
 
 NAME = CATALOG[0].name
 
@@ -36,6 +37,30 @@ def test_pull(infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path) -> N
     assert CATALOG[0].repository in outcome.err
 
 
+def test_pull_from_a_hub(
+    infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path, tmp_path: Path
+) -> None:
+    """All of the command, over HTTP; what came is then looked at, and is no model."""
+    from huggingface_hub.utils import close_session
+
+    files = {"config.json": b"{}", "tokenizer.json": b"{}", "model.safetensors": bytes(5000)}
+    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    with serving(Hub(CATALOG[0].repository, files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        close_session()
+        hub.faults["model.safetensors"] = [Fault(cut=2000)]
+        outcome = infill("pull", NAME)
+        close_session()
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, f"{NAME} is here: {store / NAME}")
+    assert hub.asked("model.safetensors") == [None, "bytes=2000-"]
+    first = json.loads(infill("models", "--json").out)["models"][0]
+    assert first["here"]
+    assert "config.json cannot be used" in first["fault"]
+
+
 def test_pull_what_is_here(infill: Infill, store: Path) -> None:
     (store / NAME).mkdir(parents=True)
     (store / NAME / "pulled.json").write_text('{"files": {}}')
@@ -47,6 +72,19 @@ def test_pull_what_is_not_known(infill: Infill) -> None:
     outcome = infill("pull", "gpt")
     assert outcome.code == 2
     assert outcome.err.startswith('infill-ls: there is no model "gpt" to pull: choose one of ')
+
+
+def test_pull_leaves_the_format_to_the_card(
+    infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path
+) -> None:
+    found = {"card": {}, "models": [{"name": e.name, "best": e.name == NAME} for e in CATALOG]}
+    monkeypatch.setattr(pull, "survey", lambda: found)
+    monkeypatch.setattr(download, "pull", lambda entry, into, show: into / entry.name)
+    assert infill("pull", "diffusiongemma").out.startswith(f"{NAME} is here: ")
+    none = {"card": None, "models": [{"name": NAME, "best": False}]}
+    monkeypatch.setattr(pull, "survey", lambda: none)
+    outcome = infill("pull", "diffusiongemma")
+    assert (outcome.code, "has no CUDA card" in outcome.err) == (1, True)
 
 
 def test_pull_that_fails(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +134,8 @@ ROW = {
     "similarity": {"mean": 0.75, "low": 0.6, "high": 0.9, "n": 10},
     "repeats_suffix": {"mean": 0.0, "low": 0.0, "high": 0.0, "n": 10},
     "parse_errors": None,
+    "shown": {"mean": 0.6, "low": 0.3, "high": 0.9, "n": 10},
+    "shown_exact": {"mean": 0.7, "low": 0.3, "high": 1.0, "n": 6},
     "forwards": 14.5,
     "p50_seconds": 0.5,
     "p95_seconds": 1.25,
@@ -115,10 +155,12 @@ def test_eval(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
     for words in ("searched", "50.0 (20-80)", "75.0 (60-90)", "14.5", "1.25", "--execute"):
         assert words in outcome.out
     assert asked[:5] == ["humaneval-infilling", "--data", "d.jsonl.gz", "--model", "embedded"]
+    assert asked[asked.index("--parser") + 1] == "lsp_server.commands.grammatical:parses"
     assert "--execute" not in asked
     outcome = infill("eval", "santacoder-fim", "--data", "d", "--json", "--execute", "--seed", "3")
     assert json.loads(outcome.out)["report"] == [ROW]
-    assert asked[-3:] == ["--seed", "3", "--execute"]
+    assert asked[asked.index("--seed") + 1] == "3"
+    assert asked[-1] == "--execute"
 
 
 def test_eval_of_bad_data(infill: Infill, tmp_path: Path) -> None:

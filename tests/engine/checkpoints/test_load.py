@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.api import ModelMissing
-from engine.checkpoints.load import load, read_config
+from engine.checkpoints.checkpoint import read_config
+from engine.checkpoints.load import load
 
 WEIGHTS = "model.safetensors"
 NORM = "model.decoder.layers.1.input_layernorm.weight"

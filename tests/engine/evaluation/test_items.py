@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.evaluation.items import FILES, HUMANEVAL, SANTACODER, BadData, read_items
+from engine.evaluation import items
+from engine.evaluation.items import FILES, HELD_OUT, HUMANEVAL, SANTACODER, BadData, read_items
 
 # Made for these tests; no item of a published suite.
 DOUBLE = {
@@ -42,7 +44,41 @@ def test_humaneval_infilling(name: str, tmp_path: Path) -> None:
     one, block = read_items(HUMANEVAL, write(tmp_path / name, DOUBLE, two_lines))
     assert (one.id, one.language, one.block, one.bare) == ("made/double/L1", "python", False, False)
     assert one.prefix + one.solution + one.suffix == "def double(n):\n    n = n * 2\n    return n\n"
+    assert (one.solution, one.suffix) == ("    n = n * 2", "\n    return n\n")
     assert block.block
+
+
+def test_a_part_of_a_line_keeps_the_line_breaks_it_has(tmp_path: Path) -> None:
+    spans = [
+        {
+            **DOUBLE,
+            "task_id": "span",
+            "prompt": "def double(n):\n    n",
+            "canonical_solution": " = n * 2\n",
+        },
+        {**DOUBLE, "task_id": "next", "canonical_solution": "    n = n"},
+    ]
+    span, start = read_items(HUMANEVAL, write(tmp_path / "d.jsonl", *spans))
+    assert (span.solution, span.suffix) == (" = n * 2\n", "    return n\n")
+    assert (start.solution, start.suffix) == ("    n = n", "    return n\n")
+
+
+def test_parquet(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.Table.from_pylist([FIRST, BRACKET]), tmp_path / "fim.parquet")
+    lines = read_items(SANTACODER, write(tmp_path / "fim.jsonl", FIRST, BRACKET))
+    assert read_items(SANTACODER, tmp_path / "fim.parquet") == lines
+    (tmp_path / "bad.parquet").write_bytes(b"PAR")
+    with pytest.raises(BadData, match="cannot read"):
+        read_items(SANTACODER, tmp_path / "bad.parquet")
+
+
+def test_parquet_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BadData, match=r"install infill-ls\[parquet\], or turn it into JSON lines"):
+        read_items(SANTACODER, tmp_path / "fim.parquet")
 
 
 def test_santacoder_fim(tmp_path: Path) -> None:
@@ -59,6 +95,43 @@ def test_a_limit_takes_the_same_sample_each_time(tmp_path: Path) -> None:
     assert [int(item.id) for item in first] == sorted(int(item.id) for item in first)
 
 
+def test_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(items, "LINES", 60)
+    monkeypatch.setattr(items, "BLOCKS", 20)
+    source = {"package": "p", "path": "a.py", "language": "python"}
+    text = "".join(f"# why {n}\nvalue_{n} = compute({n})\n\n" for n in range(80))
+    data = write(
+        tmp_path / "held_out.jsonl",
+        {**source, "text": text},
+        {**source, "path": "a.lua", "text": text.replace("#", "--"), "language": "lua"},
+        {**source, "path": "a.cob", "text": text, "language": "cobol"},  # not trained on
+    )
+    found = read_items(HELD_OUT, data, seed=3)
+    assert [item.block for item in found] == [False] * 60 + [True] * 20
+    assert {item.language for item in found} == {"python", "lua"}
+    lines = [item for item in found if not item.block]
+    whole = [item for item in lines if item.prefix[-1:] in ("", "\n")]
+    assert 15 < len(whole) < 45
+    for item in found:
+        assert item.solution.strip()
+        assert not item.solution.lstrip().startswith(("#", "--"))
+        assert item.prefix + item.solution + item.suffix in (text, text.replace("#", "--"))
+        assert ("\n" in item.solution.strip("\n")) <= item.block
+    assert read_items(HELD_OUT, data, seed=3) == found != read_items(HELD_OUT, data, seed=4)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        ({"text": "x"}, "item 1: it is no file of a corpus"),
+        ({"package": "p", "path": "a", "text": "x", "language": "cobol"}, "no text in a language"),
+    ],
+)
+def test_held_out_of_something_else(record: Any, words: str, tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=words):
+        read_items(HELD_OUT, write(tmp_path / "d.jsonl", record))
+
+
 def test_files(tmp_path: Path) -> None:
     lines = "".join(f"value_{n} = compute({n})\n" for n in range(30))
     (tmp_path / "a.py").write_text(lines)
@@ -71,7 +144,8 @@ def test_files(tmp_path: Path) -> None:
     for item in items:
         assert item.prefix + item.solution + item.suffix == lines
     assert "\n" not in line.solution
-    assert 2 <= block.solution.count("\n") <= 6
+    assert 1 <= block.solution.count("\n") <= 5
+    assert block.suffix.startswith("\n")
     assert items == read_items(FILES, tmp_path)
 
 

@@ -14,6 +14,7 @@ import pytest
 from engine.evaluation.items import Item
 from engine.evaluation.measure import Answer, interval, judge, quantile, report, similarity
 from engine.evaluation.sandbox import Limits, run
+from lsp_server.commands import grammatical
 
 ITEM = Item(
     id="double",
@@ -55,6 +56,24 @@ def test_only_python_that_was_python_is_parsed() -> None:
     assert judge(broken, "m", "(", 1, 1, execute=False).parses is None
 
 
+LUA = replace(
+    ITEM, language="lua", prefix="local n = ", solution="{ 1 }", suffix="\nreturn n\n", test=""
+)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "told"),
+    [("lua", "{ 2 }", True), ("lua", "{ 2", False), ("klingon", "{ 2 }", None)],
+)
+def test_other_languages_are_parsed_by_who_has_their_grammars(
+    language: str, text: str, told: bool | None
+) -> None:
+    item = replace(LUA, language=language)
+    assert judge(item, "m", text, 1, 1, execute=False, parser=grammatical.parses).parses is told
+    broken = replace(item, suffix=" } }\n")
+    assert judge(broken, "m", text, 1, 1, execute=False, parser=grammatical.parses).parses is None
+
+
 @pytest.mark.parametrize(
     ("found", "wanted", "expected"),
     [("", "", 1), ("abc", "abc", 1), ("abc", "", 0), ("kitten", "sitting", 1 - 3 / 7)],
@@ -94,6 +113,20 @@ def test_intervals_and_quantiles() -> None:
     low, high = interval([0.0, 1.0] * 50)
     assert 0.38 < low < 0.45 < 0.55 < high < 0.62
     assert [quantile([1, 2, 3, 4], share) for share in (0, 0.5, 0.95, 1)] == [1, 3, 4, 4]
+
+
+def test_what_is_shown_at_a_gate() -> None:
+    """Of four fills one is unsure and one breaks the file; of the two shown one is exact."""
+    given = [("    n = n * 2\n", 0.9), ("    n += n\n", 0.6), ("    n = (n\n", 0.9)]
+    answers = [
+        judge(ITEM, "m", text, 1, 1, execute=False, confidence=sure)
+        for text, sure in [*given, ("    n = n * 2\n", 0.1)]
+    ]
+    (row,) = report(answers, gate=0.5)
+    assert (row["shown"]["mean"], row["shown_exact"]["mean"]) == (0.5, 0.5)
+    blocks = [replace(answer, block=True) for answer in answers[:1]]
+    rows = report([*answers, *blocks], gate=0.0)
+    assert [(row["part"], row["n"]) for row in rows] == [("all", 5), ("lines", 4), ("blocks", 1)]
 
 
 SMALL = Limits(seconds=3.0, memory=400 << 20, file_size=1000)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from engine.api import EngineInfo
+from engine.api import EngineInfo, FillRequest
+from engine.candidates import Candidate
+from engine.checkpoints.catalog import EMBEDDED_FOLDER
 from engine.evaluation.items import Item
 from engine.evaluation.methods import METHODS, Filler, fixed_length
-from engine.infill import EMBEDDED, LocalEngine
+from engine.infill import LocalEngine, Rolled
 from engine.models.diffusion_gemma import Config, DiffusionGemma
 from engine.profile import UNTRAINED_FOR_GAPS
 from engine.prompt import encode
+from engine.rank import Evidence, Likelihood
 from engine.tokenizer import read_tokenizer
 from engine.training.initial import initialise
 from tests.engine.checkpoints.writer import CONFIG
@@ -29,9 +31,12 @@ ITEM = Item("one", "total = ", "\nprint(total)\n", "first + second + third", "py
 class Watched(LocalEngine):
     """Remembers the lengths of the candidates it lays out."""
 
-    def _layouts(self, prompt: Any, lengths: Sequence[int]) -> Any:
-        self.lengths = list(lengths)
-        return super()._layouts(prompt, lengths)
+    def _begin(self, request: FillRequest) -> Any:
+        begun = super()._begin(request)
+        assert begun is not None
+        healed = begun.prompt.seams[0].tokens
+        self.lengths = [len(layout.holes[0]) - healed for layout in begun.layouts]
+        return begun
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def engine() -> Watched:
     text = {**CONFIG["text_config"], "vocab_size": 4200}
     model = DiffusionGemma(Config.from_json({**CONFIG, "text_config": text}))
     model = initialise(model, 3).eval().requires_grad_(False)
-    tokenizer = read_tokenizer(EMBEDDED / "tokenizer.json")
+    tokenizer = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
     return Watched(model, tokenizer, PROFILE, EngineInfo("random", "cpu"))
 
 
@@ -48,8 +53,8 @@ def engine() -> Watched:
 def test_the_lengths_of_a_method(method: str, engine: Watched) -> None:
     fill = Filler(engine).fill(ITEM, method)
     oracle = len(encode(engine.tokenizer, ITEM.solution))
-    expected = {"searched": [3, 5, 9], "fixed": [5], "oracle": [oracle]}
-    assert engine.lengths == expected[method]
+    expected = {"fixed": [5], "oracle": [oracle]}
+    assert engine.lengths == expected.get(method, [3, 5, 9])
     assert fill.steps == 2
     assert engine.profile == PROFILE
 
@@ -57,3 +62,19 @@ def test_the_lengths_of_a_method(method: str, engine: Watched) -> None:
 def test_the_fixed_length_is_the_middle_one() -> None:
     assert fixed_length(PROFILE, block=False) == 5
     assert fixed_length(PROFILE, block=True) == 48
+
+
+LOOKED_UP = Candidate(("(",), 3.0, Evidence(Likelihood(-1.0, -1.0), 9, 3, 1), None)
+WRITTEN = Candidate(("sum(",), 2.0, Evidence(Likelihood(-2.0, -1.0), 0, 3), -4.0)
+SURER = Candidate(("first",), 1.0, Evidence(Likelihood(-0.5, -1.0), 0, 3), -2.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "text"), [("searched", "("), ("alone", "first"), ("checked", "first")]
+)
+def test_which_candidate_a_method_takes(
+    method: str, text: str, engine: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rolled = Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64)
+    monkeypatch.setattr(engine, "roll", lambda _: rolled)
+    assert Filler(engine).fill(ITEM, method).texts == (text,)

@@ -38,7 +38,7 @@ def evaluate(
     monkeypatch.setenv("INFILL_MODELS", str(tmp_path / "store" / "models"))
 
     def run(filler: Scripted, *arguments: str) -> list[dict[str, Any]]:
-        monkeypatch.setattr(evaluation, "_filler", lambda _: filler)
+        monkeypatch.setattr(evaluation, "_filler", lambda *_: filler)
         evaluation.main(["humaneval-infilling", "--data", str(data), *arguments])
         return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 

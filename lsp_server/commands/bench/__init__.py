@@ -1,0 +1,1 @@
+"""`infill-ls bench`: how fast fills are on this machine, told so that it can be pasted."""

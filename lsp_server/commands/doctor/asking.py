@@ -1,0 +1,45 @@
+"""Asking other programs: how a check runs one, and what it gets when that goes wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+from lsp_server.commands import child
+
+
+class NoAnswer(Exception):
+    """The program could not be run, failed, or took too long; the text is its last word."""
+
+
+def ask(command: list[str], seconds: float, env: dict[str, str] | None = None) -> str:
+    """What `command` prints. Raises NoAnswer; after `seconds` the program is ended."""
+    try:
+        run = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            env=env,
+        )
+    except subprocess.TimeoutExpired:
+        raise NoAnswer(f"no answer within {seconds:g} s") from None
+    except OSError as error:
+        raise NoAnswer(error.strerror or str(error)) from None
+    if run.returncode != 0:
+        said = [line.strip() for line in (run.stderr + run.stdout).splitlines() if line.strip()]
+        raise NoAnswer(said[-1] if said else f"it ended with status {run.returncode}")
+    return run.stdout
+
+
+def ask_engine(seconds: float, *arguments: str) -> dict[str, Any]:
+    """What `engine.diagnosis` tells, in a process of its own."""
+    said = ask(child.command("engine.diagnosis", *arguments), seconds, child.environment())
+    try:
+        told = json.loads(said)
+    except ValueError:
+        raise NoAnswer("it answered nonsense") from None
+    return dict(told)

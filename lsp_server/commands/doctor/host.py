@@ -1,0 +1,81 @@
+"""Where the engine's processes are met, whether a socket can be made there, and who answers."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from engine import __version__
+from engine.api import EngineError
+from engine.host.address import Address, Loaded, address_of, addresses, runtime_folder
+from engine.host.channel import NoHost
+from engine.host.greeting import visit
+from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
+from lsp_server.commands.doctor.models import said_and_mend
+
+ANSWER_PATIENCE = 3.0  # seconds
+STOP = "run `infill-ls engine stop`; the next fill starts a new one"
+
+
+def socket_folder(model: str, device: str | None) -> Finding:
+    """Private, writable, short enough; a socket is made in it and removed."""
+    try:
+        folder = runtime_folder()
+        address_of(Loaded(model, device))
+    except EngineError as error:
+        return wrong("socket", *said_and_mend(str(error)))
+    if os.environ.get("INFILL_TRANSPORT") == "tcp" or not hasattr(socket, "AF_UNIX"):
+        return ok("socket", f"a loopback port with a secret in {folder}")
+    try:
+        _bind(folder / f"doctor-{os.getpid()}.try")
+    except OSError as error:
+        return wrong(
+            "socket",
+            f"none can be made in {folder}: {error.strerror or error}",
+            "set INFILL_RUNTIME_DIR to a folder of your own on a local disk, or"
+            " INFILL_TRANSPORT=tcp",
+        )
+    return ok("socket", f"in {folder}, which only you may enter")
+
+
+def hosts() -> Iterator[Finding]:
+    """Who runs already. None is started: the first fill does that."""
+    try:
+        there = list(addresses())
+    except EngineError:
+        return  # `socket_folder` tells why
+    found = [finding for address in there if (finding := _visited(address)) is not None]
+    yield from found or [ok("engine", "none runs; the first fill starts one")]
+
+
+def _visited(address: Address) -> Finding | None:
+    """None for a socket that its host has left behind: the next host removes it."""
+    try:
+        told = visit(address, "status", ANSWER_PATIENCE)
+    except NoHost:
+        return None
+    except TimeoutError:
+        return wrong("engine", f"{address.name} is there and does not answer", STOP)
+    except EngineError as error:
+        return warning("engine", str(error), STOP)
+    except ValueError as error:
+        return wrong("engine", f"{address.name} answers nonsense: {error}", STOP)
+    device = f" on {told['device']}" if told.get("device") else ""
+    says = f"{told['model']}{device}, {told['state']}"
+    if str(told["state"]).startswith("not loaded"):
+        return wrong("engine", says, "mend what it says; `infill-ls engine log` has more")
+    if told["version"] != __version__:
+        return warning("engine", f"{says}, of infill-ls {told['version']}", STOP)
+    return ok("engine", f"{says}, process {told['pid']}, {told['filled']} filled")
+
+
+def _bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        try:
+            made.bind(os.fspath(path))
+        finally:
+            with suppress(OSError):
+                path.unlink()

@@ -1,0 +1,89 @@
+"""The model's files, and the memory that is free for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.checkpoints import catalog
+from engine.checkpoints.catalog import GB
+from lsp_server.commands.doctor.asking import NoAnswer, ask_engine
+from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
+from lsp_server.commands.doctor.packages import AGAIN
+
+PATIENCE = 120.0  # seconds; a large checkpoint has 47,067 headers to read
+CLOSE_OTHERS = "close other programs that use it, or choose a smaller model"
+
+
+def model(name: str, device: str | None) -> Iterator[Finding]:
+    """The model that is asked for: its files, then what memory allows of it. Nothing is loaded."""
+    if name.startswith(("http://", "https://")):
+        yield ok("model", f"{name}, on a server: nothing of it is here")
+        return
+    try:
+        told = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
+    except NoAnswer as why:
+        yield wrong("model", f"{name} cannot be looked at: {why}", AGAIN)
+        return
+    fault = told["fault"] or {}
+    if fault.get("of") == "files":
+        yield wrong("model", *said_and_mend(fault["says"]))
+        return
+    size = f"{told['bytes'] / GB:.2g} GB"
+    yield ok("model", f"{name}, {told['format']}, {size} in {told['folder']}")
+    yield memory(told)
+
+
+def memory(told: dict[str, Any]) -> Finding:
+    """`told` is what `engine.diagnosis model` says."""
+    if told["fault"]:
+        return wrong("memory", *said_and_mend(told["fault"]["says"], CLOSE_OTHERS))
+    free = "unknown" if told["free"] is None else f"{told['free'] / GB:.1f} GB"
+    says = f"{free} free on {told['device']}, {told['needs']} needed for {told['use']}"
+    if told["is_cut_down"]:
+        return warning("memory", f"{says}: less than the model's profile asks for", CLOSE_OTHERS)
+    return ok("memory", says)
+
+
+def pulled(verify: bool) -> Iterator[Finding]:
+    """Every model in the store: whole by the sizes of its files; with `verify`, byte by byte."""
+    store = catalog.store()
+    for entry in catalog.CATALOG:
+        folder, again = store / entry.name, f"run `infill-ls pull {entry.name}`"
+        receipt = catalog.receipt(folder)
+        if receipt is not None:
+            damaged = next(_damaged(folder, receipt), None) if verify else None
+            if damaged is not None:
+                says = f"{damaged} is not what was pulled"
+                yield wrong("models", says, f"remove {folder}, then {again}")
+            else:
+                by = "every byte verified" if verify else "all files have their size"
+                yield ok("models", f"{entry.name}: {by}")
+        elif folder.exists():
+            says = f"{folder} is not whole: a file is missing or has another size"
+            yield wrong("models", says, f"remove it, then {again}")
+        elif (store / f"{entry.name}.partial").exists():
+            yield warning("models", f"{entry.name} has come in part", f"{again} to go on")
+
+
+def _damaged(folder: Path, receipt: dict[str, Any]) -> Iterator[Path]:
+    """Files whose checksum is not the one they came with: sha256, or git's sha1 for small ones."""
+    for name, file in receipt["files"].items():
+        is_large = len(file["checksum"]) == 64
+        found = hashlib.sha256() if is_large else hashlib.sha1(b"blob %d\0" % file["size"])
+        with (folder / name).open("rb") as content:
+            while chunk := content.read(1 << 20):
+                found.update(chunk)
+        if found.hexdigest() != file["checksum"]:
+            yield folder / name
+
+
+def said_and_mend(message: str, mend: str = "") -> tuple[str, str]:
+    """The engine's messages end with the mend, behind a semicolon or a colon."""
+    for mark in ("; ", ": "):
+        says, found, last = message.rpartition(mark)
+        if found and says:
+            return says, last
+    return message, mend or "choose another model"

@@ -1,0 +1,143 @@
+"""infill/fill: holes of the client's own choosing in an open document, filled together.
+
+A request of ours, for tools that show how a fill comes about; editors have the code actions.
+
+Parameters: {textDocument: {uri, version?}, holes: [range, ...]} and, each optional, `steps`,
+`candidates`, `seed`, `maxTokens`, and `trace`, which keeps every draft for the answer. What stands
+in a hole gives way. Answer: {texts, confidence, steps, canvasTokens, seconds, model, device,
+alternatives: [{texts, score}]}, where `texts` has one text per hole, as it would stand in the
+document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds` since
+the request and `confidence` one list of {start, end, confidence} per hole.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from lsprotocol import types as t
+
+from engine.api import BadRequest, Draft, EngineError, Fill, Span
+from lsp_server.document import Document
+from lsp_server.features.draft import spans_in_units
+from lsp_server.gap import cut
+from lsp_server.holes.hole import Hole, Plan
+from lsp_server.protocol import failed
+from lsp_server.session import Session
+
+METHOD = "infill/fill"
+_NUMBERS = {"steps": "steps", "candidates": "candidates", "seed": "seed", "maxTokens": "max_tokens"}
+
+
+async def answer(session: Session, params: Any) -> dict[str, Any]:
+    """Raises RequestFailed with words for whoever asked, InvalidParams where it makes no sense."""
+    document, ranges, numbers, traced = _read(session, params)
+    plan = await _plan(session, document, ranges)
+    trace = Trace(document, plan.holes) if traced else None
+    try:
+        request = replace(session.request_for_plan(plan), **numbers)
+        fill = await session.fill_plan(plan, trace.on_draft if trace else None, request)
+    except BadRequest as error:
+        raise failed(str(error), t.ErrorCodes.InvalidParams) from error
+    except EngineError as error:
+        raise failed(str(error)) from error
+    told = as_json(plan, fill) | session.status.engine()
+    return told | {"drafts": trace.drafts} if trace else told
+
+
+class Trace:
+    """Every draft of a fill, with the time it came."""
+
+    def __init__(self, document: Document, holes: Sequence[Hole]) -> None:
+        self.drafts: list[dict[str, Any]] = []
+        self._document = document
+        self._holes = holes
+        self._started = time.perf_counter()
+
+    def on_draft(self, draft: Draft) -> None:
+        spans: Sequence[Sequence[Span]] = draft.confidence or ((),) * len(draft.texts)
+        self.drafts.append(
+            {
+                "step": draft.step,
+                "of": draft.of,
+                "seconds": round(time.perf_counter() - self._started, 4),
+                "texts": list(draft.texts),
+                "confidence": [
+                    spans_in_units(self._document, hole, text, each)
+                    for hole, text, each in zip(self._holes, draft.texts, spans, strict=True)
+                ],
+            }
+        )
+
+
+def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
+    """Candidates that are the same once they are cleaned are one, with the better score."""
+    scores: dict[tuple[str, ...], float] = {}
+    for each in fill.alternatives:
+        scores.setdefault(plan.fitted(each.texts), each.score)
+    return {
+        "texts": list(plan.fitted(fill.texts)),
+        "confidence": round(fill.confidence, 4),
+        "steps": fill.steps,
+        "canvasTokens": fill.canvas_tokens,
+        "seconds": round(fill.seconds, 4),
+        "alternatives": [
+            {"texts": list(texts), "score": round(score, 4) if math.isfinite(score) else None}
+            for texts, score in scores.items()
+        ],
+    }
+
+
+def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[str, Any], bool]:
+    given = _plain(params)
+    try:
+        uri, version = given["textDocument"]["uri"], given["textDocument"].get("version")
+        ranges = [_range(each) for each in given["holes"]]
+        numbers: dict[str, Any] = {
+            ours: int(given[theirs])
+            for theirs, ours in _NUMBERS.items()
+            if given.get(theirs) is not None
+        }
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise failed(
+            f"{METHOD} needs textDocument.uri and holes, a list of ranges: {error!r}",
+            t.ErrorCodes.InvalidParams,
+        ) from error
+    document = session.documents.get(uri)
+    if document is None:
+        raise failed(f"{uri} is not open: send textDocument/didOpen first")
+    if version not in (None, document.version):
+        raise failed("the document has changed since", t.LSPErrorCodes.ContentModified)
+    return document, ranges, numbers, given.get("trace") is True
+
+
+async def _plan(session: Session, document: Document, ranges: Sequence[t.Range]) -> Plan:
+    offsets = sorted(document.offsets(range) for range in ranges)
+    ends = [0, *(end for _, end in offsets)]
+    if not offsets or any(start < end for (start, _), end in zip(offsets, ends, strict=False)):
+        raise failed("holes are one or more ranges that do not overlap", t.ErrorCodes.InvalidParams)
+    tree = await session.parsing.tree(document)
+    gaps = [cut(document, start, end, tree) for start, end in offsets]
+    holes = tuple(
+        Hole(gap.start, gap.end, gap.shape, indent=gap.indent if "\n" in gap.replaced else "")
+        for gap in gaps
+    )
+    return Plan("Fill the holes", document, holes)
+
+
+def _range(given: Any) -> t.Range:
+    start, end = (
+        t.Position(int(given[name]["line"]), int(given[name]["character"]))
+        for name in ("start", "end")
+    )
+    return t.Range(start, end)
+
+
+def _plain(given: Any) -> Any:
+    """pygls makes named tuples of what it knows no type for."""
+    if hasattr(given, "_asdict"):
+        return {name: _plain(value) for name, value in given._asdict().items()}
+    return [_plain(each) for each in given] if isinstance(given, list) else given
