@@ -1,8 +1,9 @@
 """Drafts from the text itself: what followed the same words elsewhere in the file.
 
 Code repeats itself, and a small model is poor at copying. Lines that begin as the cursor's line
-does, lines that follow a line like the one above, and the longest earlier occurrences of the last
-few characters are looked up; the model then ranks them against its own fills.
+does, lines that follow a line like the one above, the longest earlier occurrences of the last few
+characters, and lines with another word in place of one are looked up; the model then ranks them
+against its own fills.
 """
 
 from __future__ import annotations
@@ -10,27 +11,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
-MOST = 4
+from engine.analogy import MOST_LINES, lines_after, rests_alike
+
+MOST = 5
+MOST_ANALOGIES = 6
 SHORTEST_MATCH = 3  # characters of the line so far that must agree
+SHORTEST_REPEAT = 4  # characters: "}" or "end" may well stand there twice
 REACH = 60_000  # characters looked through on either side
 WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A draft for the rest of a line, and how many characters before it agreed."""
+    """A draft for the rest of a line, how many characters before it agreed, and how often it was
+    found."""
 
     text: str
     match: int
+    times: int = 1
 
 
 def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
     """Drafts for the line at the end of `prefix`, longest match first, at most MOST.
 
-    `elsewhere` are other texts, such as open files. What stands behind the cursor on its own line
-    is not given twice.
+    `elsewhere` are other texts, such as open files. Neither what stands behind the cursor on its
+    own line is given twice, nor the line below it.
     """
     before, after = prefix[-REACH:], suffix[:REACH]
     *above, so_far = before.split("\n")
@@ -39,13 +46,21 @@ def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Fou
     lines = [*above, *below, *(line for text in elsewhere for line in text[:REACH].split("\n"))]
     found = list(_after_same_start(lines, head)) if head else list(_after_same_line(lines, above))
     found += _after_same_end(lines, head)
-    best: dict[str, int] = {}
+    found += _by_analogy(above, below, head)
+    best: dict[str, Found] = {}
     for each in found:
         text = _without_rest(each.text.rstrip(), rest)
-        if text:
-            best[text] = max(each.match, best.get(text, 0))
-    ranked = sorted(best.items(), key=lambda item: item[1], reverse=True)
-    return [Found(text, match) for text, match in ranked[:MOST]]
+        if text and not says_again(head + text, suffix):
+            known = best.get(text, Found(text, 0, 0))
+            best[text] = Found(text, max(each.match, known.match), known.times + 1)
+    return sorted(best.values(), key=lambda each: each.match, reverse=True)[:MOST]
+
+
+def says_again(line: str, suffix: str) -> bool:
+    """Whether `line` is the next one in `suffix` with something on it, and no mere bracket."""
+    below = suffix[:REACH].split("\n")[1:]
+    following = next((text.strip() for text in below if text.strip()), "")
+    return len(following) >= SHORTEST_REPEAT and line.strip() == following
 
 
 def _after_same_start(lines: Iterable[str], head: str) -> Iterator[Found]:
@@ -83,6 +98,19 @@ def _after_same_end(lines: Iterable[str], head: str) -> Iterator[Found]:
                 if word:
                     yield Found(word.group(), length)
             return
+
+
+def _by_analogy(above: Sequence[str], below: Sequence[str], head: str) -> Iterator[Found]:
+    near = [line.strip() for line in (*reversed(above[-MOST_LINES:]), *below[:MOST_LINES])]
+    if head:
+        found = rests_alike(head, near)
+    else:
+        last = next((line.strip() for line in reversed(above) if line.strip()), "")
+        in_order = [line.strip() for line in (*above[-MOST_LINES // 2 :], *below[:MOST_LINES])]
+        found = lines_after(last, in_order)
+    for text, agreed in islice(found, MOST_ANALOGIES):
+        if agreed >= SHORTEST_MATCH:
+            yield Found(text, agreed)
 
 
 def _without_rest(text: str, rest: str) -> str:

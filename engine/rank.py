@@ -8,6 +8,7 @@ section 2.1), in one batched pass because DiffusionGemma's encoder is itself a l
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encoding_of
 
+PAIRS = {"(": ")", "[": "]", "{": "}"}
+STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 LONGEST_MATCH = 20  # characters; agreeing in more says no more
 SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
@@ -43,35 +46,62 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for a candidate: its likelihood, the characters before it that agreed where it
-    was looked up (0 if the model alone wrote it), and how many candidates there were."""
+    """What speaks for a candidate: its likelihood; where it was looked up, the characters before it
+    that agreed and how often it was found (0 if the model alone wrote it); how many candidates
+    there were; and how many brackets its line closes that it did not open."""
 
     likelihood: Likelihood
     match: int
     of: int
+    times: int = 0
+    surplus: int = 0
 
     def score(self, profile: Profile) -> float:
         """The rank score; higher is better."""
+        if profile.rank:
+            return _weighed(profile.rank, self.features())
         agreed = profile.rank_match_weight * min(self.match, LONGEST_MATCH)
         return self.likelihood.score(profile.rank_suffix_weight) + agreed
 
     def features(self) -> tuple[float, ...]:
-        """What the calibration weighs, a constant first."""
+        """What rank and calibration weigh, a constant first."""
         middle, suffix = self.likelihood.middle, self.likelihood.suffix
+        stand_in = suffix if suffix is not None else 0.0
         return (
             1.0,
-            middle if middle is not None else 0.0,
+            middle if middle is not None else stand_in,
             suffix if suffix is not None else 0.0,
             min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
             float(self.match > 0),
             float(self.of == 1),
+            math.log1p(self.times),
+            float(min(self.surplus, 2)),
         )
+
+
+def surplus_closers(line: str) -> int:
+    """How many brackets are closed in `line` that were not opened there, outside of strings."""
+    opened: list[str] = []
+    surplus = 0
+    for character in STRING.sub("", line):
+        if character in PAIRS:
+            opened.append(PAIRS[character])
+        elif character in PAIRS.values():
+            if opened and opened[-1] == character:
+                opened.pop()
+            else:
+                surplus += 1
+    return surplus
 
 
 def calibrated(weights: Sequence[float], evidence: Evidence) -> float:
     """The probability, by logistic regression, that a candidate with this evidence is exact."""
-    odds = sum(w * x for w, x in zip(weights, evidence.features(), strict=True))
+    odds = _weighed(weights, evidence.features())
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def _weighed(weights: Sequence[float], features: Sequence[float]) -> float:
+    return sum(w * x for w, x in zip(weights, features, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +132,16 @@ def likelihoods(
     batch = torch.full((len(rows), longest), profile.pad, device=model.device)
     for index, row in enumerate(rows):
         batch[index, : len(row.ids)] = torch.tensor(row.ids, device=model.device)
-    log_p = model.score(batch, before)[:, :-1].log_softmax(dim=-1)
-    per_token = log_p.gather(-1, batch[:, 1:, None]).squeeze(-1)  # [B, T - 1]: of tokens 1..
+    # Only what is scored needs logits; the token at k is predicted at k - 1.
+    first = min(row.middle.start for row in rows)
+    logits = model.score(batch, before, first=first)[:, :-1]
+    chosen = logits.gather(-1, batch[:, first + 1 :, None]).squeeze(-1)
+    per_token = chosen - logits.logsumexp(dim=-1)  # [B, T - 1 - first]
     return [
-        Likelihood(_mean(per_token[index, row.middle]), _mean(per_token[index, row.suffix]))
+        Likelihood(
+            _mean(per_token[index, row.middle.start - first : row.middle.stop - first]),
+            _mean(per_token[index, row.suffix.start - first : row.suffix.stop - first]),
+        )
         for index, row in enumerate(rows)
     ]
 

@@ -7,15 +7,20 @@ into `card.md`; no number in it is typed by hand.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from engine.training.corpus import MANIFEST
+from engine.training.corpus import read_manifest
 from engine.training.evaluate import expected_calibration_error
-from engine.training.settings import Settings
+from engine.training.packages import Package
+from engine.training.settings import Schedule, Settings
 
+LANGUAGE_NAMES = {
+    "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "rust": "Rust",
+    "go": "Go", "c": "C", "cpp": "C++", "java": "Java", "lua": "Lua", "shellscript": "shell",
+    "html": "HTML", "css": "CSS", "json": "JSON",
+}  # fmt: skip
 TEMPLATE = Path(__file__).with_name("card.md")
 
 
@@ -24,18 +29,22 @@ def write_card(settings: Settings, folder: Path) -> Path:
     training = json.loads((folder / "training.json").read_text(encoding="utf-8"))
     evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     card = folder / "README.md"
-    card.write_text(render(settings, training, evaluation), encoding="utf-8")
+    card.write_text(render(settings, training, evaluation, folder), encoding="utf-8")
     return card
 
 
-def render(settings: Settings, training: dict[str, Any], evaluation: dict[str, Any]) -> str:
-    corpus = tomllib.loads(MANIFEST.read_text(encoding="utf-8"))
+def render(
+    settings: Settings, training: dict[str, Any], evaluation: dict[str, Any], folder: Path
+) -> str:
     model, data, schedule = settings.model, settings.data, settings.schedule
     exact = {"all gaps": evaluation["exact"], **evaluation["by_kind"]}
+    exact |= {LANGUAGE_NAMES.get(n, n): share for n, share in evaluation["by_language"].items()}
     exact["the model alone"] = evaluation["model_alone"]
+    exact["any candidate"] = evaluation["any"]
     exact["cursor inside a word"] = evaluation["inside_word"]
     exact["cursor between words"] = evaluation["between_words"]
     calibration = evaluation["calibration"]
+    total = sum(settings.data.languages.values())
     return TEMPLATE.read_text(encoding="utf-8").format(
         parameters=training["parameters"] / 1e6,
         mebibytes=training["bytes"] / 2**20,
@@ -56,8 +65,7 @@ def render(settings: Settings, training: dict[str, Any], evaluation: dict[str, A
         causal_share=schedule.causal_share,
         canvases=data.canvases,
         random=settings.noise.random,
-        sc_share=schedule.self_conditioning_share,
-        sc=schedule.self_conditioning,
+        self_conditioning=_self_conditioning(schedule),
         tail=training["tail"],
         slot_loss=training["slot_loss"],
         causal_loss=training["causal_loss"],
@@ -73,9 +81,25 @@ def render(settings: Settings, training: dict[str, Any], evaluation: dict[str, A
         calibration_rows="\n".join(
             f"| {row['confidence']:.2f} | {row['n']} | {row['exact']:.2f} |" for row in calibration
         ),
-        train_count=len(corpus["train"]),
-        held_out=_packages(corpus["held-out"]),
-        train=_packages(corpus["train"]),
+        gate_rows="\n".join(_gate_row(row) for row in evaluation["gates"]),
+        repeats=evaluation["repeats"]["percent"],
+        languages=", ".join(
+            f"{LANGUAGE_NAMES[name]} {weight / total:.1%}"
+            for name, weight in settings.data.languages.items()
+        ),
+        ablations=_ablations(folder / "ablations.json"),
+        train_count=len(_split("train")),
+        held_out=_packages("held-out"),
+        train=_packages("train"),
+    )
+
+
+def _self_conditioning(schedule: Schedule) -> str:
+    if not schedule.self_conditioning:
+        return "It was not trained to read its own belief back (self-conditioning): that is off."
+    return (
+        f"The last {schedule.self_conditioning_share:.0%} of the steps feed the model's own belief "
+        f"back (self-conditioning) {schedule.self_conditioning:.0%} of the time."
     )
 
 
@@ -87,7 +111,32 @@ def _rows(shares: Iterable[tuple[str, dict[str, Any]]]) -> str:
     )
 
 
-def _packages(section: dict[str, dict[str, str]]) -> str:
-    return ", ".join(
-        f"{name} {pin['version']} ({pin['licence']})" for name, pin in sorted(section.items())
+def _gate_row(row: dict[str, Any]) -> str:
+    exact = row["exact"]
+    return (
+        f"| {row['gate']:.1f} | {row['share']:.1%} | {exact['percent']:.1f}% "
+        f"({exact['low']:.1f} to {exact['high']:.1f}) |"
     )
+
+
+def _ablations(path: Path) -> str:
+    """A table of small trainings, or that there were none."""
+    if not path.exists():
+        return "None were run for these settings."
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        f"| {row['name']} | {row['parameters'] / 1e6:.2f} million | {row['steps']} "
+        f"| {row['seconds']:.0f} s | {row['slot_loss']:.3f} | {row['gain']:+.3f} |"
+        for row in rows
+    ]
+    head = "| change | parameters | steps | time | slot loss | gain |\n|---|---|---|---|---|---|\n"
+    return head + "\n".join(lines)
+
+
+def _split(split: str) -> list[Package]:
+    return [package for package in read_manifest() if package.split == split]
+
+
+def _packages(split: str) -> str:
+    found = sorted(_split(split), key=lambda package: package.name)
+    return ", ".join(f"{each.name} {each.version} ({each.licence})" for each in found)

@@ -9,9 +9,8 @@ Every batch depends on the seed and its step alone: training resumes where it st
 from __future__ import annotations
 
 import bisect
-import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,6 +21,7 @@ from tokenizers import Tokenizer
 
 from engine.training.objective import Batch
 from engine.training.settings import Settings
+from engine.training.source import read_sources
 
 PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
 FIRST_TEXT_TOKEN = 16
@@ -55,16 +55,36 @@ class Share:
 
 
 class Corpus:
-    """The texts of a `.jsonl` file; drawn with a probability proportional to their length."""
+    """The texts of a `.jsonl` file. A draw chooses a language by its weight, then a text with a
+    probability proportional to its length.
 
-    def __init__(self, path: Path) -> None:
-        with path.open(encoding="utf-8") as lines:
-            self.texts = [json.loads(line)["text"] for line in lines]
-        self._ends = list(accumulate(len(text) for text in self.texts))
+    `weights` of languages that the file has not are ignored; without any, the languages weigh what
+    they hold.
+    """
+
+    def __init__(self, path: Path, weights: Mapping[str, float] | None = None) -> None:
+        texts: dict[str, list[str]] = {}
+        for source in read_sources(path):
+            texts.setdefault(source.language, []).append(source.text)
+        chosen = [name for name in sorted(texts) if weights is None or weights.get(name)]
+        if not chosen:
+            raise ValueError(f"{path} holds no text of {', '.join(weights or ())}")
+        self._languages = chosen
+        self._texts = [texts[name] for name in chosen]
+        self._ends = [list(accumulate(map(len, group))) for group in self._texts]
+        sizes = [ends[-1] for ends in self._ends]
+        self._shares = sizes if weights is None else [weights[name] for name in chosen]
 
     def draw(self, rng: random.Random) -> str:
-        text: str = self.texts[bisect.bisect_right(self._ends, rng.randrange(self._ends[-1]))]
-        return text
+        return self.draw_with_language(rng)[1]
+
+    def draw_with_language(self, rng: random.Random) -> tuple[str, str]:
+        group = 0
+        if len(self._texts) > 1:
+            group = rng.choices(range(len(self._texts)), self._shares)[0]
+        ends = self._ends[group]
+        text = self._texts[group][bisect.bisect_right(ends, rng.randrange(ends[-1]))]
+        return self._languages[group], text
 
 
 def batches(
@@ -172,11 +192,8 @@ def _pieces(
 ) -> Pieces | None:
     """None when the span fits no slot."""
     data = settings.data
-    line_start = text.rfind("\n", 0, cut.start) + 1
-    before_line = bisect.bisect_left(starts, line_start)
-    before_cut = bisect.bisect_right(starts, cut.start) - 1
-    first = max(before_line, before_cut - data.head_tokens + 3, 0)
-    if first >= len(starts):
+    first = _head_start(data.head_tokens, tokenizer, text, starts, cut.start)
+    if first is None or first + bos > data.chunk_tokens:
         return None
     follows = text[cut.end : cut.end + data.canvas_tokens * CHARACTERS_PER_TOKEN]
     head, middle, suffix = (
@@ -186,14 +203,30 @@ def _pieces(
             add_special_tokens=False,
         )
     )
-    if len(middle) > data.slot_tokens[-1] or len(head) > data.head_tokens:
-        return None
-    start = first + bos
-    if start > data.chunk_tokens:
+    if len(middle) > data.slot_tokens[-1]:
         return None
     if cut.end + len(follows) == len(text):
         suffix = [*suffix, EOS]
-    return Pieces(start, head, middle, suffix)
+    return Pieces(first + bos, head, middle, suffix)
+
+
+def _head_start(
+    most: int, tokenizer: Tokenizer, text: str, starts: list[int], cut: int
+) -> int | None:
+    """The chunk token that the head before `cut` begins with, None if the cut is past the chunk.
+
+    The head is the line so far; of more than `most` tokens it is the last few, as when filling (see
+    engine/prompt.py): cut where a token begins, and again where what is left is more tokens anew.
+    """
+    line_start = text.rfind("\n", 0, cut) + 1
+    before_cut = bisect.bisect_right(starts, cut) - 1
+    first = max(bisect.bisect_left(starts, line_start), before_cut - most, 0)
+    while first < len(starts):
+        head = tokenizer.encode(text[min(starts[first], cut) : cut], add_special_tokens=False)
+        if len(head.ids) <= most:
+            return first
+        first += len(head.ids) - most
+    return None
 
 
 def _assemble(

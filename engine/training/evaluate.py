@@ -13,9 +13,14 @@ from typing import Any
 import torch
 
 from engine.api import Fill, FillRequest, Shape
+from engine.evaluation.measure import repeats_suffix
+from engine.evaluation.methods import written_alone
 from engine.infill import LocalEngine, Rolled
 from engine.training.export import write_profile
 from engine.training.items import Item, most_frequent, trivial_fills
+
+GATES = (0.1, 0.2, 0.3, 0.5)  # confidences from which on fills might be shown
+RIDGE = 0.3  # of the rank's weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +88,12 @@ def roll(engine: LocalEngine, item: Item) -> Rolled:
 
 def alone(engine: LocalEngine, rolled: Rolled) -> str:
     """The best of the candidates that the model wrote itself."""
-    written = [each for each in rolled.candidates if each.certainty is not None]
-    weight = engine.profile.rank_suffix_weight
-    best = max(written, key=lambda each: each.evidence.likelihood.score(weight), default=None)
+    best = written_alone(rolled, engine.profile)
     return best.texts[0] if best is not None else ""
 
 
 def request_for(item: Item) -> FillRequest:
-    return FillRequest(texts=(item.prefix, item.suffix), shape=Shape.LINE, language="python")
+    return FillRequest(texts=(item.prefix, item.suffix), shape=Shape.LINE, language=item.language)
 
 
 def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, Any]:
@@ -115,6 +118,18 @@ def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, An
             kind: _plain(_share([a.exact for a in answers if a.item.kind == kind]))
             for kind in kinds
         },
+        "by_language": {
+            language: _plain(_share([a.exact for a in answers if a.item.language == language]))
+            for language in sorted({item.language for item in items})
+        },
+        "repeats": _plain(
+            _share([repeats_suffix(a.fill.texts[0], a.item.suffix) for a in answers])
+        ),
+        "any": _plain(
+            _share(
+                [any(is_exact(a.item, o.texts[0]) for o in a.fill.alternatives) for a in answers]
+            )
+        ),
         "inside_word": _plain(_share([a.exact for a in cut if starts_inside_word(a.item)])),
         "between_words": _plain(_share([a.exact for a in cut if not starts_inside_word(a.item)])),
         "baselines": {name: _plain(share) for name, share in baselines.items()},
@@ -126,6 +141,7 @@ def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, An
             model_alone.rate / max(baselines[best].rate, 1e-9), 2
         ),
         "calibration": calibration_table(answers),
+        "gates": [_at_gate(answers, gate) for gate in GATES],
         "fill_seconds": {"p50": _quantile(seconds, 0.5), "p95": _quantile(seconds, 0.95)},
         "steps_mean": round(sum(a.fill.steps for a in answers) / len(answers), 2),
         "evaluation_seconds": round(time.monotonic() - started, 1),
@@ -144,6 +160,14 @@ def calibration_table(answers: Sequence[Answer]) -> list[dict[str, float]]:
             exact = sum(a.exact for a in inside) / len(inside)
             rows.append({"n": len(inside), "confidence": round(mean, 3), "exact": round(exact, 3)})
     return rows
+
+
+def _at_gate(answers: Sequence[Answer], gate: float) -> dict[str, Any]:
+    """What is shown when fills of less confidence than `gate` are not, and how much of it is
+    exact."""
+    shown = [answer.exact for answer in answers if answer.fill.confidence >= gate]
+    share = round(len(shown) / len(answers), 3)
+    return {"gate": gate, "share": share, "exact": _plain(_share(shown))}
 
 
 def expected_calibration_error(rows: Sequence[dict[str, float]]) -> float:
@@ -180,12 +204,67 @@ def fit_calibration(
     return tuple(round(float(w), 4) for w in weights)
 
 
-def calibrate(engine: LocalEngine, items: Sequence[Item], folder: Path) -> None:
-    """Fit the profile in `folder` so that a fill's confidence is how often such fills are exact."""
-    best = [roll(engine, item).candidates[0] for item in items]
-    exact = [is_exact(item, each.texts[0]) for item, each in zip(items, best, strict=True)]
-    weights = fit_calibration([each.evidence.features() for each in best], exact)
-    write_profile(replace(engine.profile, calibration=weights), folder)
+def fit_rank(
+    features: Sequence[Sequence[Sequence[float]]], exact: Sequence[Sequence[bool]]
+) -> tuple[float, ...]:
+    """Weights under which the exact ones among each gap's candidates come first; none where no gap
+    has any. `features` and `exact` hold one entry per gap, each with one per candidate.
+
+    The likelihood of the exact candidates under a softmax over their gap's, with a little ridge, by
+    Newton's method (a conditional logit).
+    """
+    gaps = [
+        (torch.tensor(rows, dtype=torch.float64), torch.tensor(right, dtype=torch.float64))
+        for rows, right in zip(features, exact, strict=True)
+        if any(right)
+    ]
+    if not gaps:
+        return ()
+    size = gaps[0][0].shape[1]
+    weights = torch.zeros(size, dtype=torch.float64)
+    for _ in range(50):
+        gradient, hessian = -RIDGE * weights, RIDGE * torch.eye(size, dtype=torch.float64)
+        for rows, right in gaps:
+            p = (rows @ weights).softmax(0)
+            mean = p @ rows
+            gradient += (right / right.sum()) @ rows - mean
+            hessian += rows.T @ (rows * p[:, None]) - torch.outer(mean, mean)
+        step = torch.linalg.solve(hessian, gradient).clamp(-1, 1)
+        weights = weights + step
+        if float(step.abs().max()) < 1e-6:
+            break
+    return tuple(round(float(w), 4) for w in weights)
+
+
+def calibrate(
+    engine: LocalEngine,
+    items: Sequence[Item],
+    folder: Path,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Fit the profile in `folder`: the rank of the candidates, and then the confidence of the best
+    of them, so that it is how often such fills are exact."""
+    features: list[list[tuple[float, ...]]] = []
+    exact: list[list[bool]] = []
+    for number, item in enumerate(items, 1):
+        candidates = roll(engine, item).candidates
+        features.append([each.evidence.features() for each in candidates])
+        exact.append([is_exact(item, each.texts[0]) for each in candidates])
+        if progress is not None:
+            progress(number)
+    rank = fit_rank(features, exact)
+    best = [_best(rows, rank) for rows in features]
+    calibration = fit_calibration(
+        [rows[at] for rows, at in zip(features, best, strict=True)],
+        [right[at] for right, at in zip(exact, best, strict=True)],
+    )
+    write_profile(replace(engine.profile, rank=rank, calibration=calibration), folder)
+
+
+def _best(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> int:
+    """The row that weighs most; the first one without weights."""
+    scores = [sum(w * x for w, x in zip(weights, row, strict=False)) for row in rows]
+    return max(range(len(rows)), key=lambda at: scores[at])
 
 
 def starts_inside_word(item: Item) -> bool:

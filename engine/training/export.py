@@ -12,13 +12,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from engine.checkpoints.load import PREFIX
-from engine.profile import Profile
+from engine.checkpoints.checkpoint import PREFIX
+from engine.profile import Profile, read_profile
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 
 ENCODER = "model.encoder.language_model."
 TOKENIZER = Path(__file__).parents[1] / "embedded" / "tokenizer.json"
+DECIDED_BY_WEIGHTS = (
+    "name", "bos", "eos", "pad", "first_text_token", "slack", "noise", "heal", "head_tokens",
+    "prompt_tokens", "self_conditioning", "order",
+)  # fmt: skip
 TAIL = 100  # steps that the closing losses are averaged over
 
 # `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
@@ -38,8 +42,9 @@ VISION = {
 def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, hardware: str) -> None:
     """Write model.safetensors, config.json, profile.json and training.json into `folder`.
 
-    A profile that is there already keeps its calibration; the tokenizer comes along to a folder
-    without one.
+    Of a profile that is there already the tuned part stays, but what was fitted to other weights
+    (rank and calibration) does not: `evaluate --calibrate` follows. The tokenizer comes along to a
+    folder without one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
@@ -59,12 +64,7 @@ def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, har
     _write(folder / "config.json", config)
     if not (folder / TOKENIZER.name).exists():
         shutil.copyfile(TOKENIZER, folder / TOKENIZER.name)
-    profile = default_profile(settings)
-    kept = folder / "profile.json"
-    if kept.exists():
-        calibration = json.loads(kept.read_text(encoding="utf-8"))["calibration"]
-        profile = replace(profile, calibration=tuple(calibration))
-    write_profile(profile, folder)
+    write_profile(_profile(settings, folder), folder)
     history = training_record(settings, work / "log.jsonl")
     size = (folder / "model.safetensors").stat().st_size
     parameters = sum(tensor.numel() for tensor in tensors.values())
@@ -96,6 +96,15 @@ def training_record(settings: Settings, log: Path) -> dict[str, Any]:
     }
 
 
+def _profile(settings: Settings, folder: Path) -> Profile:
+    """The profile in `folder` with what the weights decide written anew, or the default one."""
+    fresh = default_profile(settings)
+    if not (folder / "profile.json").exists():
+        return fresh
+    decided = {name: getattr(fresh, name) for name in DECIDED_BY_WEIGHTS}
+    return replace(read_profile(folder), **decided, rank=(), calibration=())
+
+
 def default_profile(settings: Settings) -> Profile:
     """How a model trained by these settings is used."""
     data = settings.data
@@ -123,6 +132,8 @@ def default_profile(settings: Settings) -> Profile:
         stability_threshold=1,
         self_conditioning=False,
         order="left",
+        rank_suffix_tokens=4,
+        rank_suffix_weight=0.75,
         lookup=True,
     )
 

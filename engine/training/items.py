@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.training.data import Corpus
 
 KINDS = ("rest_of_line", "whole_line")
+COMMENTS = ("#", "//", "/*", "* ", "--", "<!--")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +22,31 @@ class Item:
     prefix: str
     middle: str
     suffix: str
+    language: str = "python"
 
 
-def held_out_items(path: Path, count: int, seed: int, kinds: tuple[str, ...] = KINDS) -> list[Item]:
-    """`count` gaps from a `.jsonl` of sources, kinds in turn, files by their length.
+def held_out_items(
+    path: Path,
+    count: int,
+    seed: int,
+    kinds: tuple[str, ...] = KINDS,
+    languages: Mapping[str, float] | None = None,
+) -> list[Item]:
+    """`count` gaps from a `.jsonl` of sources, kinds in turn, languages by weight (None: by what
+    the file holds of them), files by their length.
 
     rest_of_line: the cursor is anywhere in the code of a line with something after it, the rest of
     the line is cut out. whole_line: the cursor is at the line's indentation. Blank lines and
     comments are not asked for.
     """
     rng = random.Random(seed)
-    corpus = Corpus(path)
+    corpus = Corpus(path, languages)
     items: list[Item] = []
     while len(items) < count:
-        text = corpus.draw(rng)
+        language, text = corpus.draw_with_language(rng)
         item = cut_item(text, kinds[len(items) % len(kinds)], rng)
         if item is not None:
-            items.append(item)
+            items.append(replace(item, language=language))
     return items
 
 
@@ -49,7 +58,7 @@ def cut_item(text: str, kind: str, rng: random.Random) -> Item | None:
     end = len(text) if end < 0 else end
     line = text[start:end].rstrip()
     indent = len(line) - len(line.lstrip())
-    if not line.strip() or line.lstrip().startswith("#"):
+    if not line.strip() or line.lstrip().startswith(COMMENTS):
         return None
     end = start + len(line)
     cursor = start + indent

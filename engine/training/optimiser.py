@@ -16,12 +16,20 @@ QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Optimiser:
+    """`muon` false leaves the matrices to Adam too."""
+
     def __init__(
-        self, model: DiffusionGemma, matrix_rate: float, other_rate: float, momentum: float
+        self,
+        model: DiffusionGemma,
+        matrix_rate: float,
+        other_rate: float,
+        momentum: float,
+        *,
+        muon: bool = True,
     ) -> None:
         self.matrix_rate, self.other_rate, self.momentum = matrix_rate, other_rate, momentum
         named = dict(model.named_parameters())
-        self.matrices = {name: p for name, p in named.items() if _is_matrix(name, p)}
+        self.matrices = {name: p for name, p in named.items() if muon and _is_matrix(name, p)}
         self.others = {name: p for name, p in named.items() if name not in self.matrices}
         self.state = {f"momentum.{name}": torch.zeros_like(p) for name, p in self.matrices.items()}
         for name, p in self.others.items():

@@ -22,6 +22,7 @@ class Data:
     head_tokens: int
     file_start: float
     spans: dict[str, float]
+    languages: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Optimiser:
     matrix_rate: float
     other_rate: float
     momentum: float
+    muon: bool
 
 
 @dataclass(frozen=True, slots=True)

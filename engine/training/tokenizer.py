@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from engine.training.corpus import Source, read_sources
+from engine.training.source import Source, read_sources
 
 VOCABULARY = 4096
 SPECIAL_TOKENS = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "<del>", "<sep>"]

@@ -28,8 +28,10 @@ from engine.training.initial import initialise
 from engine.training.objective import Batch, believed, causal_loss, joint_loss
 from engine.training.optimiser import Optimiser
 from engine.training.settings import Settings
+from engine.training.throughput import Work, matmul_rate
 
 SAVE_SECONDS = 240.0
+TOLD_EVERY = 50  # steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,14 @@ def train(rank: int, run: Run) -> None:
     """Train until the last step, or until `run.seconds` have passed or a SIGTERM arrives.
 
     The state left in the folder is where the next call goes on. `rank` says which of
-    `run.processes` this is.
+    `run.processes` this is. Raises ValueError for several processes on anything but a CPU.
     """
+    if run.processes > 1 and run.device.type != "cpu":
+        raise ValueError(f"several processes share a CPU, not {run.device}: take one")
     settings, folder, device = run.settings, run.folder, run.device
     folder.mkdir(parents=True, exist_ok=True)
     model = initialise(DiffusionGemma(settings.config()), settings.seed).to(device)
-    optimiser = Optimiser(model, *_rates(settings))
+    optimiser = Optimiser(model, *_rates(settings), muon=settings.optimiser.muon)
     first_step = _resume(folder, model, optimiser)
     share = Share(rank, run.processes)
     if run.processes > 1:
@@ -69,8 +73,9 @@ def train(rank: int, run: Run) -> None:
         model.encode(torch.zeros(2, dtype=torch.long, device=device))
         joint = torch.compile(joint_loss, dynamic=False)
         causal = torch.compile(causal_loss, dynamic=False)
-    started = saved = time.monotonic()
-    texts = Corpus(run.corpus / "train.jsonl")
+    peak = matmul_rate(device, run.processes)
+    started = saved = last = time.monotonic()
+    texts = Corpus(run.corpus / "train.jsonl", settings.data.languages)
     cut = read_tokenizer(run.tokenizer)
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         for step, batch in batches(settings, cut, texts, first_step, share):
@@ -91,6 +96,11 @@ def train(rank: int, run: Run) -> None:
                 if ended:
                     return
                 continue
+            if step % TOLD_EVERY == 0:
+                work = Work.of(settings, model, causal="slot" not in parts)
+                losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+                print(f"step {step}: {losses}; {work.told(now - last, peak)}", flush=True)
+            last = now
             entry = {"step": step, **parts, "seconds": round(now - started, 2)}
             log.write(json.dumps(entry) + "\n")
             log.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import fields, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from engine.training.data import (
 from engine.training.export import default_profile
 from engine.training.objective import Batch
 from engine.training.settings import Settings
+from engine.training.source import Source, write_sources
 
 # Real code: this file and its neighbours.
 SOURCES = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
@@ -42,7 +42,7 @@ SOURCES = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).pa
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     path = tmp_path_factory.mktemp("corpus") / "train.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in SOURCES))
+    write_sources((Source("p", f"{n}.py", text) for n, text in enumerate(SOURCES)), path)
     return Corpus(path)
 
 
@@ -244,9 +244,31 @@ def test_cuts(kind: str) -> None:
     assert len(cuts) > 5
 
 
-def test_longer_texts_are_drawn_more_often(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("weights", "share_of_a", "share_of_c"),
+    [
+        (None, 0.375, 0.5),  # what they hold
+        ({"python": 1, "lua": 3, "go": 9}, 0.1875, 0.75),
+        ({"python": 1}, 0.75, 0.0),
+    ],
+)
+def test_languages_are_drawn_by_weight_and_longer_texts_more_often(
+    tmp_path: Path, weights: dict[str, float] | None, share_of_a: float, share_of_c: float
+) -> None:
     path = tmp_path / "train.jsonl"
-    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in ("a" * 30, "b" * 10)))
-    corpus, rng = Corpus(path), random.Random(0)
+    sources = [
+        Source("p", "a.py", "a" * 30),
+        Source("p", "b.py", "b" * 10),
+        Source("p", "c.lua", "c" * 40, "lua"),
+    ]
+    write_sources(sources, path)
+    corpus, rng = Corpus(path, weights), random.Random(0)
     drawn = [corpus.draw(rng)[0] for _ in range(4000)]
-    assert drawn.count("a") / len(drawn) == pytest.approx(0.75, abs=0.03)
+    assert drawn.count("a") / len(drawn) == pytest.approx(share_of_a, abs=0.03)
+    assert drawn.count("c") / len(drawn) == pytest.approx(share_of_c, abs=0.03)
+
+
+def test_a_corpus_without_the_languages_asked_for(tmp_path: Path) -> None:
+    write_sources([Source("p", "a.py", "a")], tmp_path / "train.jsonl")
+    with pytest.raises(ValueError, match="no text of lua"):
+        Corpus(tmp_path / "train.jsonl", {"lua": 1.0})

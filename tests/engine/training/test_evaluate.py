@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from engine.api import Alternative, EngineInfo, Fill, FillRequest, Shape
-from engine.infill import Candidate, LocalEngine, Rolled
+from engine.candidates import Candidate
+from engine.infill import LocalEngine, Rolled
 from engine.profile import UNTRAINED_FOR_GAPS, read_profile
 from engine.rank import Evidence, Likelihood
 from engine.training.evaluate import (
@@ -23,6 +24,7 @@ from engine.training.evaluate import (
     calibration_table,
     expected_calibration_error,
     fit_calibration,
+    fit_rank,
     is_exact,
     report,
     starts_inside_word,
@@ -92,6 +94,22 @@ def test_calibration_stays_finite_and_helps(
 
 def test_no_answer_no_calibration() -> None:
     assert fit_calibration([], []) == ()
+
+
+def test_the_rank_learns_what_tells_the_exact_ones() -> None:
+    """Drawn by a softmax of known weights, they come back; a gap without an exact one is no use."""
+    rng, weights = random.Random(0), (2.0, -1.0)
+    features, exact = [], []
+    for _ in range(3_000):
+        rows = [(rng.gauss(0, 1), rng.gauss(0, 1)) for _ in range(4)]
+        odds = [math.exp(sum(w * x for w, x in zip(weights, row, strict=True))) for row in rows]
+        right = rng.choices(range(4), odds)[0]
+        features.append(rows)
+        exact.append([at == right for at in range(4)])
+    features.append([(9.0, 9.0)] * 4)
+    exact.append([False] * 4)
+    assert fit_rank(features, exact) == pytest.approx(weights, abs=0.15)
+    assert fit_rank(features[-1:], exact[-1:]) == fit_rank([], []) == ()
 
 
 def answer(confidence: float, exact: bool, **changes: Any) -> Answer:
@@ -171,6 +189,8 @@ def test_report() -> None:
     assert (numbers["model_alone"]["right"], numbers["model_alone"]["n"]) == (3, 4)
     assert numbers["exact"]["percent"] == 50.0
     assert numbers["by_kind"]["whole_line"]["right"] == 1
+    assert numbers["by_language"]["python"]["n"] == 4
+    assert (numbers["any"]["right"], numbers["repeats"]["right"]) == (3, 0)
     assert numbers["inside_word"]["n"] == 1
     assert numbers["between_words"]["n"] == 1
     baselines = {name: share["right"] for name, share in numbers["baselines"].items()}
@@ -187,7 +207,9 @@ def test_calibrate_writes_the_profile(tiny: Any, tmp_path: Path) -> None:
     profile = replace(default_profile(tiny.settings), line_tokens=(4,), steps=2)
     engine = LocalEngine(tiny.model, tiny.tokenizer, profile, EngineInfo("tiny", "cpu"))
     items = [Item("rest_of_line", f"x = {n}", "1", "\n") for n in range(4)]
-    calibrate(engine, items, tmp_path)
+    seen: list[int] = []
+    calibrate(engine, items, tmp_path, seen.append)
+    assert seen == [1, 2, 3, 4]
     written = read_profile(tmp_path)
-    assert replace(written, calibration=profile.calibration) == profile
+    assert replace(written, rank=profile.rank, calibration=profile.calibration) == profile
     assert len(written.calibration) == len(Evidence(Likelihood(None, None), 0, 1).features())

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import DiffusionGemmaForBlockDiffusion
 
 from engine.api import FillRequest
-from engine.infill import load_engine
+from engine.load import load_engine
 from engine.models import load_model
 from engine.profile import FEATURES, read_profile
 from engine.training.export import default_profile, export, write_profile
@@ -113,7 +113,7 @@ def test_the_record_of_training(exported: Callable[[torch.dtype], Path], tiny: A
     assert record["parameters"] == parameters
 
 
-def test_a_calibration_is_kept(tiny: Any, tmp_path: Path) -> None:
+def test_what_was_tuned_is_kept_and_what_was_fitted_is_not(tiny: Any, tmp_path: Path) -> None:
     work, folder = tmp_path / "work", tmp_path / "model"
     work.mkdir()
     save_file(
@@ -122,6 +122,8 @@ def test_a_calibration_is_kept(tiny: Any, tmp_path: Path) -> None:
     (work / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))
     export(tiny.settings, work, folder, torch.bfloat16, "")
     weights = tuple(float(n) for n in range(FEATURES))
-    write_profile(replace(default_profile(tiny.settings), steps=3, calibration=weights), folder)
+    fresh = default_profile(tiny.settings)
+    tuned = replace(fresh, steps=3, line_tokens=(7,))
+    write_profile(replace(tuned, head_tokens=9, rank=weights, calibration=weights), folder)
     export(tiny.settings, work, folder, torch.bfloat16, "")
-    assert read_profile(folder) == replace(default_profile(tiny.settings), calibration=weights)
+    assert read_profile(folder) == tuned

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from engine.training.items import (
     most_frequent,
     trivial_fills,
 )
+from engine.training.source import Source, write_sources
 
 TEXT = """import os
 
@@ -60,7 +60,7 @@ def test_cuts(kind: str) -> None:
 
 def test_one_seed_one_set(tmp_path: Path) -> None:
     path = tmp_path / "held_out.jsonl"
-    path.write_text(json.dumps({"text": TEXT}) + "\n")
+    write_sources([Source("p", "a.py", TEXT)], path)
     items = held_out_items(path, 9, seed=3)
     assert [item.kind for item in items] == [KINDS[n % 2] for n in range(9)]
     assert held_out_items(path, 9, seed=3) == items

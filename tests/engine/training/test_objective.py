@@ -15,6 +15,7 @@ from engine.models.diffusion_gemma import DiffusionGemma
 from engine.sampler import Seeded
 from engine.training.data import DEL, EOS, MASK, PAD
 from engine.training.objective import Batch, believed, causal_loss, hidden_states, joint_loss
+from engine.training.optimiser import Optimiser
 
 B, T, K, C = 2, 24, 3, 12
 
@@ -179,3 +180,20 @@ def test_chunks_alone_need_no_canvas(batch: Batch, model: DiffusionGemma) -> Non
 
 def test_a_batch_moves_whole(batch: Batch) -> None:
     assert torch.equal(batch.to(torch.device("cpu")).pinned, batch.pinned)
+
+
+def test_no_part_of_a_step_is_bound_to_the_cpu(batch: Batch, tiny: Any) -> None:
+    """On a device that has nothing in common with the CPU, a tensor left there is an error."""
+    elsewhere = torch.device("meta")
+    model = DiffusionGemma(tiny.settings.config()).to(elsewhere)
+    optimiser = Optimiser(model, 0.02, 0.003, 0.95)
+    here = batch.to(elsewhere)
+    with torch.autocast("cpu", enabled=False):
+        total, _, _ = joint_loss(model, here, believed(model, here), 0.6)
+        (total + causal_loss(model, here)).backward()
+    gradients = {
+        parameter.grad.device for parameter in model.parameters() if parameter.grad is not None
+    }
+    optimiser.step(0, 1.0)
+    assert gradients == {elsewhere}
+    assert {state.device for state in optimiser.state.values()} == {elsewhere}

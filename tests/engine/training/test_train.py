@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from engine.training import train as training
+from engine.training.source import Source, write_sources
 from engine.training.train import Run, train
 
 SOURCES = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
@@ -31,8 +32,8 @@ def signals() -> Iterator[None]:
 
 @pytest.fixture
 def run(tiny: Any, tmp_path: Path) -> Run:
-    lines = "".join(json.dumps({"text": text}) + "\n" for text in SOURCES)
-    (tmp_path / "train.jsonl").write_text(lines)
+    sources = (Source("p", f"{n}.py", text) for n, text in enumerate(SOURCES))
+    write_sources(sources, tmp_path / "train.jsonl")
     return Run(
         settings=tiny.settings,
         corpus=tmp_path,
@@ -98,7 +99,7 @@ def test_stopped_and_resumed(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_learns(run: Run) -> None:
     """The same few texts again and again: they are less of a surprise."""
-    schedule = replace(run.settings.schedule, steps=12, causal_share=1.0)
+    schedule = replace(run.settings.schedule, steps=24, causal_share=1.0)
     train(0, replace(run, settings=replace(run.settings, schedule=schedule)))
     log = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
     assert log[-1]["causal"] < 0.95 * log[0]["causal"]
