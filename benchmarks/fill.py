@@ -2,34 +2,59 @@
 
     python benchmarks/fill.py [--json] [--model embedded] [--fills 60] [--threads N]
 
-Every gap is the rest of a line in a real file, under a prefix of 200 lines. Two cases:
+Every gap is the rest of a line in a real file, under a prefix of 200 lines. Three cases:
 
-    cold    nothing of the prefix is cached: a file has just been opened
-    typing  the user has typed a line since the last fill: its prefix is cached up to there
+    cold          nothing of the prefix is cached: a file has just been opened
+    typing        the user has typed a line since the last fill: its prefix is cached up to there
+    transformers  `generate` of `transformers` with the same weights, after each fill of `typing`:
+                  the same prompt, all of it cached but a token, as many canvases of the same width
+                  as the fill had candidates, as many steps. It is spared what a fill does besides:
+                  looking drafts up, and ranking. Of bfloat16 and float32, eager and SDPA,
+                  uncompiled (a user's machine has no compiler), the fastest.
 
 Beside the times stands the floor: the multiplications that such a fill needs, at the rate this
-machine multiplies matrices of the model's size.
+machine multiplies matrices of the model's size. The last line says how many times longer
+`transformers` took than the fill just before it, in the median.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import platform
 import random
+import statistics
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
 import torch
 
-from engine.api import Fill, FillRequest, Shape
-from engine.infill import LocalEngine, load_engine
+from engine.api import FillRequest, Shape
+from engine.checkpoints.catalog import folder_of
+from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from engine.floor import Shape as StepShape
+from engine.floor import step_work
+from engine.infill import LocalEngine
+from engine.lengths import hole_lengths
+from engine.load import load_engine
+from engine.prompt import build_prompt
 
 PREFIX_LINES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One fill; `canvas_tokens` of all its candidates together."""
+
+    seconds: float
+    steps: int
+    canvas_tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +68,21 @@ class Timing:
     steps: float
     canvas_tokens: float
     floor: float
+
+    @classmethod
+    def of(cls, case: str, runs: Sequence[Run], floor: Callable[[float], float]) -> Timing:
+        milliseconds = sorted(1e3 * run.seconds for run in runs)
+        steps = sum(run.steps for run in runs) / len(runs)
+        canvas = sum(run.canvas_tokens for run in runs) / len(runs)
+        return cls(
+            case=case,
+            fills=len(runs),
+            p50=round(milliseconds[len(milliseconds) // 2], 1),
+            p95=round(milliseconds[int(0.95 * len(milliseconds))], 1),
+            steps=round(steps, 1),
+            canvas_tokens=round(canvas, 1),
+            floor=round(1e3 * floor(steps * canvas), 1),
+        )
 
 
 def main() -> None:
@@ -58,12 +98,28 @@ def main() -> None:
     engine = load_engine(arguments.model, "cpu")
     gaps = cut_gaps(arguments.fills)
     engine.fill(gaps[0])
-    rate = multiply_rate(engine)
+    folder = folder_of(arguments.model)
+    theirs = Reference.fastest(engine, folder, gaps[0])
+    rate, checkpoint = multiply_rate(engine), open_checkpoint(folder)
+    cold = [ours(engine, gap, typed=None) for gap in gaps]
+    typing: list[Run] = []
+    reference: list[Run] = []
+    for gap in gaps:
+        typing.append(ours(engine, gap, typed=1))
+        reference.append(theirs.run(gap, typing[-1]))
+
+    def floor(tokens: float) -> float:
+        return operations(engine, checkpoint, tokens) / rate
+
     timings = [
-        measure("cold", engine, gaps, rate, typed=None),
-        measure("typing", engine, gaps, rate, typed=1),
+        Timing.of("cold", cold, floor),
+        Timing.of("typing", typing, floor),
+        Timing.of("transformers", reference, floor),
     ]
-    print(as_json(engine, rate, timings) if arguments.json else as_table(engine, rate, timings))
+    pairs = zip(typing, reference, strict=True)
+    ratio = statistics.median(their.seconds / our.seconds for our, their in pairs)
+    facts = {**environment(engine, rate), "transformers": theirs.name}
+    print(as_json(facts, timings, ratio) if arguments.json else as_table(facts, timings, ratio))
 
 
 def cut_gaps(count: int) -> list[FillRequest]:
@@ -87,43 +143,78 @@ def cut_gaps(count: int) -> list[FillRequest]:
     return gaps
 
 
-def measure(
-    case: str, engine: LocalEngine, gaps: list[FillRequest], rate: float, typed: int | None
-) -> Timing:
-    """Time every gap; `typed` lines before each were not there at the fill before it."""
-    milliseconds: list[float] = []
-    fills: list[Fill] = []
-    for gap in gaps:
-        prefix, suffix = gap.texts
-        if typed is None:
-            engine.fill(FillRequest(texts=("", "\n"), shape=Shape.LINE))
-        else:
-            above = "".join(prefix.splitlines(keepends=True)[: -1 - typed])
-            engine.fill(FillRequest(texts=(above, suffix), shape=Shape.LINE))
+def ours(engine: LocalEngine, gap: FillRequest, typed: int | None) -> Run:
+    """A fill of `gap`; the last `typed` lines before it were not there at the fill before."""
+    prefix, suffix = gap.texts
+    if typed is None:
+        engine.fill(FillRequest(texts=("", "\n"), shape=Shape.LINE))
+    else:
+        above = "".join(prefix.splitlines(keepends=True)[: -1 - typed])
+        engine.fill(FillRequest(texts=(above, suffix), shape=Shape.LINE))
+    started = time.perf_counter()
+    fill = engine.fill(gap)
+    return Run(time.perf_counter() - started, fill.steps, fill.canvas_tokens)
+
+
+class Reference:
+    """The same weights in `transformers`."""
+
+    def __init__(self, engine: LocalEngine, folder: Path, dtype: torch.dtype, attention: str):
+        from transformers import DiffusionGemmaForBlockDiffusion
+
+        self.name = f"{str(dtype).removeprefix('torch.')}, {attention}"
+        self._engine = engine
+        self._model = DiffusionGemmaForBlockDiffusion.from_pretrained(
+            folder, dtype=dtype, attn_implementation=attention
+        ).eval()
+
+    @classmethod
+    def fastest(cls, engine: LocalEngine, folder: Path, gap: FillRequest) -> Reference:
+        """In the setting that takes least for `gap`, the best of three times."""
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        settings = itertools.product((engine.model.dtype, torch.float32), ("sdpa", "eager"))
+        made = [cls(engine, folder, *setting) for setting in dict.fromkeys(settings)]
+        like = ours(engine, gap, typed=None)
+        return min(made, key=lambda it: min(it.run(gap, like).seconds for _ in range(3)))
+
+    def run(self, gap: FillRequest, like: Run) -> Run:
+        """As many canvases as `like` has, after the prompt of `gap`, in exactly as many steps."""
+        from transformers import DynamicCache
+        from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
+            DiffusionGemmaGenerationConfig,
+            EntropyBoundSamplerConfig,
+        )
+
+        profile = self._engine.profile
+        prompt = build_prompt(gap.texts, self._engine.tokenizer, profile)
+        rows = len(hole_lengths(gap, profile, prompt, gap.shape, []))
+        self._model.config.canvas_length = width = like.canvas_tokens // rows
+        ids = torch.tensor([prompt.ids]).expand(rows, -1)
+        cache = DynamicCache(config=self._model.config.text_config)
+        with torch.no_grad():
+            self._model.model.encoder(input_ids=ids[:, :-1], past_key_values=cache)
+        settings = DiffusionGemmaGenerationConfig(
+            max_new_tokens=width,
+            max_denoising_steps=like.steps,  # and no rule that ends it earlier
+            sampler_config=EntropyBoundSamplerConfig(entropy_bound=profile.entropy_bound),
+            t_min=0.4,
+            t_max=0.8,
+        )
         started = time.perf_counter()
-        fills.append(engine.fill(gap))
-        milliseconds.append(1e3 * (time.perf_counter() - started))
-    milliseconds.sort()
-    steps = sum(fill.steps for fill in fills) / len(fills)
-    canvas = sum(fill.canvas_tokens for fill in fills) / len(fills)
-    return Timing(
-        case=case,
-        fills=len(fills),
-        p50=round(milliseconds[len(milliseconds) // 2], 1),
-        p95=round(milliseconds[int(0.95 * len(milliseconds))], 1),
-        steps=round(steps, 1),
-        canvas_tokens=round(canvas, 1),
-        floor=round(1e3 * operations(engine, steps * canvas) / rate, 1),
-    )
+        self._model.generate(ids[:, -1:], past_key_values=cache, generation_config=settings)
+        return Run(time.perf_counter() - started, like.steps, like.canvas_tokens)
 
 
-def operations(engine: LocalEngine, tokens: float) -> float:
-    """Multiplications and additions of `tokens` canvas positions through every active weight."""
-    config = engine.model.config
-    unused = 1 - config.top_k_experts / config.num_experts
-    weights = sum(p.numel() for p in engine.model.layers.parameters())
-    idle = unused * sum(p.numel() for n, p in engine.model.named_parameters() if ".experts." in n)
-    return 2 * tokens * (weights - idle)
+def operations(engine: LocalEngine, checkpoint: Checkpoint, tokens: float) -> float:
+    """Multiplications and additions of `tokens` canvas positions after a whole prompt, but for the
+    few that get logits."""
+    canvas, context = engine.profile.canvas_tokens, engine.profile.prompt_tokens
+    shape = StepShape(1, canvas, open=0, context=context, self_conditioning=False)
+    work = step_work(checkpoint, engine.model.dtype, packed=False, shape=shape)
+    return work.operations * tokens / canvas
 
 
 def multiply_rate(engine: LocalEngine) -> float:
@@ -153,20 +244,28 @@ def environment(engine: LocalEngine, rate: float) -> dict[str, object]:
     }
 
 
-def as_json(engine: LocalEngine, rate: float, timings: list[Timing]) -> str:
-    document = {**environment(engine, rate), "timings": [asdict(timing) for timing in timings]}
+def as_json(facts: dict[str, object], timings: Sequence[Timing], ratio: float) -> str:
+    document = {**facts, "timings": [asdict(timing) for timing in timings], "ratio": ratio}
     return json.dumps(document, indent=2)
 
 
-def as_table(engine: LocalEngine, rate: float, timings: list[Timing]) -> str:
-    facts = ", ".join(f"{key} {value}" for key, value in environment(engine, rate).items())
+def as_table(facts: dict[str, object], timings: Sequence[Timing], ratio: float) -> str:
     rows = [
         f"| {t.case} | {t.fills} | {t.p50:.0f} ms | {t.p95:.0f} ms | {t.steps} | "
         f"{t.canvas_tokens:.0f} | {t.floor:.0f} ms |"
         for t in timings
     ]
-    head = "| case | fills | p50 | p95 | steps | canvas tokens | floor |"
-    return "\n".join([facts, "", head, "|---" * 7 + "|", *rows])
+    return "\n".join(
+        [
+            ", ".join(f"{key} {value}" for key, value in facts.items()),
+            "",
+            "| case | fills | p50 | p95 | steps | canvas tokens | floor |",
+            "|---" * 7 + "|",
+            *rows,
+            "",
+            f"transformers takes {ratio:.1f} times as long as a fill while typing, in the median.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Does the host stay as it was? Fills from several windows at once, with edits and cancels.
 
-    python benchmarks/soak_engine.py [--fills 2000] [--windows 4] [--factory tests.scripted:load]
+    python benchmarks/soak_engine.py [--fills 2000] [--windows 4] [--save STEM]
 
 Prints the host's memory over the run, which must stay flat within 2% after the warm-up, and how
 long after a cancel the host has stopped, beside the length of a step: at most that and 5 ms more.
@@ -65,7 +65,8 @@ class Window:
 
             job = self._engine.submit(request, on_draft)
             if self._draws.random() < CANCELLED:
-                begun.wait(30)
+                while not begun.wait(0.01) and not job.future.done():
+                    pass
                 self._cancel(job.future, job.cancel, steps)
             else:
                 try:
@@ -114,6 +115,7 @@ def main() -> None:
     parser.add_argument("--fills", type=int, default=2000)
     parser.add_argument("--windows", type=int, default=4)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--save", type=Path, metavar="STEM", help="write STEM.md and STEM.json too")
     given = parser.parse_args()
 
     engines = [connect(given.model, given.device, given.factory) for _ in range(given.windows)]
@@ -129,50 +131,74 @@ def main() -> None:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         memory.append((sum(window.done for window in windows), resident(pid)))
-        time.sleep(0.2)
+        time.sleep(0.5)
     seconds = time.monotonic() - started
     memory.append((sum(window.done for window in windows), resident(pid)))
     for engine in engines:
         engine.close()
-    report(given.json, seconds, memory, windows)
+    result = judged(seconds, memory, windows)
+    print(json.dumps(asdict(result)) if given.json else as_table(result))
+    if given.save is not None:
+        given.save.with_suffix(".md").write_text(as_table(result) + "\n")
+        given.save.with_suffix(".json").write_text(json.dumps(asdict(result)) + "\n")
 
 
-def report(
-    as_json: bool, seconds: float, memory: list[tuple[int, float]], windows: list[Window]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`memory` are (fills done, MiB) over the run, `growth` the most of it after the warm-up, as a
+    share of what it was then."""
+
+    fills: int
+    windows: int
+    seconds: float
+    failures: list[str]
+    memory: list[tuple[int, float]]
+    growth: float
+    cancels: list[Cancel]
+
+    @property
+    def late(self) -> list[Cancel]:
+        return [each for each in self.cancels if each.seconds > each.step + SLACK]
+
+
+def judged(seconds: float, memory: list[tuple[int, float]], windows: list[Window]) -> Result:
     fills = memory[-1][0]
     after = [rss for done, rss in memory if done >= WARM_UP * fills]
-    growth = max(after) / after[0] - 1
-    cancels = [each for window in windows for each in window.cancels]
-    failures = [each for window in windows for each in window.failures]
-    late = [each for each in cancels if each.seconds > each.step + SLACK]
-    if as_json:
-        found = {
-            "fills": fills,
-            "seconds": seconds,
-            "growth": growth,
-            "memory": memory,
-            "cancels": [asdict(each) for each in cancels],
-            "failures": failures,
-        }
-        print(json.dumps(found))
-        return
-    print(f"{fills} fills from {len(windows)} windows in {seconds:.0f} s, {len(failures)} failed")
-    print("| fills | memory, MiB |\n|---|---|")
-    for done, rss in memory[:: max(1, len(memory) // 10)]:
-        print(f"| {done} | {rss:.1f} |")
-    verdict = "flat" if growth <= FLAT else "NOT flat"
-    print(f"memory after the warm-up: {100 * growth:+.2f}% at most, {verdict} within {FLAT:.0%}")
-    if cancels:
-        times = sorted(1e3 * each.seconds for each in cancels)
-        steps = median(1e3 * each.step for each in cancels)
-        print(
-            f"{len(cancels)} cancels mid-fill: p50 {median(times):.1f} ms,"
-            f" worst {times[-1]:.1f} ms, longest step p50 {steps:.1f} ms;"
-            f" {len(late)} took longer than their fill's longest step and 5 ms"
+    return Result(
+        fills=fills,
+        windows=len(windows),
+        seconds=seconds,
+        failures=[each for window in windows for each in window.failures],
+        memory=memory,
+        growth=max(after) / after[0] - 1,
+        cancels=[each for window in windows for each in window.cancels],
+    )
+
+
+def as_table(result: Result) -> str:
+    verdict = "flat" if result.growth <= FLAT else "NOT flat"
+    every = max(1, len(result.memory) // 20)
+    lines = [
+        f"{result.fills} fills from {result.windows} windows in {result.seconds:.0f} s,"
+        f" {len(result.failures)} failed",
+        "",
+        "| fills | memory, MiB |",
+        "| ---: | ---: |",
+        *(f"| {done} | {rss:.1f} |" for done, rss in result.memory[::every]),
+        "",
+        f"memory after the warm-up: {100 * result.growth:+.2f}% at most,"
+        f" {verdict} within {FLAT:.0%}",
+    ]
+    if result.cancels:
+        times = sorted(1e3 * each.seconds for each in result.cancels)
+        steps = median(1e3 * each.step for each in result.cancels)
+        lines.append(
+            f"{len(times)} cancels mid-fill: p50 {median(times):.1f} ms,"
+            f" p95 {times[int(0.95 * len(times))]:.1f} ms, worst {times[-1]:.1f} ms; longest step"
+            f" p50 {steps:.1f} ms; {len(result.late)} took longer than their fill's longest step"
+            f" and {1e3 * SLACK:g} ms"
         )
-    for each in sorted(set(failures)):
-        print(f"failed: {each}")
+    return "\n".join([*lines, *(f"failed: {each}" for each in sorted(set(result.failures)))])
 
 
 if __name__ == "__main__":

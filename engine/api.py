@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Shape(StrEnum):
@@ -140,6 +140,33 @@ class Engine(Protocol):
         `on_draft` sees the leading candidate after each step; `cancelled` is asked before each
         step and, once true, ends the work with Cancelled. Requests of one `window` follow each
         other closely: what is kept of the last one serves the next. Raises an EngineError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One fill among others, in the words of `Engine.fill`; `end` hears how it ended."""
+
+    request: FillRequest
+    end: Callable[[Fill | BaseException], None]
+    on_draft: OnDraft | None = None
+    cancelled: IsCancelled | None = None
+    window: str = ""
+
+
+@runtime_checkable
+class SharingEngine(Engine, Protocol):
+    """An engine that fills up to `room` requests at a time, their steps done as one batch."""
+
+    @property
+    def room(self) -> int: ...
+
+    def fill_together(self, join: Callable[[], Share | None]) -> None:
+        """Fill what `join` gives, until it has nothing more and everything has ended.
+
+        `join` is asked before every step while there is room. Each share's `end` is called once,
+        as soon as it ends, on the caller's thread.
         """
         ...
 

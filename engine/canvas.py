@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -45,6 +46,12 @@ class Layout:
     @property
     def width(self) -> int:
         return len(self.ids)
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """Where each hole is among the row's open positions."""
+        ends = list(accumulate(len(hole) for hole in self.holes))
+        return list(zip([0, *ends], ends, strict=False))
 
 
 def lay_out(
@@ -131,6 +138,20 @@ class Canvas:
     def read(self) -> Tensor:
         """The tokens [B, M] in the open positions."""
         return self.ids.gather(1, self.places)
+
+    def begin_with(
+        self, layouts: Sequence[Layout], drafts: Sequence[Sequence[int]], slack: int | None
+    ) -> Canvas:
+        """The holes begin with the tokens of `drafts`, one per hole, then slack; what is there
+        already stays where there is neither."""
+        tokens = self.read()
+        for row, layout in enumerate(layouts):
+            for (start, end), ids in zip(layout.spans, drafts, strict=False):
+                known = list(ids[: end - start])
+                if slack is not None:
+                    known += [slack] * (end - start - len(known))
+                tokens[row, start : start + len(known)] = torch.tensor(known, device=tokens.device)
+        return self.write(tokens)
 
     def rows(self, keep: Tensor) -> Canvas:
         """The candidates that `keep` selects: [B] booleans or row numbers."""

@@ -23,11 +23,11 @@ from engine.profile import Profile
 from engine.prompt import (
     CHARACTERS_PER_TOKEN,
     Prompt,
-    _head_start,
-    _heal,
-    _prompt_ids,
     encode,
     encoding_of,
+    heal_seams,
+    ids_before,
+    start_of_head,
 )
 from engine.seams import Seam, Vocabulary
 
@@ -53,7 +53,7 @@ def build_chat_prompt(
 ) -> Prompt:
     """As `engine.prompt.build_prompt`, for a profile of style "chat"."""
     texts = request.texts
-    line_start = _head_start(texts[0], tokenizer, profile)
+    line_start = start_of_head(texts[0], tokenizer, profile)
     fence = f"{FENCE}{request.language or ''}\n"
     after, is_whole = _after(texts[-1], tokenizer, profile)
     pinned = [
@@ -63,7 +63,7 @@ def build_chat_prompt(
     ]
     seams = [Seam()] * request.holes
     if vocabulary is not None:
-        pinned, seams = _heal(pinned, tokenizer, vocabulary, right=profile.slack is None)
+        pinned, seams = heal_seams(pinned, tokenizer, vocabulary, right=profile.slack is None)
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
         ids=_turns(_told(request, line_start, tokenizer, profile), tokenizer, profile),
@@ -90,7 +90,7 @@ def _told(
     after = encode(tokenizer, rest[: most * CHARACTERS_PER_TOKEN])[:most]
     closing = encode(tokenizer, f"\n{FENCE}\n")
     room = max(1, budget - len(opening) - len(after) - len(closing))
-    before = _prompt_ids(
+    before = ids_before(
         texts[0][:line_start], tokenizer, replace(profile, bos=None, prompt_tokens=room)
     )
     return [*opening, *before, *after, *closing]

@@ -3,16 +3,14 @@
 with connect() as engine:
     fill = engine.fill(FillRequest(("def add(a, b):\\n    return ", "\\n")))
 
-Everybody who asks for the same model on the same device shares a host (engine/host). What can be
-set, in the environment, where a client starts one:
+Everybody who asks for the same model on the same device shares a host (engine/host). It behaves as
+the window wants that came to it first (`Habits`). In the environment, for a command line or a test:
 
     INFILL_RUNTIME_DIR      the private folder where hosts are met: clients with different ones
                             never share; tests isolate themselves so
     INFILL_TRANSPORT        "tcp": a loopback port and a secret instead of a unix socket
-    INFILL_LINGER           seconds a host outlives its last window (300)
-    INFILL_UNLOAD_AFTER     seconds without a fill after which it frees the model's memory (1800),
-                            or "never"
-    INFILL_CANCEL_PATIENCE  seconds a fill may take to stop before its host is taken to hang (30)
+    INFILL_LINGER, INFILL_UNLOAD_AFTER, INFILL_CANCEL_PATIENCE
+                            seconds, or "never": these habits, whatever the caller says
 """
 
 from __future__ import annotations
@@ -38,22 +36,27 @@ from engine.api import (
     Priority,
 )
 from engine.connection import Connection
-from engine.host.address import Habits, Loaded
+from engine.host.address import Loaded
 from engine.host.find import Patience
+from engine.host.habits import Habits
 
 _windows = itertools.count(1)
 
 
 def connect(
-    model: str = "embedded", device: str | None = None, factory: str | None = None
+    model: str = "embedded",
+    device: str | None = None,
+    factory: str | None = None,
+    habits: Habits | None = None,
 ) -> HostEngine:
     """The engine that serves `model` to all of this user's windows. Nothing is started, and
     nothing waited for, yet.
 
-    `model` is "embedded", a folder, or the http(s) address of a server (engine/remote.py).
-    `factory` is "module:function" and makes another engine, for tests.
+    `model` is "embedded", a folder, or the http(s) address of a server (engine/remote). `factory`
+    is "module:function" and makes another engine, for tests: its host ends with its last window.
     """
-    return HostEngine(Loaded(_absolute(model), device, factory), Habits.chosen(factory))
+    wanted = habits or (Habits() if factory is None else Habits(linger=0.0))
+    return HostEngine(Loaded(_absolute(model), device, factory), wanted.in_environment())
 
 
 class Job:
@@ -161,6 +164,12 @@ class HostEngine:
         """The host's process id, or None when we are not connected to one."""
         connection = self._connection
         return connection.pid if connection is not None and not connection.ended else None
+
+    @property
+    def disagreement(self) -> str | None:
+        """Why the host does not behave as we want, where it does not: others were there first."""
+        connection = self._connection
+        return connection.disagreement if connection is not None else None
 
     def close(self) -> None:
         """Leave the host, which stops our fills. It ends some time after its last window left."""

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict
 from queue import SimpleQueue
 from typing import Any
 
@@ -30,9 +29,10 @@ from engine.api import (
     HostLost,
     OnDraft,
 )
-from engine.host.address import Address, Habits, Loaded, address_of
+from engine.host.address import Address, Loaded, address_of
 from engine.host.channel import NoHost
 from engine.host.find import Met, Patience, cause_of_death, find_or_start, last_words
+from engine.host.habits import Habits
 
 log = logging.getLogger("engine.connect")
 
@@ -59,6 +59,7 @@ class Connection:
         self._habits = habits
         self._patience = patience
         self._window = window
+        self.disagreement: str | None = None
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}
@@ -163,15 +164,23 @@ class Connection:
             self._patience,
             is_wanted=lambda: not self._closing,
         )
-        theirs, mine = met.host.get("habits"), asdict(self._habits)
-        if theirs != mine:
-            log.warning(
-                "the engine runs already, and with other settings: %s instead of %s;"
-                " `infill-ls engine stop` ends it",
-                theirs,
-                mine,
-            )
+        self.disagreement = self._disagreement(met)
+        if self.disagreement is not None:
+            log.warning("%s", self.disagreement)
         return met
+
+    def _disagreement(self, met: Met) -> str | None:
+        try:
+            theirs = Habits.from_json(met.host.get("habits"))
+        except ValueError:
+            return None
+        if theirs == self._habits:
+            return None
+        return (
+            f"the engine that runs (process {met.host['pid']}) keeps the settings of another"
+            f" window: {theirs}. Yours hold when it is started again: close the other windows, or"
+            " run `infill-ls engine stop`"
+        )
 
     def _read(self, met: Met) -> None:
         try:

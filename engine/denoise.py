@@ -54,12 +54,12 @@ def denoise(
     alive = torch.arange(canvas.ids.shape[0], device=canvas.ids.device)
     signal: Tensor | None = None
     rule = rule_of(settings, canvas)
+    forbidden = torch.zeros(banned.shape, device=banned.device).masked_fill_(banned, -torch.inf)
     for number in range(1, settings.steps + 1):
         if cancelled is not None and cancelled():
             raise Cancelled("the fill was cancelled")
-        logits = model.decode(
-            canvas.ids, cache, self_conditioning=signal, places=canvas.places
-        ).masked_fill(banned if banned.ndim == 1 else banned[alive], -torch.inf)
+        logits = model.decode(canvas.ids, cache, self_conditioning=signal, places=canvas.places)
+        logits = logits + (forbidden if forbidden.ndim == 1 else forbidden[alive])
         reading = rule.read(logits, canvas, number, draws)
         best = Step(
             number,

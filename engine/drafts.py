@@ -1,4 +1,4 @@
-"""Tokens of a hole -> text, with how sure the model is of each stretch of it."""
+"""What a canvas says while it resolves: text, with how sure the model is of each stretch of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,37 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
-from engine.api import Span
+from engine.api import Draft, Span
+from engine.canvas import Canvas, Layout
+from engine.denoise import Step
+from engine.seams import Seam
 
 UNFINISHED = "�"  # what decoding shows for part of a character
+
+
+def read_draft(
+    tokenizer: Tokenizer,
+    layouts: Sequence[Layout],
+    canvas: Canvas,
+    step: Step,
+    of: int,
+    seams: Sequence[Seam],
+    slack: int | None,
+) -> Draft:
+    """The candidate that is surest so far, after `step` of at most `of`."""
+    sure = step.probability.log().masked_fill(~canvas.real, 0.0).sum(-1)
+    row = int((sure / canvas.real.sum(-1)).argmax())
+    tokens, certainty = step.tokens[row].tolist(), step.probability[row].tolist()
+    texts: list[str] = []
+    spans: list[tuple[Span, ...]] = []
+    for here, seam in zip(layouts[row].spans, seams, strict=True):
+        kept = [at for at in range(*here) if tokens[at] != slack]
+        text, parts = read_spans(
+            tokenizer, [tokens[at] for at in kept], [certainty[at] for at in kept]
+        )
+        texts.append(seam.cut(text))
+        spans.append(cut_spans(parts, len(seam.left), len(text) - len(seam.right)))
+    return Draft(tuple(texts), step.number, of, tuple(spans))
 
 
 def read_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor
 
 from engine.canvas import Canvas
-from engine.sampler import Draws, Stopping, accept_by_entropy, entropy, sample, temperature
+from engine.sampler import (
+    Draws,
+    Stopping,
+    accept_by_entropy,
+    entropy,
+    entropy_of,
+    sample,
+    temperature,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class Denoising:
         however unsure the model is.
     slack: the token that fills a hole's end, where the model knows one.
     order: which rule; "left" needs slack.
+    haste: in the order from the left, how much the entropy bound grows with every nat that the
+        text has lost in likelihood: what is hardly right any more need not be weighed by the token.
     """
 
     steps: int
@@ -42,6 +52,7 @@ class Denoising:
     self_conditioning: bool
     slack: int | None = None
     order: Literal["surest", "left"] = "surest"
+    haste: float = 0.0
 
     def __post_init__(self) -> None:
         if self.order == "left" and self.slack is None:
@@ -130,24 +141,27 @@ class FromLeft:
         self._probability = torch.ones(canvas.real.shape, device=canvas.real.device)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
-        settings = self._settings
-        assert settings.slack is not None
+        settings, slack = self._settings, self._settings.slack
+        assert slack is not None
         heat = settings.heat(number)
-        beliefs = logits / heat
-        shares = logits.softmax(dim=-1)
-        ended = ends(shares[..., settings.slack].masked_fill(self._resolved, 0.0), canvas)
-        wanted = only_from(logits, settings.slack, ended)
-        tokens = wanted.argmax(dim=-1)
-        chosen = tokens if settings.greedy else sample(wanted / heat, draws.race(*wanted.shape))
+        log_p = logits.log_softmax(dim=-1)
+        beliefs = logits if heat == 1.0 else logits / heat
+        unsure = entropy_of(log_p) if heat == 1.0 else entropy(beliefs)
+        slack_p = log_p[..., slack].exp()
+        ended = ends(slack_p.masked_fill(self._resolved, 0.0), canvas)
+        tokens, probability = likeliest(log_p, slack, ended)
+        chosen = tokens
+        if not settings.greedy:
+            wanted = only_from(beliefs, slack, ended)
+            chosen = sample(wanted, draws.race(*wanted.shape))
         tokens = torch.where(self._resolved, self._tokens, tokens)
         chosen = torch.where(self._resolved, self._tokens, chosen)
         # Of a hole's end only the first slack token was decided; the others follow from it.
         certain = self._resolved | (ended & (running(ended.long(), canvas) > 1)) | ~canvas.real
-        probability = torch.where(certain, self._probability, _probability(shares, tokens))
+        probability = torch.where(certain, self._probability, probability)
 
-        unsure = entropy(beliefs)
         pending = canvas.real & ~ended & ~self._resolved
-        fresh = from_left(unsure, pending, settings.entropy_bound, canvas, settings.steps - number)
+        fresh = from_left(unsure, pending, self._bound(), canvas, settings.steps - number)
         left_open = torch.where(pending, unsure, 0.0).sum(dim=-1)
         self._resolved = self._resolved | fresh
         self._tokens = torch.where(fresh, chosen, self._tokens)
@@ -161,6 +175,11 @@ class FromLeft:
             done=left_open <= settings.confidence_threshold,
             beliefs=beliefs,
         )
+
+    def _bound(self) -> Tensor:
+        """How unsure a run may be, [B, 1]."""
+        lost = -torch.where(self._resolved, self._probability, 1.0).log().sum(dim=-1, keepdim=True)
+        return self._settings.entropy_bound + self._settings.haste * lost
 
     def keep(self, rows: Tensor) -> None:
         self._resolved = self._resolved[rows]
@@ -179,6 +198,15 @@ def ends(slack: Tensor, canvas: Canvas) -> Tensor:
     return running(here.long(), canvas) > 0
 
 
+def likeliest(log_p: Tensor, slack: int, ended: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens that `only_from` leaves, and their probabilities, [B, M] each."""
+    slack_p = log_p[..., slack].exp()
+    # max, unlike argmax, is vectorised on a CPU.
+    text = log_p.index_fill(-1, torch.tensor(slack, device=log_p.device), -torch.inf).max(dim=-1)
+    tokens = torch.where(ended, slack, text.indices)
+    return tokens, torch.where(ended, slack_p, text.values.exp())
+
+
 def only_from(logits: Tensor, slack: int, ended: Tensor) -> Tensor:
     """`logits` [B, M, V] with nothing but slack where a hole has `ended`, and no slack before."""
     is_slack = torch.arange(logits.shape[-1], device=logits.device) == slack
@@ -186,12 +214,12 @@ def only_from(logits: Tensor, slack: int, ended: Tensor) -> Tensor:
 
 
 def from_left(
-    unsure: Tensor, pending: Tensor, bound: float, canvas: Canvas, steps_left: int
+    unsure: Tensor, pending: Tensor, bound: float | Tensor, canvas: Canvas, steps_left: int
 ) -> Tensor:
     """Which of the `pending` positions [B, M] to accept next: in every hole a run from the left.
 
     The run goes on while the entropies of what it accepts, but for the last, sum to at most
-    `bound`; it is long enough that `steps_left` such runs resolve the row.
+    `bound` (one, or [B, 1]); it is long enough that `steps_left` such runs resolve the row.
     """
     cost = torch.where(pending, unsure, 0.0)
     before = running(cost, canvas) - cost

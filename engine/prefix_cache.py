@@ -17,7 +17,7 @@ import torch
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 
 # Tokens, of all windows together. DiffusionGemma's keys and values take about 0.2 MB a token.
-BUDGET = 16384
+KEPT_TOKENS = 16384
 BLOCK = 128
 
 
@@ -25,7 +25,7 @@ class PrefixCaches:
     """A PrefixCache per window. Beyond `budget` tokens the windows used longest ago lose theirs;
     the current one never does. Not thread-safe: one fill at a time."""
 
-    def __init__(self, model: DiffusionGemma, budget: int = BUDGET) -> None:
+    def __init__(self, model: DiffusionGemma, budget: int = KEPT_TOKENS) -> None:
         self._model = model
         self._budget = budget
         self._caches: OrderedDict[str, PrefixCache] = OrderedDict()
@@ -38,10 +38,11 @@ class PrefixCaches:
 
     def encode(self, ids: list[int]) -> KVCache:
         """The cache of exactly `ids`, built on the current window's last one."""
-        cache = self._current.encode(ids)
-        while len(self._caches) > 1 and self.tokens > self._budget:
-            self._caches.popitem(last=False)
-        return cache
+        kept = self.tokens - len(self._current)
+        while len(self._caches) > 1 and kept + len(ids) > self._budget:
+            _, left = self._caches.popitem(last=False)  # first, so that both never lie side by side
+            kept -= len(left)
+        return self._current.encode(ids)
 
     @property
     def tokens(self) -> int:
@@ -65,7 +66,8 @@ class PrefixCache:
         if self._cache is not None and ids == self._ids:
             return self._cache
         same = common_prefix(self._ids, ids) // BLOCK * BLOCK
-        cache = self._cache.crop(same) if self._cache is not None else None
+        cache = self._cache.crop(same) if self._cache is not None and same else None
+        self._ids, self._cache = [], None  # its memory goes as soon as the longer one is made
         fresh = torch.tensor(ids[same:], dtype=torch.long, device=self._model.device)
         for block in fresh.split(BLOCK):  # an empty prompt has one, empty
             cache = self._model.encode(block, cache)

@@ -14,7 +14,7 @@ from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
 
 STYLES = ("plain", "chat")
-FEATURES = 6  # of a candidate's evidence (engine/rank.py), which the calibration weighs
+FEATURES = 8  # of a candidate's evidence (engine/rank.py), which rank and calibration weigh
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
 
 
@@ -52,10 +52,13 @@ class Profile:
     stability_threshold: int
     self_conditioning: bool
     order: Literal["surest", "left"] = "surest"  # see engine/order.py
+    haste: float = 0.0  # of a line, see engine/order.py
+    suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     rank_suffix_tokens: int = 8
     rank_suffix_weight: float = 0.5
     rank_match_weight: float = 0.2  # per character that agreed with a looked-up candidate's
     lookup: bool = False  # whether texts found in the file join the candidates
+    rank: tuple[float, ...] = ()  # weights of Evidence.features; none: by the three above
     calibration: tuple[float, ...] = ()  # weights of Evidence.features; none: the raw probability
     style: str = "plain"  # "plain": the text itself; "chat": see engine/chat_prompt.py
     around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
@@ -76,14 +79,17 @@ class Profile:
         for name in ("steps", "head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.haste < 0 or (self.suffix_tokens or 0) < 0:
+            raise ValueError("haste and suffix_tokens must not be below 0")
         if self.canvas_tokens < self.head_tokens + SMALLEST_HOLE:
             raise ValueError(
                 f"a head of {self.head_tokens} leaves no room on a canvas of {self.canvas_tokens}"
             )
         if not 0 <= self.t_min <= self.t_max or not self.t_max:
             raise ValueError(f"need 0 <= t_min <= t_max > 0, not {self.t_min} and {self.t_max}")
-        if len(self.calibration) not in (0, FEATURES):
-            raise ValueError(f"calibration needs {FEATURES} weights, or none")
+        for name in ("rank", "calibration"):
+            if len(getattr(self, name)) not in (0, FEATURES):
+                raise ValueError(f"{name} needs {FEATURES} weights, or none")
         if self.style not in STYLES:
             raise ValueError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
         if self.style == "chat" and self.tail_tokens < 1:
@@ -117,12 +123,14 @@ UNTRAINED_FOR_GAPS = Profile(
 
 
 # For DiffusionGemma as released. Untested on real weights: `infill-ls eval` is how to change that.
-# A turn ends with <turn|> (106), and the rest of its canvas is <eos> (1), as in training.
+# Sampling is as its generation_config.json has it. A turn ends with <turn|> (106), and the rest of
+# its canvas is <eos> (1), as in training. Text begins with the newline (107): below are controls.
 INSTRUCT = replace(
     UNTRAINED_FOR_GAPS,
     name="instruct, untested",
     eos=106,
     pad=1,
+    first_text_token=107,
     style="chat",
     head_tokens=64,
     tail_tokens=80,

@@ -47,15 +47,15 @@ def build_prompt(
 
     With a `vocabulary`, seams heal (engine/seams.py).
     """
-    head_start = _head_start(texts[0], tokenizer, profile)
+    head_start = start_of_head(texts[0], tokenizer, profile)
     reach = profile.canvas_tokens * CHARACTERS_PER_TOKEN
     pinned = [texts[0][head_start:], *texts[1:-1], texts[-1][:reach]]
     seams = [Seam()] * (len(texts) - 1)
     if vocabulary is not None:
-        pinned, seams = _heal(pinned, tokenizer, vocabulary, right=profile.slack is None)
+        pinned, seams = heal_seams(pinned, tokenizer, vocabulary, right=profile.slack is None)
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
-        ids=_prompt_ids(texts[0][:head_start], tokenizer, profile),
+        ids=ids_before(texts[0][:head_start], tokenizer, profile),
         head=head,
         between=between,
         suffix=suffix,
@@ -65,27 +65,7 @@ def build_prompt(
     )
 
 
-def far_apart(texts: tuple[str, ...], profile: Profile) -> bool:
-    """Whether no canvas holds the text between the holes: it is not worth encoding."""
-    return sum(map(len, texts[1:-1])) > profile.canvas_tokens * CHARACTERS_PER_TOKEN
-
-
-def encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    """Ids of `text`, nothing added."""
-    return encoding_of(tokenizer, text).ids
-
-
-def encoding_of(tokenizer: Tokenizer, text: str) -> Encoding:
-    """Ids and character offsets of `text`, nothing added."""
-    return tokenizer.encode(well_formed(text), add_special_tokens=False)
-
-
-def well_formed(text: str) -> str:
-    """`text` with half an emoji, as an editor can send it, made into U+FFFD: same length."""
-    return text.encode("utf-32", "surrogatepass").decode("utf-32", "replace")
-
-
-def _head_start(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
+def start_of_head(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
     """Where the line so far begins; of a line with more than `head_tokens` tokens, its last few.
 
     It is cut where one of its tokens begins. Tokens that share a character (an emoji's bytes) share
@@ -103,7 +83,7 @@ def _head_start(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
         start += max(1, encoding.offsets[excess][0])
 
 
-def _heal(
+def heal_seams(
     pinned: list[str], tokenizer: Tokenizer, vocabulary: Vocabulary, *, right: bool
 ) -> tuple[list[str], list[Seam]]:
     """What is left of the pinned texts, and what each hole took over."""
@@ -120,21 +100,7 @@ def _heal(
     return pinned, seams
 
 
-def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
-    """The last token's text, if the hole after it is to take it over."""
-    offsets = encoding_of(tokenizer, text).offsets
-    piece = text[offsets[-1][0] :] if offsets else ""
-    return piece if vocabulary.beginning(piece) else ""
-
-
-def _first_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
-    """The first token's text, if the hole before it is to take it over."""
-    offsets = encoding_of(tokenizer, text).offsets
-    piece = text[: offsets[0][1]] if offsets else ""
-    return piece if vocabulary.ending(piece) else ""
-
-
-def _prompt_ids(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]:
+def ids_before(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]:
     """At most `prompt_tokens` ids; a long text starts at a line that moves only now and then.
 
     Both cuts, of characters and then of tokens, move in steps as the text grows, so that most
@@ -162,6 +128,40 @@ def _prompt_ids(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int
     while 0 < first < len(ids) and starts[first] == starts[first - 1]:
         first += 1  # inside a character
     return ids[first:]
+
+
+def far_apart(texts: tuple[str, ...], profile: Profile) -> bool:
+    """Whether no canvas holds the text between the holes: it is not worth encoding."""
+    return sum(map(len, texts[1:-1])) > profile.canvas_tokens * CHARACTERS_PER_TOKEN
+
+
+def encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Ids of `text`, nothing added."""
+    return encoding_of(tokenizer, text).ids
+
+
+def encoding_of(tokenizer: Tokenizer, text: str) -> Encoding:
+    """Ids and character offsets of `text`, nothing added."""
+    return tokenizer.encode(well_formed(text), add_special_tokens=False)
+
+
+def well_formed(text: str) -> str:
+    """`text` with half an emoji, as an editor can send it, made into U+FFFD: same length."""
+    return text.encode("utf-32", "surrogatepass").decode("utf-32", "replace")
+
+
+def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
+    """The last token's text, if the hole after it is to take it over."""
+    offsets = encoding_of(tokenizer, text).offsets
+    piece = text[offsets[-1][0] :] if offsets else ""
+    return piece if vocabulary.beginning(piece) else ""
+
+
+def _first_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
+    """The first token's text, if the hole before it is to take it over."""
+    offsets = encoding_of(tokenizer, text).offsets
+    piece = text[: offsets[0][1]] if offsets else ""
+    return piece if vocabulary.ending(piece) else ""
 
 
 def _line_start(text: str, at: int, limit: int) -> int:

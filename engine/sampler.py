@@ -34,9 +34,13 @@ def sample(logits: Tensor, draws: Tensor) -> Tensor:
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of softmax(logits) in nats, [B, C, V] -> [B, C] float32; -inf logits are allowed."""
-    log_p = logits.log_softmax(dim=-1, dtype=torch.float32)
+    return entropy_of(logits.log_softmax(dim=-1, dtype=torch.float32))
+
+
+def entropy_of(log_p: Tensor) -> Tensor:
+    """Entropy in nats of the distributions whose logarithms are `log_p` [B, C, V]."""
     finite = log_p.clamp_min(torch.finfo(torch.float32).min)
-    return -(log_p.exp() * finite).sum(dim=-1)
+    return -finite.mul_(log_p.exp()).sum(dim=-1)
 
 
 def accept_by_entropy(entropy: Tensor, bound: float, open: Tensor | None = None) -> Tensor:

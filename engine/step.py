@@ -31,24 +31,32 @@ def bucket_of(length: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a graph is captured for; `places` is how many open positions a row has at most."""
+    """What a graph is captured for; `places` is how many open positions a row has at most, `apart`
+    says that each of them has tokens of its own that may not be written."""
 
     batch: int
     canvas: int
     places: int
     bucket: int
+    apart: bool = False
 
     @classmethod
-    def of(cls, canvas: Canvas, cache: KVCache) -> Shape:
+    def of(cls, canvas: Canvas, cache: KVCache, banned: Tensor | None = None) -> Shape:
         batch, width = canvas.ids.shape
-        return cls(batch, width, canvas.places.shape[1], bucket_of(cache.length))
+        apart = banned is not None and banned.ndim > 1
+        return cls(batch, width, canvas.places.shape[1], bucket_of(cache.length), apart)
 
 
 class Step:
-    """One shape's buffers and graphs. `load` a request, then `run` its steps one by one."""
+    """One shape's buffers and graphs. `load` a request, then `run` its steps one by one.
 
-    def __init__(self, model: DiffusionGemma, shape: Shape, rule: Rule) -> None:
-        self.model, self.shape, self.rule = model, shape, rule
+    `greedy`: an accepted position takes its likeliest token, not a sampled one.
+    """
+
+    def __init__(
+        self, model: DiffusionGemma, shape: Shape, rule: Rule, *, greedy: bool = False
+    ) -> None:
+        self.model, self.shape, self.rule, self.greedy = model, shape, rule, greedy
         device, config = model.device, model.config
         batch, width, many = shape.batch, shape.canvas, shape.places
 
@@ -64,19 +72,21 @@ class Step:
         self.length = zeros(1, dtype=torch.int32)
         self.temperature = zeros(1, dtype=torch.float32)
         self.seed = zeros(1, dtype=torch.int64)
-        self.banned = zeros(config.vocab_size, dtype=torch.bool)
+        rows = (batch * many,) if shape.apart else ()
+        self.banned = zeros(*rows, config.vocab_size, dtype=torch.bool)
         self.keys = [self._room(kind) for kind in config.layer_types]
         self.values = [self._room(kind) for kind in config.layer_types]
         self._graphs: dict[bool, tuple[torch.cuda.CUDAGraph, Beliefs]] = {}
 
     def load(self, canvas: Canvas, cache: KVCache, banned: Tensor) -> None:
-        """Begin with `canvas` after the prompt in `cache`; `banned` [V] may not be written."""
-        if Shape.of(canvas, cache) != self.shape:
-            raise ValueError(f"{Shape.of(canvas, cache)} does not fit {self.shape}")
+        """Begin with `canvas` after the prompt in `cache`; `banned`, [V] or, where the shape says
+        so, [B, M, V], may not be written."""
+        if Shape.of(canvas, cache, banned) != self.shape:
+            raise ValueError(f"{Shape.of(canvas, cache, banned)} does not fit {self.shape}")
         self.ids.copy_(canvas.ids)
         self.places.copy_(canvas.places)
         self.real.copy_(canvas.real)
-        self.banned.copy_(banned)
+        self.banned.copy_(banned.view_as(self.banned))
         self.before.fill_(-1)
         self.length.fill_(cache.length)
         for room, given in zip(
@@ -147,11 +157,12 @@ class Step:
         )
         shaped = (shape.batch, shape.places)
         likeliest = beliefs.likeliest.view(shaped)
+        chosen = likeliest if self.greedy else beliefs.sampled.view(shaped)
         ids, done = accept(
             self.ids,
             self.places,
             self.real,
-            beliefs.sampled.view(shaped),
+            chosen,
             likeliest,
             self.before,
             beliefs.entropy.view(shaped),

@@ -138,6 +138,10 @@ def draft_from_json(data: Message) -> Draft:
     return Draft(tuple(data["texts"]), data["step"], data["of"], confidence)
 
 
+def info_to_json(info: EngineInfo) -> Message:
+    return asdict(info)
+
+
 def info_from_json(data: Message) -> EngineInfo:
     return EngineInfo(**data)
 

@@ -6,8 +6,12 @@
     channel   the socket, and the proof that both ends belong to one user
     lock      one winner where several start at once
     find      finds or starts a host, for a client
+    greeting  their first words to each other
     service   clients in, answers out: the process's event loop
+    client    a connection, from the service's side
     schedule  which fill is next
     worker    the thread that has the model
+    habits    when the host ends, and when it lets its model go
+    log       what it has to say
     neighbours  the user's other hosts: who they are, asking them to leave
 """

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib
-import io
 import logging
 import os
 import signal
@@ -20,12 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.api import Engine, OutOfMemory
-from engine.host.address import Address, Habits, Loaded
+from engine.host.address import Address, Loaded
 from engine.host.channel import listen
 from engine.host.find import IS_SERVED_ALREADY
+from engine.host.habits import Habits
 from engine.host.lock import FileLock
+from engine.host.log import Forgiving, ToWindows
 from engine.host.neighbours import retire_others
-from engine.host.service import Host, ToWindows
+from engine.host.service import Host
 from engine.host.worker import Worker, is_out_of_memory
 
 log = logging.getLogger("engine.host")
@@ -100,24 +101,10 @@ def load(loaded: Loaded) -> Engine:
         from engine.remote import load_remote
 
         return load_remote(loaded.model)
-    from engine.infill import load_engine
+    from engine.load import load_engine
+    from engine.sharing import SharedEngine
 
-    return load_engine(loaded.model, loaded.device)
-
-
-class Forgiving(io.TextIOBase):
-    """Stderr that a full disk does not turn into an error of whoever prints."""
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            os.write(2, text.encode("utf-8", "backslashreplace"))
-        return len(text)
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return 2
+    return SharedEngine(load_engine(loaded.model, loaded.device))
 
 
 def _take(lock: FileLock) -> bool:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import stat
@@ -58,31 +57,6 @@ class Loaded:
         ]
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         return f"{readable}-{digest[:12]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a host behaves. All in seconds.
-
-    `linger`: it ends so long after its last window has left. `unload_after`: without a fill for so
-    long, it lets the model go and keeps running; None for never. `cancel_patience`: a fill that
-    does not stop within it hangs, and the host ends, since nothing else can stop it.
-    """
-
-    linger: float = 300.0
-    unload_after: float | None = 1800.0
-    cancel_patience: float = 30.0
-
-    @classmethod
-    def chosen(cls, factory: str | None = None) -> Habits:
-        """The user's: INFILL_LINGER, INFILL_UNLOAD_AFTER and INFILL_CANCEL_PATIENCE, in seconds
-        or "never". A scripted engine's host ends with its last window."""
-        default = cls() if factory is None else cls(linger=0.0)
-        return cls(
-            linger=_forever(_seconds("INFILL_LINGER", default.linger)),
-            unload_after=_seconds("INFILL_UNLOAD_AFTER", default.unload_after),
-            cancel_patience=_forever(_seconds("INFILL_CANCEL_PATIENCE", default.cancel_patience)),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,18 +163,3 @@ def code_fingerprint() -> str:
                 found = path.stat()
                 digest.update(f"{path}{found.st_size}{found.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _forever(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds
-
-
-def _seconds(variable: str, default: float | None) -> float | None:
-    given = os.environ.get(variable, "")
-    if given == "never":
-        return None
-    try:
-        seconds = float(given)
-    except ValueError:
-        return default
-    return seconds if seconds >= 0 else default

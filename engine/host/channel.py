@@ -23,6 +23,7 @@ from typing import BinaryIO
 from engine import wire
 from engine.api import HostLost
 from engine.host.address import Address
+from engine.host.lock import FileLock
 
 BACKLOG = 128
 LOOPBACK = "127.0.0.1"
@@ -30,6 +31,14 @@ LOOPBACK = "127.0.0.1"
 
 class NoHost(Exception):
     """Nobody listens at the address, or who did has just gone."""
+
+
+class Silent(TimeoutError):
+    """Somebody is there and does not answer: the process `pid`, where that is known."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__("no answer")
+        self.pid = pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,8 @@ def remove_traces(address: Address) -> None:
 
 
 def dial(address: Address, patience: float) -> Channel:
-    """Raises NoHost when nobody is there, TimeoutError when somebody is and does not answer,
-    HostLost when it is somebody else's process."""
+    """Raises NoHost when nobody is there, Silent when whoever is does not answer, HostLost when it
+    is somebody else's process."""
     if has_unix_sockets():
         return _dial_unix(address.socket, patience)
     return _dial_loopback(address.port, patience)
@@ -114,7 +123,7 @@ def _dial_unix(path: Path, patience: float) -> Channel:
             raise HostLost(f"{path} is served by another user's process: remove it")
     except (TimeoutError, BlockingIOError) as error:  # its backlog is full: it accepts nobody
         connection.close()
-        raise TimeoutError from error
+        raise Silent(None) from error
     except OSError as error:
         connection.close()
         raise NoHost(str(error)) from error
@@ -129,8 +138,8 @@ def _dial_loopback(path: Path, patience: float) -> Channel:
         told = json.loads(path.read_text())
         port, secret, pid = int(told["port"]), bytes.fromhex(told["secret"]), int(told["pid"])
         connection = socket.create_connection((LOOPBACK, port), patience)
-    except TimeoutError:
-        raise
+    except TimeoutError as error:
+        raise Silent(None) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoHost(str(error)) from error
     channel = Channel(connection, connection.makefile("rb"), pid)
@@ -143,13 +152,22 @@ def _dial_loopback(path: Path, patience: float) -> Channel:
         channel.send(
             {"method": "proof", "params": {"proof": prove(secret, "client", answer["nonce"])}}
         )
-    except TimeoutError:
+    except TimeoutError as error:
         channel.close()
-        raise
+        raise Silent(_holder(path, pid)) from error
     except (OSError, ValueError, KeyError, TypeError, NoHost) as error:
         channel.close()
         raise NoHost(str(error)) from error
     return channel
+
+
+def _holder(path: Path, pid: int) -> int | None:
+    """`pid` if it is still the host that told it: then it holds the lock."""
+    lock = FileLock(path.with_suffix(".lock"))
+    if lock.take():
+        lock.release()
+        return None
+    return pid
 
 
 def prove(secret: bytes, who: str, nonce: str) -> str:

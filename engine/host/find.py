@@ -16,9 +16,10 @@ from typing import IO, Any
 
 from engine import wire
 from engine.api import EngineError, HostLost
-from engine.host.address import Address, Habits, Loaded
-from engine.host.channel import Channel, NoHost, dial, remove_traces
+from engine.host.address import Address, Loaded
+from engine.host.channel import Channel, NoHost, Silent, dial, remove_traces
 from engine.host.greeting import say_hello
+from engine.host.habits import Habits
 from engine.host.lock import FileLock
 
 log = logging.getLogger("engine.connect")
@@ -96,8 +97,8 @@ def _meet(address: Address, introduction: dict[str, Any], patience: float) -> Me
         channel = dial(address, patience)
     except NoHost:
         return None
-    except TimeoutError:
-        _end_hanging(address, None)
+    except Silent as error:
+        _end_hanging(address, error.pid)
         return None
     try:
         host = say_hello(channel, "window", **introduction)

@@ -4,6 +4,8 @@
 - Windows take turns: the one that was served longest ago is next.
 - Within a window the newest goes first. A newer request for the same slot takes the older one's
   place, waiting or running; of its speculative requests a window keeps the newest alone.
+- What is taken runs until `finish`. Foreground requests may run beside each other, if the model can
+  do several at a time; speculation runs alone.
 - A window may have `WINDOW_LIMIT` requests waiting, all of them `LIMIT`: what is too much ends.
 
 Every ticket leaves the schedule exactly once: from `take`, or among what `put`, `stop`, `leave` and
@@ -49,7 +51,7 @@ class Schedule:
         self._waiting: list[Ticket] = []  # oldest first
         self._turn: dict[Hashable, int] = {}  # when a window was last served
         self._turns = 0
-        self.running: Ticket | None = None
+        self.running: list[Ticket] = []
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -59,11 +61,11 @@ class Schedule:
         out = self._remove(
             lambda other: _replaces(ticket, other), Cancelled("a newer request took its place")
         )
-        if self.running is not None:
-            if _replaces(ticket, self.running):
-                self.running.end(Cancelled("a newer request took its place"))
-            elif _is_foreground(ticket) and not _is_foreground(self.running):
-                self.running.end(Cancelled("somebody waits for another fill"))
+        for running in self.running:
+            if _replaces(ticket, running):
+                running.end(Cancelled("a newer request took its place"))
+            elif _is_foreground(ticket) and not _is_foreground(running):
+                running.end(Cancelled("somebody waits for another fill"))
         self._waiting.append(ticket)
         mine = [other for other in self._waiting if other.window == ticket.window]
         if len(mine) > self._window_limit:
@@ -78,23 +80,27 @@ class Schedule:
         return out
 
     def take(self) -> Ticket | None:
-        """The next to run, which runs from now on until `finish`."""
-        assert self.running is None
-        if not self._waiting:
+        """The next to run, which runs from now on until `finish`; None where none may: none waits,
+        or others run that it may not run beside."""
+        waiting = self._waiting
+        if self.running:
+            alone = not all(map(_is_foreground, self.running))
+            waiting = [] if alone else [each for each in waiting if _is_foreground(each)]
+        if not waiting:
             return None
-        ticket = min(reversed(self._waiting), key=self._order)
+        ticket = min(reversed(waiting), key=self._order)
         self._waiting.remove(ticket)
         self._turns += 1
         self._turn[ticket.window] = self._turns
-        self.running = ticket
+        self.running.append(ticket)
         return ticket
 
-    def finish(self) -> None:
-        self.running = None
+    def finish(self, ticket: Ticket) -> None:
+        self.running.remove(ticket)
 
     def stop(self, ticket: Ticket, why: EngineError | None = None) -> list[Ticket]:
         why = why or Cancelled("cancelled before it began")
-        if ticket is self.running:
+        if ticket in self.running:
             ticket.end(why)
         return self._remove(lambda other: other is ticket, why)
 
@@ -102,14 +108,16 @@ class Schedule:
         """A window has gone, and nobody waits for its fills."""
         why = Cancelled("its window has gone")
         self._turn.pop(window, None)
-        if self.running is not None and self.running.window == window:
-            self.running.end(why)
+        for running in self.running:
+            if running.window == window:
+                running.end(why)
         return self._remove(lambda other: other.window == window, why)
 
     def expire(self, now: float) -> list[Ticket]:
         why = Cancelled("its deadline has passed")
-        if self.running is not None and _is_late(self.running, now):
-            self.running.end(why)
+        for running in self.running:
+            if _is_late(running, now):
+                running.end(why)
         return self._remove(lambda other: _is_late(other, now), why)
 
     def _order(self, ticket: Ticket) -> tuple[bool, int]:

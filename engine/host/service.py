@@ -22,18 +22,19 @@ import asyncio
 import json
 import logging
 import os
-import secrets
-import stat
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from engine import __version__, wire
-from engine.api import Draft, EngineError, EngineInfo, Fill
-from engine.host.address import Address, Habits, Loaded
-from engine.host.channel import Listener, has_unix_sockets, is_proof, peer, prove, remove_traces
+from engine.api import Draft, EngineError, Fill
+from engine.host import log as own_log
+from engine.host.address import Address, Loaded
+from engine.host.channel import Listener, has_unix_sockets, remove_traces
+from engine.host.client import Client
+from engine.host.greeting import Hello, hear_hello, is_same_user
+from engine.host.habits import Habits
 from engine.host.schedule import Ticket
 from engine.host.worker import Asked, Worker
 
@@ -43,33 +44,6 @@ HELLO_PATIENCE = 20.0  # seconds a connection may say nothing
 FIRST_CLIENT = 10.0  # seconds for whoever started us to come
 TICK = 1.0
 GOODBYE_PATIENCE = 0.5
-DRAFTS_BEHIND = 1 << 20  # bytes a client is behind with reading before it gets no drafts
-ANSWERS_BEHIND = 256 << 20  # ... and before it is cut off
-LOG_SIZE = 4 << 20
-
-
-class Client:
-    """A connection. `send` may be called on any thread."""
-
-    def __init__(self, writer: asyncio.StreamWriter, loop: asyncio.AbstractEventLoop) -> None:
-        self._writer = writer
-        self._loop = loop
-        self.window: str | None = None  # None for a visitor
-        self.tickets: dict[Any, Ticket] = {}
-
-    def send(self, message: wire.Message) -> None:
-        line = wire.encode_line(message)
-        with suppress(RuntimeError):  # the loop has ended
-            self._loop.call_soon_threadsafe(self._write, line, message.get("method") == "draft")
-
-    def _write(self, line: bytes, is_draft: bool) -> None:
-        if self._writer.is_closing():
-            return
-        behind = self._writer.transport.get_write_buffer_size()
-        if behind > ANSWERS_BEHIND:
-            self._writer.transport.abort()
-        elif not is_draft or behind < DRAFTS_BEHIND:
-            self._writer.write(line)
 
 
 class Host:
@@ -88,8 +62,8 @@ class Host:
         self._alone_since = self._started
         self._had_clients = False
         self._retiring = False
-        self._stopping: tuple[Ticket, float] | None = None
-        self._log_starts = _log_size()
+        self._stopping: dict[Ticket, float] = {}  # since when it is told to
+        self._log_starts = own_log.size()
         self._socket_file = _identity(address)
 
     async def run(self) -> str:
@@ -108,8 +82,7 @@ class Host:
         with suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_PATIENCE):
                 for client in self._clients:
-                    with suppress(OSError):
-                        await client._writer.drain()
+                    await client.drain()
         return reason
 
     def end(self, reason: str) -> None:
@@ -133,10 +106,10 @@ class Host:
         client = Client(writer, self._loop)
         try:
             async with asyncio.timeout(HELLO_PATIENCE):
-                greeted = await self._is_same_user(client, reader) and await self._greet(
-                    client, reader
-                )
-            if greeted:
+                known = await is_same_user(client, reader, self._listener.secret)
+                hello = await hear_hello(client, reader) if known else None
+            if hello is not None:
+                self._welcome(client, hello)
                 await self._listen_to(client, reader)
         except (OSError, TimeoutError, EOFError):
             pass
@@ -144,52 +117,29 @@ class Host:
             log.error("a client sent what cannot be read, and is dropped: %s", error)
         finally:
             self._lose(client)
-            self._loop.call_soon(writer.close)  # behind what was sent last
+            client.close()
 
-    async def _is_same_user(self, client: Client, reader: asyncio.StreamReader) -> bool:
-        secret = self._listener.secret
-        if secret is None:
-            uid, _ = peer(client._writer.get_extra_info("socket"))
-            if uid is None or uid == os.geteuid():
-                return True
-            log.error("a process of user %d was turned away", uid)
-            return False
-        try:
-            asked = wire.decode_line(await reader.readline())
-            mine, theirs = secrets.token_hex(16), str(asked["params"]["nonce"])
-            proof = prove(secret, "host", theirs)
-            client.send({"id": asked.get("id"), "result": {"proof": proof, "nonce": mine}})
-            answer = wire.decode_line(await reader.readline())["params"]["proof"]
-        except (ValueError, KeyError, TypeError):
-            return False
-        return is_proof(secret, "client", mine, answer)
-
-    async def _greet(self, client: Client, reader: asyncio.StreamReader) -> bool:
-        line = await reader.readline()
-        if not line:
-            return False
-        try:
-            message = wire.decode_line(line)
-            params = message["params"]
-            theirs, role = params["protocol"], params["role"]
-        except (ValueError, KeyError, TypeError) as error:
-            log.error("a client did not say hello, and is dropped: %s", error)
-            client.send(_parse_error(error))
-            return False
-        if message.get("method") != "hello" or theirs != wire.PROTOCOL:
-            problem = EngineError(
-                f"the engine that runs (process {os.getpid()}) is of infill-ls {__version__} and"
-                f" does not understand this one ({params.get('version')}): run"
-                " `infill-ls engine stop`"
-            )
-            client.send({"id": message.get("id"), "error": wire.error_to_json(problem)})
-            return False
-        if role == "window":
-            client.window = str(params.get("window") or id(client))
+    def _welcome(self, client: Client, hello: Hello) -> None:
+        if hello.window is not None:
+            if not self._serves_others_than(hello.window):
+                self._take_habits(hello.habits)
+            client.window = hello.window
             self._had_clients = True
         self._clients.add(client)
-        client.send({"id": message.get("id"), "result": self._introduction()})
-        return True
+        client.answer(hello.id, self._introduction())
+
+    def _serves_others_than(self, window: str) -> bool:
+        """Windows of one process are one editor's: when it connects anew, the old one is to go."""
+        process = window.partition(".")[0]
+        others = {client.window for client in self._clients} - {None}
+        return any(other.partition(".")[0] != process for other in others if other)
+
+    def _take_habits(self, told: Any) -> None:
+        try:
+            self._habits = Habits.from_json(told)
+        except ValueError:
+            return  # a client that wants none
+        self._worker.unload_after(self._habits.unload_after)
 
     def _introduction(self) -> wire.Message:
         return {
@@ -209,7 +159,7 @@ class Host:
                 message = wire.decode_line(line)
             except ValueError as error:
                 log.error("a line that is no message was dropped: %s", error)
-                client.send(_parse_error(error))
+                client.refuse(None, wire.PARSE_ERROR, error)
                 continue
             self._handle(client, message)
 
@@ -223,25 +173,24 @@ class Host:
                 if ticket is not None:  # else it is answered already: the two messages crossed
                     self._worker.stop(ticket)
             case "info":
-                self._worker.ask_info(lambda outcome: client.send(_info_message(id, outcome)))
+                self._worker.ask_info(lambda outcome: client.answer(id, outcome))
             case "status":
-                client.send({"id": id, "result": self._status()})
+                client.answer(id, self._status())
             case "retire":
-                client.send({"id": id, "result": self._status()})
+                client.answer(id, self._status())
                 self._retiring = True
                 self._end_if_alone()
             case "shutdown":
-                client.send({"id": id, "result": self._status()})
+                client.answer(id, self._status())
                 self.end(str(params.get("reason") or "was stopped"))
             case _ if id is not None:
-                problem = {"code": wire.METHOD_NOT_FOUND, "message": f"no method {method!r}"}
-                client.send({"id": id, "error": problem})
+                client.refuse(id, wire.METHOD_NOT_FOUND, f"no method {method!r}")
 
     def _take_fill(self, client: Client, id: Any, params: Any) -> None:
         try:
             request, terms = wire.fill_from_params(params)
         except EngineError as error:
-            client.send({"id": id, "error": wire.error_to_json(error)})
+            client.answer(id, error)
             return
 
         def on_draft(draft: Draft) -> None:
@@ -250,7 +199,7 @@ class Host:
 
         def answer(outcome: Fill | EngineError) -> None:
             client.tickets.pop(_key(id), None)
-            client.send(_fill_message(id, outcome))
+            client.answer(id, outcome)
 
         asked = Asked(request, client.window or "", answer, on_draft if terms.drafts else None)
         ticket = Ticket(client, asked, terms.priority, terms.slot)
@@ -283,66 +232,34 @@ class Host:
             self.end("was needed by nobody and ended")
 
     async def _keep_house(self) -> None:
-        tick = min(TICK, self._habits.cancel_patience / 4)
         while True:
-            await asyncio.sleep(tick)
+            await asyncio.sleep(min(TICK, self._habits.cancel_patience / 4))
             self._end_if_alone()
             self._look_for_a_hang()
             if _identity(self._address) != self._socket_file:
                 self._retiring = True  # nobody can find us any more
-            if _log_size() > LOG_SIZE:
-                with suppress(OSError):
-                    os.ftruncate(2, 0)
+            own_log.keep_small()
 
     def _look_for_a_hang(self) -> None:
-        running, now = self._worker.running, time.monotonic()
-        if running is None or not running.stop.is_set() or self._worker.state == "loading":
-            self._stopping = None
-        elif self._stopping is None or self._stopping[0] is not running:
-            self._stopping = running, now
-        elif now > self._stopping[1] + self._habits.cancel_patience:
-            patience = self._habits.cancel_patience
+        now = time.monotonic()
+        running = () if self._worker.state == "loading" else self._worker.running
+        self._stopping = {
+            ticket: self._stopping.get(ticket, now) for ticket in running if ticket.stop.is_set()
+        }
+        patience = self._worker.patience(self._habits.cancel_patience)
+        if any(now > since + patience for since in self._stopping.values()):
             self.end(f"did not stop a fill within {patience:g} s and was ended")
 
     def _status(self) -> wire.Message:
-        running = self._worker.running
         return {
             **self._introduction(),
             "state": self._worker.state,
             "windows": self._windows(),
-            "running": running is not None,
+            "running": len(self._worker.running),
             "waiting": self._worker.waiting,
             "filled": self._worker.filled,
             "seconds": round(time.monotonic() - self._started, 1),
         }
-
-
-class ToWindows(logging.Handler):
-    """What a user should know reaches the windows' logs too."""
-
-    def __init__(self, broadcast: Callable[[wire.Message], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._broadcast = broadcast
-
-    def emit(self, record: logging.LogRecord) -> None:
-        params = {"level": record.levelno, "message": record.getMessage()}
-        self._broadcast({"method": "log", "params": params})
-
-
-def _fill_message(id: Any, outcome: Fill | EngineError) -> wire.Message:
-    if isinstance(outcome, EngineError):
-        return {"id": id, "error": wire.error_to_json(outcome)}
-    return {"id": id, "result": wire.fill_to_json(outcome)}
-
-
-def _info_message(id: Any, outcome: EngineInfo | EngineError) -> wire.Message:
-    if isinstance(outcome, EngineError):
-        return {"id": id, "error": wire.error_to_json(outcome)}
-    return {"id": id, "result": {"model": outcome.model, "device": outcome.device}}
-
-
-def _parse_error(error: Exception) -> wire.Message:
-    return {"id": None, "error": {"code": wire.PARSE_ERROR, "message": str(error)}}
 
 
 def _key(id: Any) -> str:
@@ -358,12 +275,3 @@ def _identity(address: Address) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _log_size() -> int:
-    """Of the file that stderr is; 0 when it is none."""
-    with suppress(OSError):
-        found = os.fstat(2)
-        if stat.S_ISREG(found.st_mode):
-            return found.st_size
-    return 0

@@ -1,4 +1,6 @@
-"""The thread that has the model: it loads it, runs one fill after the other, lets it go when idle.
+"""The thread that has the model: it loads it, runs the fills, lets it go when idle.
+
+One fill follows the other, or several share their steps where the engine says that this pays.
 
 Loading happens here too: CUDA graphs and compiled code stay with the thread that made them.
 """
@@ -24,6 +26,8 @@ from engine.api import (
     ModelMissing,
     OnDraft,
     OutOfMemory,
+    Share,
+    SharingEngine,
 )
 from engine.host.schedule import Schedule, Ticket
 
@@ -31,6 +35,7 @@ log = logging.getLogger("engine.host")
 
 # Another program may free the memory that was lacking; trying at every request costs too much.
 LOAD_AGAIN_AFTER = 10.0
+SHORTEST_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,7 @@ class Worker:
         self._failure: EngineError | None = None
         self._failed_at = 0.0
         self._last_info: EngineInfo | None = None
+        self._longest = 0.0  # seconds of a fill since the model was loaded
         self.filled = 0
         self.state = "loading"
 
@@ -100,9 +106,23 @@ class Worker:
                 return
         answer(self._last_info)
 
+    def unload_after(self, seconds: float | None) -> None:
+        """Let the model go after so long without a fill; None for never."""
+        with self._change:
+            self._unload_after = seconds
+            self._change.notify()
+
+    def patience(self, longest: float) -> float:
+        """Seconds that a fill may take to stop: one step, and so less than a whole fill has taken;
+        `longest` as long as none is known, since the first may compile."""
+        if self._longest == 0.0:
+            return longest
+        return min(longest, max(SHORTEST_PATIENCE, 2.0 * self._longest))
+
     @property
-    def running(self) -> Ticket | None:
-        return self._schedule.running
+    def running(self) -> tuple[Ticket, ...]:
+        with self._change:
+            return tuple(self._schedule.running)
 
     @property
     def waiting(self) -> int:
@@ -118,12 +138,11 @@ class Worker:
                 info(self._last_info or self._failure or EngineError("the model is not loaded"))
             if ticket is None:
                 continue
-            outcome = self._outcome(ticket)
-            # The ticket ends before its answer goes out, so that a cancel that crosses the answer
-            # finds nothing.
-            with self._change:
-                self._schedule.finish()
-            ticket.work.answer(outcome)
+            engine = self._engine
+            if isinstance(engine, SharingEngine) and engine.room > 1:
+                self._run_together(engine, ticket)
+            else:
+                self._end(ticket, self._outcome(engine, ticket))
 
     def _next(self) -> tuple[AnswerInfo | None, Ticket | None]:
         idle_since = time.monotonic()
@@ -155,6 +174,7 @@ class Worker:
             engine = self._load()
             self._last_info = engine.info
             self._engine, self._failure = engine, None
+            self._longest = 0.0
             self.state = "loaded"
         except BaseException as error:
             self._failure = as_engine_error(error, "loading the model")
@@ -168,24 +188,57 @@ class Worker:
         self.state = "unloaded"
         free_memory()
 
-    def _outcome(self, ticket: Ticket) -> Fill | EngineError:
+    def _outcome(self, engine: Engine | None, ticket: Ticket) -> Fill | BaseException:
         asked: Asked = ticket.work
         if ticket.stop.is_set():  # while the model was loaded
             return ticket.why
-        if self._engine is None:
+        if engine is None:
             assert self._failure is not None
             return self._failure
         try:
-            fill = self._engine.fill(
-                asked.request, asked.on_draft, ticket.stop.is_set, asked.window
-            )
-        except Cancelled as error:
-            return ticket.why if ticket.stop.is_set() else error
+            return engine.fill(asked.request, asked.on_draft, ticket.stop.is_set, asked.window)
         except BaseException as error:
-            failure = as_engine_error(error, "filling")
-        else:
-            self.filled += 1
-            return fill
+            return error
+
+    def _run_together(self, engine: SharingEngine, first: Ticket) -> None:
+        """Until none is left that may run beside the others."""
+        waiting: list[Ticket] = [first]
+
+        def join() -> Share | None:
+            with self._change:
+                ticket = waiting.pop() if waiting else self._schedule.take()
+            if ticket is None:
+                return None
+            asked: Asked = ticket.work
+            return Share(
+                asked.request,
+                lambda outcome: self._end(ticket, outcome),
+                asked.on_draft,
+                ticket.stop.is_set,
+                asked.window,
+            )
+
+        try:
+            engine.fill_together(join)
+        except BaseException as error:
+            for ticket in self.running:
+                self._end(ticket, error)
+
+    def _end(self, ticket: Ticket, outcome: Fill | BaseException) -> None:
+        answer = outcome if isinstance(outcome, Fill) else self._failure_of(ticket, outcome)
+        # The ticket ends before its answer goes out, so that a cancel that crosses the answer
+        # finds nothing.
+        with self._change:
+            self._schedule.finish(ticket)
+            if isinstance(outcome, Fill):
+                self.filled += 1
+                self._longest = max(self._longest, outcome.seconds)
+        ticket.work.answer(answer)
+
+    def _failure_of(self, ticket: Ticket, error: BaseException) -> EngineError:
+        if isinstance(error, Cancelled):
+            return ticket.why if ticket.stop.is_set() else error
+        failure = as_engine_error(error, "filling")
         if isinstance(failure, OutOfMemory):
             free_memory()
         return failure

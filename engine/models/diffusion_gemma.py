@@ -24,6 +24,9 @@ from kernels.router import route
 
 SLIDING = "sliding_attention"
 FULL = "full_attention"
+# The rows of a product are a multiple of it: in bfloat16 a CPU compiles each product anew for each
+# number of rows, and keeps what it compiled.
+GRAIN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,8 @@ class DiffusionGemma(nn.Module):
         self.layers = nn.ModuleList(Layer(config, kind) for kind in config.layer_types)
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_conditioning = SelfConditioning(config)
+        # (positions [T], frequencies, dtype) -> what the layers turn queries and keys by
+        self.rotary: Callable[[Tensor, Tensor, torch.dtype], Any] = rotary_angles
         self._frequencies: dict[tuple[str, torch.device], Tensor] = {}
 
     @property
@@ -215,16 +220,22 @@ class DiffusionGemma(nn.Module):
         """Run causally over `ids` [T] or [1, T] after what `cache` holds: the longer cache."""
         if ids.ndim > 1 and ids.shape[0] != 1:
             raise ValueError(f"encode takes one prompt, [T] or [1, T], not {list(ids.shape)}")
-        _, keys, values = self._causal(ids.reshape(1, -1), cache)
+        length = ids.numel()
+        # Of what comes out nothing is read: one position will do.
+        some = ids.new_zeros(1, min(length, 1))
+        _, keys, values = self._causal(_to_grain(ids.reshape(1, -1)), cache, some)
+        keys = [key[:, :, :length] for key in keys]
+        values = [value[:, :, :length] for value in values]
         if cache is not None and cache.length:
             keys = [torch.cat(pair, dim=2) for pair in zip(cache.keys, keys, strict=True)]
             values = [torch.cat(pair, dim=2) for pair in zip(cache.values, values, strict=True)]
         return KVCache(tuple(keys), tuple(values))
 
-    def score(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Next-token logits [B, T, V] of `ids` [B, T], causal, every row after the same cache."""
-        hidden, _, _ = self._causal(ids, cache)
-        return self.logits(hidden)
+    def score(self, ids: Tensor, cache: KVCache | None = None, *, first: int = 0) -> Tensor:
+        """Next-token logits [B, T - first, V] of `ids` [B, T] from position `first` on, causal,
+        every row after the same cache."""
+        hidden, _, _ = self._causal(_to_grain(ids), cache)
+        return self.logits(hidden[:, first : ids.shape[1]])
 
     def decode(
         self,
@@ -253,10 +264,7 @@ class DiffusionGemma(nn.Module):
             seen = window if self.config.layer_types[index] == SLIDING else cache.length
             return canvas_attention(query, key, value, cache.keys[index], cache.values[index], seen)
 
-        hidden = self.run(hidden, positions, attend)
-        if places is not None:
-            hidden = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
-        return self.logits(hidden)
+        return self.logits(self.run(hidden, positions, attend, places))
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings, scaled by sqrt(hidden) as both passes use them."""
@@ -271,19 +279,29 @@ class DiffusionGemma(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """Final norm is already in `hidden`; the tied head, then the softcap in float32."""
         cap = self.config.final_logit_softcapping
-        raw = nn.functional.linear(hidden, self.embed_tokens.weight).float()
-        return torch.tanh(raw / cap) * cap
+        rows = hidden.to(self.dtype).flatten(0, -2)
+        padded = nn.functional.pad(rows, (0, 0, 0, -len(rows) % GRAIN))
+        raw = nn.functional.linear(padded, self.embed_tokens.weight)[: len(rows)].float()
+        raw = raw.reshape(*hidden.shape[:-1], self.config.vocab_size)
+        capped: Tensor = raw.div_(cap).tanh_()
+        return capped * cap if torch.is_grad_enabled() else capped.mul_(cap)
 
-    def run(self, hidden: Tensor, positions: Tensor, attend: Attend) -> Tensor:
-        """The stack of layers and the final norm over `hidden` [B, T, H]."""
+    def run(
+        self, hidden: Tensor, positions: Tensor, attend: Attend, places: Tensor | None = None
+    ) -> Tensor:
+        """The stack of layers and the final norm over `hidden` [B, T, H]; with `places` [B, M],
+        only those positions come out, [B, M, H], and the last layer spares itself the others."""
         angles = self._angles(positions)
-        for index, layer in enumerate(self.layers):
-            hidden = layer(hidden, angles[self.config.layer_types[index]], index, attend)
+        *before, last = enumerate(zip(self.layers, self.config.layer_types, strict=True))
+        for index, (layer, kind) in before:
+            hidden = layer(hidden, angles[kind], index, attend, None)
+        index, (layer, kind) = last
+        hidden = layer(hidden, angles[kind], index, attend, places)
         normed: Tensor = self.norm(hidden)
         return normed
 
     def _causal(
-        self, ids: Tensor, cache: KVCache | None
+        self, ids: Tensor, cache: KVCache | None, places: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         past = cache.length if cache is not None else 0
         length = ids.shape[1]
@@ -303,7 +321,7 @@ class DiffusionGemma(nn.Module):
             past_value = None if cache is None else cache.values[index]
             return causal_attention(query, key, value, past_key, past_value, window, mask)
 
-        hidden = self.run(self.embed(ids), positions, attend)
+        hidden = self.run(self.embed(ids), positions, attend, places)
         return hidden, keys, values
 
     def _embed_scale(self) -> Tensor:
@@ -311,9 +329,9 @@ class DiffusionGemma(nn.Module):
         # Filled there, not copied there: a CUDA graph can hold it.
         return torch.full((), self.config.hidden_size**0.5, device=self.device).to(self.dtype)
 
-    def _angles(self, positions: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    def _angles(self, positions: Tensor) -> dict[str, Any]:
         return {
-            kind: rotary_angles(positions, self._frequency(kind), self.dtype)
+            kind: self.rotary(positions, self._frequency(kind), self.dtype)
             for kind in set(self.config.layer_types)
         }
 
@@ -326,6 +344,16 @@ class DiffusionGemma(nn.Module):
             known = rotary_frequencies(head_dim, rope.theta, rope.rotated).to(self.device)
             self._frequencies[kind, self.device] = known
         return known
+
+
+def at_places(x: Tensor, places: Tensor) -> Tensor:
+    """`x` [B, T, H] at `places` [B, M]: [B, M, H]."""
+    return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def _to_grain(ids: Tensor) -> Tensor:
+    """`ids` [B, T] with tokens behind them that no token of a causal pass sees."""
+    return nn.functional.pad(ids, (0, -ids.shape[1] % GRAIN))
 
 
 def causal_mask(past: int, length: int, window: int | None, device: torch.device) -> Tensor:
@@ -448,9 +476,17 @@ class Layer(nn.Module):
         self.register_buffer("layer_scalar", torch.ones(1))
 
     def forward(
-        self, hidden: Tensor, angles: tuple[Tensor, Tensor], index: int, attend: Attend
+        self,
+        hidden: Tensor,
+        angles: tuple[Tensor, Tensor],
+        index: int,
+        attend: Attend,
+        places: Tensor | None,
     ) -> Tensor:
+        """`hidden` [B, T, H] -> [B, T, H], or [B, M, H] at `places`."""
         mixed = self.self_attn(self.input_layernorm(hidden), angles, index, attend)
+        if places is not None:
+            hidden, mixed = at_places(hidden, places), at_places(mixed, places)
         before = self.pre_feedforward_layernorm.weight, self.pre_feedforward_layernorm_2.weight
         residual, for_dense, rows, for_routed = branch_norms(
             hidden, mixed, self.post_attention_layernorm.weight, *before, self.eps
@@ -489,4 +525,4 @@ class SelfConditioning(nn.Module):
         return rms_norm(embeddings, None, self.eps)
 
 
-__all__ = ["FULL", "SLIDING", "Config", "DiffusionGemma", "KVCache", "Rope", "causal_mask"]
+__all__ = ["FULL", "SLIDING", "Config", "DiffusionGemma", "KVCache", "Rope", "at_places", "causal_mask"]

@@ -1,8 +1,6 @@
 """One server: requests to it, streams from it, and what its errors mean.
 
-Only the address that the user gave is ever contacted: no proxy, no redirect is followed. The key
-is read for each request, from `INFILL_API_KEY` or from a file that is the user's alone
-(`INFILL_API_KEY_FILE`, or `~/.config/infill-ls/api-key`), and never logged.
+Only the address that the user gave is ever contacted: no proxy, no redirect is followed.
 """
 
 from __future__ import annotations
@@ -10,21 +8,19 @@ from __future__ import annotations
 import http.client
 import json
 import logging
-import os
 import socket
-import stat
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPSConnection
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
 from engine.api import BadRequest, Cancelled, EngineError, IsCancelled, ModelMissing
+from engine.remote.key import find_key, forget_key, how_to_give_one
 
 log = logging.getLogger("engine.remote")
 
@@ -122,9 +118,10 @@ class Server:
     def _error(self, status: int, said: bytes) -> EngineError:
         why = _said(said)
         if status in (401, 403):
+            forget_key()
             return EngineError(
-                f"{self} refuses the key ({status}): set INFILL_API_KEY and run"
-                f" `infill-ls engine stop`, or put the key into {key_file()}"
+                f"{self} wants a key, and not the one it got, if any ({status}):"
+                f" {how_to_give_one(str(self))}"
             )
         if status == 404:
             return ModelMissing(f"{self} has no such model or address (404): {why}")
@@ -216,38 +213,12 @@ class Exchange:
 
 
 def _authorization(server: Server) -> dict[str, str]:
-    key = api_key()
+    key = find_key(str(server))
     if key is None:
         return {}
     if not server.secure and server.host not in ("localhost", "127.0.0.1", "::1"):
         log.warning("the key goes to %s unencrypted: give an https address", server)
     return {"Authorization": f"Bearer {key}"}
-
-
-def api_key() -> str | None:
-    """Raises EngineError when its file can be read by others, or is none."""
-    if key := os.environ.get("INFILL_API_KEY", "").strip():
-        return key
-    path = key_file()
-    try:
-        found = path.stat()
-        if os.name == "posix" and (stat.S_IMODE(found.st_mode) & 0o077):
-            raise EngineError(f"others can read the key in {path}: run `chmod 600 {path}`")
-        key = path.read_text().strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise EngineError(f"the key in {path} cannot be read: {error}") from error
-    if not key.isascii() or not key.isprintable():
-        raise EngineError(f"{path} holds no key")
-    return key or None
-
-
-def key_file() -> Path:
-    if given := os.environ.get("INFILL_API_KEY_FILE"):
-        return Path(given)
-    configuration = os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()
-    return Path(configuration) / "infill-ls" / "api-key"
 
 
 def _pause(status: int, headers: dict[str, str], tries: int) -> float | None:

@@ -13,7 +13,8 @@ from tokenizers import AddedToken, Tokenizer
 
 from engine.api import EngineInfo, FillRequest, ModelMissing, Shape, Snippet
 from engine.chat_prompt import FENCE, MARK, TURNS, build_chat_prompt
-from engine.infill import EMBEDDED, LocalEngine
+from engine.checkpoints.catalog import EMBEDDED_FOLDER
+from engine.infill import LocalEngine
 from engine.models.diffusion_gemma import Config, DiffusionGemma
 from engine.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from engine.tokenizer import read_tokenizer
@@ -27,7 +28,7 @@ FILE = "".join(f"value_{n} = compute({n})\n" for n in range(40))
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     """The embedded model's, with the tokens of Gemma's chat template."""
-    tokenizer = read_tokenizer(EMBEDDED / "tokenizer.json")
+    tokenizer = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
     tokenizer.add_special_tokens([AddedToken(name, special=True) for name in TURNS])
     return tokenizer
 
@@ -135,7 +136,7 @@ def test_text_never_becomes_a_turn(tokenizer: Tokenizer) -> None:
 
 
 def test_a_tokenizer_without_turns_is_refused() -> None:
-    plain = read_tokenizer(EMBEDDED / "tokenizer.json")
+    plain = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
     with pytest.raises(ModelMissing, match=r"no <\|turn>"):
         build_chat_prompt(FillRequest(("", "")), plain, INSTRUCT)
 
@@ -152,6 +153,19 @@ def test_a_chat_template_chooses_the_profile(tmp_path: Path) -> None:
     assert read_profile(tmp_path) == INSTRUCT
 
 
+def test_the_profile_is_that_of_the_published_settings() -> None:
+    """generation_config.json of the released model, and the ids of its tokenizer."""
+    sampling = (INSTRUCT.steps, INSTRUCT.t_max, INSTRUCT.t_min, INSTRUCT.entropy_bound)
+    assert sampling == (48, 0.8, 0.4, 0.1)
+    assert (INSTRUCT.confidence_threshold, INSTRUCT.stability_threshold) == (0.005, 1)
+    assert (INSTRUCT.bos, INSTRUCT.eos, INSTRUCT.pad) == (2, 106, 1)
+    assert INSTRUCT.first_text_token == 107
+    assert INSTRUCT.canvas_tokens == 256
+    assert INSTRUCT.self_conditioning
+    assert INSTRUCT.rerolls > 0
+    assert INSTRUCT.slack is None
+
+
 class Watched(LocalEngine):
     """Remembers what each roll began with; the first `empty` come back empty."""
 
@@ -159,7 +173,7 @@ class Watched(LocalEngine):
 
     def _roll(self, request: FillRequest, *rest: Any) -> Any:
         self.__dict__.setdefault("seeds", []).append(request.seed)
-        self.layouts = rest[3]
+        self.layouts = rest[0].layouts
         last, candidates = super()._roll(request, *rest)
         if len(self.__dict__["seeds"]) <= self.empty:
             candidates = [replace(each, texts=(" \n",)) for each in candidates]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from engine.api import EngineError
 from engine.connect import connect
 from engine.host import address as meeting
 from engine.host import channel
-from engine.host.address import Habits, Loaded, runtime_folder
+from engine.host.address import Loaded, runtime_folder
 from engine.host.channel import NoHost, dial
 from engine.host.greeting import say_hello
+from engine.host.habits import Habits
 from tests.hosting import HERE, Scripted
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="has no modes and owners of this kind")
@@ -150,27 +152,47 @@ def test_a_folder_is_the_callers(
     assert connect(given).loaded.model == expected.format(here=tmp_path)
 
 
+WANTED = Habits(60.0, 120.0)
+
+
 @pytest.mark.parametrize(
-    ("environment", "factory", "expected"),
+    ("environment", "wanted", "expected"),
     [
-        ({}, None, Habits(300.0, 1800.0, 30.0)),
-        ({}, "m:f", Habits(0.0, 1800.0, 30.0)),
-        ({"LINGER": "7", "UNLOAD_AFTER": "8.5"}, "m:f", Habits(7.0, 8.5, 30.0)),
-        ({"LINGER": "never", "UNLOAD_AFTER": "never"}, None, Habits(float("inf"), None, 30.0)),
-        ({"LINGER": "soon", "CANCEL_PATIENCE": "-1"}, None, Habits()),
+        ({}, WANTED, WANTED),
+        ({"LINGER": "7", "UNLOAD_AFTER": "8.5"}, WANTED, Habits(7.0, 8.5)),
+        ({"LINGER": "never", "UNLOAD_AFTER": "never"}, WANTED, Habits(float("inf"), None)),
+        ({"LINGER": "soon", "CANCEL_PATIENCE": "-1"}, WANTED, WANTED),
+        ({"CANCEL_PATIENCE": "0.5"}, Habits(), Habits(cancel_patience=0.5)),
     ],
     ids=str,
 )
-def test_habits_come_from_the_environment(
-    environment: dict[str, str],
-    factory: str | None,
-    expected: Habits,
-    monkeypatch: pytest.MonkeyPatch,
+def test_the_environment_has_the_last_word_on_habits(
+    environment: dict[str, str], wanted: Habits, expected: Habits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("INFILL_LINGER")
     for name, value in environment.items():
         monkeypatch.setenv(f"INFILL_{name}", value)
-    assert Habits.chosen(factory) == expected
+    assert wanted.in_environment() == expected
+    assert connect(habits=wanted)._habits == expected
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        None,
+        3,
+        {},
+        {"linger": 1},
+        {**asdict(WANTED), "linger": -1},
+        {**asdict(WANTED), "linger": "x"},
+    ],
+    ids=str,
+)
+def test_habits_that_are_none(told: Any) -> None:
+    assert Habits.from_json(asdict(WANTED)) == WANTED
+    assert Habits.from_json(asdict(Habits(unload_after=None))) == Habits(unload_after=None)
+    with pytest.raises(ValueError):
+        Habits.from_json(told)
 
 
 @POSIX

@@ -8,23 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import pytest
 
 from engine import wire
 from engine.api import Cancelled, EngineError, HostLost, OutOfMemory
 from engine.connect import HostEngine
-from engine.host.address import Habits
-from engine.host.channel import Channel, dial, listen
+from engine.host.channel import Channel, dial
 from engine.host.find import Patience
 from engine.host.greeting import say_hello, visit
-from engine.host.lock import FileLock
-from tests.hosting import HERE, SLOW, STEPS, Scripted, wait_until
+from engine.host.habits import Habits
+from tests.hosting import HERE, SLOW, STEPS, Scripted, hello, impostor, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these faults are made with POSIX")
 
@@ -66,6 +62,19 @@ def test_a_fill_that_hangs_ends_its_host(scripted: Scripted) -> None:
     with pytest.raises(Cancelled):
         job.future.result(20)
     with pytest.raises(HostLost, match="did not stop a fill within"):
+        innocent.future.result(20)
+    assert works(engine)
+
+
+def test_a_host_that_knows_its_fills_waits_less_for_one_that_hangs(scripted: Scripted) -> None:
+    scripted.write({"after": "slow ", "hang": True}, OK)
+    engine = scripted.window(Habits(linger=0.0, cancel_patience=3600.0))
+    assert works(engine)
+    job = engine.submit(SLOW)
+    scripted.wait_for("begin", 2)
+    innocent = engine.submit(HERE)
+    job.cancel()
+    with pytest.raises(HostLost, match="did not stop a fill within 2 s"):
         innocent.future.result(20)
     assert works(engine)
 
@@ -180,42 +189,6 @@ def test_lines_that_are_no_request_are_answered_or_dropped(scripted: Scripted) -
     ]
 
 
-@contextmanager
-def impostor(scripted: Scripted, *says: bytes, is_host: bool) -> Iterator[None]:
-    """Something else at the host's address. `is_host`: it holds the lock, as a sick host would."""
-    lock = FileLock(scripted.address.lock)
-    assert lock.take()
-    listener = listen(scripted.address)
-    if not is_host:
-        lock.release()
-
-    def serve() -> None:
-        with suppress(OSError):
-            while True:
-                connection, _ = listener.socket.accept()
-                reader = connection.makefile("rb")
-                for each in says:
-                    reader.readline()
-                    connection.sendall(each)
-                connection.shutdown(socket.SHUT_RDWR)
-                connection.close()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield
-    finally:
-        listener.socket.shutdown(socket.SHUT_RDWR)
-        listener.socket.close()
-        thread.join()
-        lock.release()
-
-
-def hello(**changed: Any) -> bytes:
-    host = {"protocol": wire.PROTOCOL, "version": "0.0.1", "pid": os.getpid(), **changed}
-    return wire.encode_line({"id": 0, "result": host})
-
-
 SICK = [
     ("nonsense for hello", [b"\x00\xff\n"], "nonsense"),
     ("another answer for hello", [b'{"id": 0, "result": 3}\n'], "nonsense"),
@@ -232,7 +205,7 @@ SICK = [
 @pytest.mark.parametrize(("says", "words"), [case[1:] for case in SICK], ids=[c[0] for c in SICK])
 def test_garbage_from_the_host(scripted: Scripted, says: list[bytes], words: str) -> None:
     engine = scripted.connect(OK)
-    with impostor(scripted, *says, is_host=True), pytest.raises(EngineError, match=words):
+    with impostor(scripted.address, *says, is_host=True), pytest.raises(EngineError, match=words):
         engine.fill(HERE)
     wait_until(lambda: engine.pid is None, "the connection's end")
     assert works(engine)
@@ -240,7 +213,7 @@ def test_garbage_from_the_host(scripted: Scripted, says: list[bytes], words: str
 
 def test_what_is_no_host_is_replaced(scripted: Scripted) -> None:
     engine = scripted.connect(OK)
-    with impostor(scripted, b"220 smtp ready\r\n", is_host=False):
+    with impostor(scripted.address, b"220 smtp ready\r\n", is_host=False):
         assert works(engine)
 
 
@@ -257,8 +230,8 @@ def test_a_client_of_another_version_is_told(scripted: Scripted) -> None:
     engine = scripted.connect(OK)
     assert works(engine)
     old = dial(scripted.address, 5)
-    hello = {"protocol": 99, "version": "7.7", "role": "window"}
-    old.send({"id": 0, "method": "hello", "params": hello})
+    me = {"protocol": 99, "version": "7.7", "role": "window"}
+    old.send({"id": 0, "method": "hello", "params": me})
     error = old.receive()["error"]
     old.close()
     for words in ("7.7", str(engine.pid), "infill-ls engine stop"):

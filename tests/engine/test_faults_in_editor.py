@@ -7,13 +7,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from lsprotocol import types as t
+from pygls.exceptions import JsonRpcException
 
-from engine.host.address import Loaded, address_of, runtime_folder
-from tests.hosting import FACTORY
+from engine.host.address import Address, Loaded, address_of
+from engine.host.greeting import visit
+from tests.hosting import FACTORY, hello, impostor
 from tests.lsp_server.conftest import Editor, editors, is_running, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these faults are made with POSIX")
@@ -49,37 +55,152 @@ async def test_two_windows_share_an_engine_and_survive_each_other(tmp_path: Path
         assert len(pids(first)) == 2
 
 
-def mode(folder: Path) -> Callable[[], None]:
-    folder.chmod(0o755)
-    return lambda: folder.chmod(0o700)
+async def killed(editor: Editor, uri: str) -> None:
+    answer = asyncio.ensure_future(editor.inline(uri, 5))
+    await editor.engine_has("begin")
+    os.kill(editor.events("begin")[0]["pid"], signal.SIGKILL)
+    assert await answer is None
 
 
-def lock(folder: Path) -> Callable[[], None]:
+async def hung(editor: Editor, uri: str) -> None:
+    """What waits behind the fill that does not stop is lost with it."""
+    (action,) = await editor.code_actions(uri, 5, 5)
+    hanging = asyncio.ensure_future(editor.resolve(action, "hanging"))
+    await editor.engine_has("begin")
+    waiting = asyncio.ensure_future(editor.inline(uri, 1))
+    await editor.code_actions(uri, 5, 5)  # answered behind it: it has been asked for
+    editor.cancel("hanging")
+    with pytest.raises(JsonRpcException):
+        await hanging
+    assert await waiting is None
+
+
+async def unanswered(editor: Editor, uri: str) -> None:
+    assert await editor.inline(uri, 5) is None
+
+
+def no_room_for_logs(script: Path) -> None:
+    address_of(Loaded(str(script), None, FACTORY)).log.symlink_to("/dev/full")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong in a fill after "slow ", and the one message that the user gets."""
+
+    rule: dict[str, Any]
+    happens: Callable[[Editor, str], Awaitable[None]]
+    words: str
+    before: Callable[[Path], None] = lambda script: None
+
+
+FAULTS = {
+    "killed": Fault({"steps": 1000, "delay": 0.02}, killed, "SIGKILL"),
+    "hangs": Fault({"hang": True}, hung, "did not stop a fill"),
+    "out of memory": Fault({"raises": "MemoryError"}, unanswered, "not enough memory"),
+    "ends": Fault({"exit": 3}, unanswered, "exit status 3"),
+    "disk full for logs": Fault({"raises": "KeyError"}, unanswered, "KeyError", no_room_for_logs),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+async def test_a_fault_is_told_once_and_the_next_request_works(
+    fault: Fault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFILL_CANCEL_PATIENCE", "0.2")
+    fault.before(tmp_path / "0.json")
+    async with editors(tmp_path) as start:
+        editor = await start({"after": "slow ", **fault.rule}, FILL)
+        uri = editor.open("slow ")
+        await fault.happens(editor, uri)
+        assert await editor.code_actions(uri, 5, 5)
+        assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
+        assert (await editor.inline(uri, 2)).items[0].insert_text == "fill"
+        (message,) = editor.messages()
+        assert fault.words in message
+
+
+@contextmanager
+def open_to_others(address: Address) -> Iterator[None]:
+    address.folder.chmod(0o755)
+    yield
+    address.folder.chmod(0o700)
+
+
+@contextmanager
+def of_somebody_else(address: Address) -> Iterator[None]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    os.chown(address.folder, 12345, -1)
+    yield
+    os.chown(address.folder, 0, -1)
+
+
+@contextmanager
+def no_lock(address: Address) -> Iterator[None]:
     """A folder where a file should be: nobody can write it."""
-    blocked = address_of(Loaded(os.environ["MODEL"], None, FACTORY)).start
-    blocked.mkdir()
-    return blocked.rmdir
+    address.start.mkdir()
+    yield
+    address.start.rmdir()
 
 
-@pytest.mark.parametrize(("break_it", "words"), [(mode, "chmod 700"), (lock, "INFILL_RUNTIME_DIR")])
-async def test_a_folder_that_cannot_be_used_is_told_once(
-    break_it: Callable[[Path], Callable[[], None]],
+def corrupted(address: Address) -> AbstractContextManager[None]:
+    return impostor(address, b"\x00\xff\n", is_host=True)
+
+
+def of_another_version(address: Address) -> AbstractContextManager[None]:
+    return impostor(address, hello(protocol=99), is_host=True)
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (open_to_others, "chmod 700"),
+        (of_somebody_else, "another user"),
+        (no_lock, "INFILL_RUNTIME_DIR"),
+        (corrupted, "nonsense"),
+        (of_another_version, "infill-ls 0.0.1"),
+    ],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+async def test_an_engine_that_cannot_be_met_is_told_once(
+    broken: Callable[[Address], AbstractContextManager[None]],
     words: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     short_folder: Path,
 ) -> None:
     monkeypatch.setenv("INFILL_RUNTIME_DIR", str(short_folder))
-    monkeypatch.setenv("MODEL", str(tmp_path / "0.json"))
-    mend = break_it(runtime_folder())
     async with editors(tmp_path) as start:
-        editor = await start(FILL)
-        uri = editor.open("x = y = ")
-        for offset in (4, 8):
-            assert await editor.inline(uri, offset) is None
-            assert await editor.code_actions(uri, offset, offset)
-        (message,) = editor.messages()
-        assert words in message
-        mend()
+        with broken(address_of(Loaded(str(tmp_path / "0.json"), None, FACTORY))):
+            editor = await start(FILL)
+            uri = editor.open("x = y = ")
+            for offset in (4, 8):
+                assert await editor.inline(uri, offset) is None
+                assert await editor.code_actions(uri, offset, offset)
+            (message,) = editor.messages()
+            assert words in message
         assert (await editor.inline(uri, 3)).items[0].insert_text == "fill"
         assert len(editor.messages()) == 1
+
+
+async def test_the_engine_has_the_settings_of_its_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("INFILL_LINGER")
+    address = address_of(Loaded(str(tmp_path / "0.json"), None, FACTORY))
+
+    def habits() -> tuple[float, float | None]:
+        told = visit(address, "status")["habits"]
+        return told["linger"], told["unload_after"]
+
+    async with editors(tmp_path) as start:
+        editor = await start(FILL, options={"linger": 0.5, "unloadAfter": 2})
+        uri = editor.open("x = ")
+        assert (await editor.inline(uri, 4)).items[0].insert_text == "fill"
+        assert habits() == (30.0, 120.0)
+        changed = {"infill": {"linger": 0, "unloadAfter": 0}}
+        editor.client.workspace_did_change_configuration(t.DidChangeConfigurationParams(changed))
+        assert (await editor.inline(uri, 3)).items[0].insert_text == "fill"
+        assert habits() == (0.0, None)
+        assert editor.messages() == []
+        assert len(pids(editor)) == 1

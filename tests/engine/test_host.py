@@ -32,8 +32,9 @@ from engine.api import (
     Snippet,
     Span,
 )
-from engine.host.address import Habits, address_of
+from engine.host.address import address_of
 from engine.host.greeting import visit
+from engine.host.habits import Habits
 from tests.hosting import HERE, SLOW, STEPS, Scripted, is_running, wait_until
 
 FAILURES = [
@@ -241,10 +242,29 @@ def test_a_host_with_another_model_ends_when_nobody_uses_it(scripted: Scripted) 
 def test_other_settings_than_the_running_hosts_are_told(
     scripted: Scripted, caplog: pytest.LogCaptureFixture
 ) -> None:
-    scripted.connect({"text": "ok"}).fill(HERE)
-    scripted.window(Habits(linger=77.0)).fill(HERE)
-    assert "77" in caplog.text
-    assert "infill-ls engine stop" in caplog.text
+    scripted.write({"text": "ok"})
+    other = scripted.window(Habits(linger=600.0, unload_after=120.0))
+    other._window = "another process's"
+    other.fill(HERE)
+    engine = scripted.window(Habits(linger=77.0))
+    engine.fill(HERE)
+    assert engine.disagreement is not None
+    for words in ("another window", "2 min", "10 min", "infill-ls engine stop"):
+        assert words in engine.disagreement
+    assert engine.disagreement in caplog.text
+    assert other.disagreement is None
+    visit(scripted.address, "shutdown")
+
+
+def test_a_host_that_nobody_else_uses_takes_new_settings(scripted: Scripted) -> None:
+    scripted.write({"text": "ok"})
+    with scripted.window(Habits(linger=600.0)) as first:
+        first.fill(HERE)
+        pid = first.pid
+    second = scripted.window(Habits(linger=0.0, unload_after=0.05))
+    second.fill(HERE)
+    assert (second.pid, second.disagreement) == (pid, None)
+    wait_until(lambda: visit(scripted.address, "status")["state"] == "unloaded", "the unloading")
 
 
 def test_a_warning_of_the_host_is_in_the_windows_log(

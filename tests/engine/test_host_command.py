@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.host.address import Habits
+from engine.host.habits import Habits
 from lsp_server import cli
 from lsp_server.commands import engine as command
 from tests.hosting import HERE, Scripted, is_running, wait_until

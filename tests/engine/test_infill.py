@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from engine import infill
 from engine.api import (
     BadRequest,
     Cancelled,
@@ -23,7 +24,10 @@ from engine.api import (
     ModelMissing,
     Shape,
 )
-from engine.infill import LocalEngine, guess_shape, load_engine
+from engine.candidates import read_candidates
+from engine.infill import LocalEngine
+from engine.lengths import guess_shape, lay_out_candidates
+from engine.load import load_engine
 from engine.profile import UNTRAINED_FOR_GAPS, Profile
 from engine.prompt import encode
 from engine.training.export import default_profile
@@ -343,11 +347,11 @@ def test_lengths(
     engine = engines(case.style)
     laid_out: list[list[int]] = []
 
-    def spy(prompt: Any, lengths: list[int]) -> Any:
+    def spy(prompt: Any, profile: Profile, lengths: list[int]) -> Any:
         laid_out.append(lengths)
-        return LocalEngine._layouts(engine, prompt, lengths)
+        return lay_out_candidates(prompt, profile, lengths)
 
-    monkeypatch.setattr(engine, "_layouts", spy)
+    monkeypatch.setattr(infill, "lay_out_candidates", spy)
     engine.fill(FillRequest(tuple(case.text.split("|")), **{"shape": Shape.LINE, **case.options}))
     assert laid_out == [case.expected]
 
@@ -482,13 +486,14 @@ def texts_of_holes(engine: LocalEngine, request: FillRequest) -> list[str]:
     """What denoising wrote into the first hole of each candidate."""
     written: list[str] = []
 
-    class Watching(LocalEngine):
-        def _rank(self, prompt: Any, layouts: Any, last: Any, *rest: Any) -> Any:
-            for tokens, layout in zip(last.tokens.tolist(), layouts, strict=True):
-                written.append(self.tokenizer.decode(tokens[: len(layout.holes[0])]))
-            return super()._rank(prompt, layouts, last, *rest)
+    def watching(tokenizer: Any, layouts: Any, last: Any, slack: int | None) -> Any:
+        for tokens, layout in zip(last.tokens.tolist(), layouts, strict=True):
+            written.append(tokenizer.decode(tokens[: len(layout.holes[0])]))
+        return read_candidates(tokenizer, layouts, last, slack)
 
-    Watching(engine.model, engine.tokenizer, engine.profile, INFO).fill(request)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(infill, "read_candidates", watching)
+        LocalEngine(engine.model, engine.tokenizer, engine.profile, INFO).fill(request)
     return written
 
 

@@ -37,6 +37,19 @@ CASES = {
     "nothing there": ("|", []),
     "only the cursor's own line": ("some text|\n", []),
     "crlf": ("for key in keys:\r\n    pass\r\nfor key i|\r\n", ["n keys:", "n"]),
+    "the line below is not said again": ("a = 1\nb = 2\na = 1\n|\nb = 2\n", []),
+    "by analogy, the rest of a line": (
+        "self.width = width\nself.height = |\n",
+        ["height", "width"],
+    ),
+    "by analogy, after another word": (
+        "total += item.price\ncount += |\n",
+        ["item.price"],
+    ),
+    "by analogy, a whole line": (
+        "width = int(args.width)\ncheck(width)\nheight = int(args.height)\n|\n",
+        ["check(height)"],
+    ),
     "text below the cursor": ("x = comp|\ny = 1\nx = compute(y)\n", ["ute(y)", "ute"]),
 }
 
@@ -46,6 +59,14 @@ def test_drafts(name: str) -> None:
     marked, expected = CASES[name]
     prefix, suffix = marked.split("|")
     assert [each.text for each in look_up(prefix, suffix)] == expected
+
+
+def test_how_often_a_draft_was_found() -> None:
+    found = look_up("x = f(a)\nx = f(a)\nx = g(b)\nx = ", "\n")
+    assert {each.text: each.times for each in found if each.text in ("f(a)", "g(b)")} == {
+        "f(a)": 2 + 2,  # as lines that begin alike, and as lines that hold the same characters
+        "g(b)": 1 + 1,
+    }
 
 
 def test_other_texts_are_looked_through() -> None:

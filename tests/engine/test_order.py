@@ -130,3 +130,17 @@ def test_the_rule_of_an_order() -> None:
     assert isinstance(rule_of(replace(LEFT, order="surest"), canvas(2)), SurestFirst)
     with pytest.raises(ValueError, match="slack"):
         replace(LEFT, slack=None)
+
+
+HASTE = [(0.0, [1, 1, 0, 0]), (0.5, [1, 1, 1, 0]), (1.0, [1, 1, 1, 1])]
+
+
+@pytest.mark.parametrize(("haste", "expected"), HASTE, ids=str)
+def test_an_unlikely_text_is_resolved_faster(haste: float, expected: list[int]) -> None:
+    """The first token costs 1.4 nats of likelihood; those after it are unsure by 0.6 each."""
+    here = canvas(4)
+    rule = FromLeft(replace(LEFT, haste=haste), here)
+    no_end = torch.tensor([0.0] * 5 + [-9.0])
+    rule.read(says(2, 2, 2, 2, sure=0.5) + no_end, here, 1, DRAWS)
+    second = rule.read(says(2, 2, 2, 2, sure=3.2) + no_end, here, 2, DRAWS)
+    assert second.accepted.long().tolist() == [expected]

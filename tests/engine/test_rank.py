@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from engine.models.diffusion_gemma import KVCache
-from engine.profile import Profile
+from engine.profile import FEATURES, Profile
 from engine.prompt import build_prompt, encode
-from engine.rank import Likelihood, likelihoods
+from engine.rank import Evidence, Likelihood, likelihoods, surplus_closers
 from engine.training.export import default_profile
 
 
@@ -100,11 +100,11 @@ class Reader:
     size: int
     device: str = "cpu"
 
-    def score(self, ids: Tensor, cache: KVCache) -> Tensor:
+    def score(self, ids: Tensor, cache: KVCache, *, first: int = 0) -> Tensor:
         logits = torch.zeros(*ids.shape, self.size)
         for before, after in zip(self.known, self.known[1:], strict=False):
             logits[..., after] += 4.0 * (ids == before)
-        return logits
+        return logits[:, first:]
 
 
 TRUE = "a = first(b)"
@@ -130,3 +130,30 @@ def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) 
     )
     scores = [each.score(profile.rank_suffix_weight) for each in found]
     assert scores[1] > scores[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "surplus"),
+    [
+        ("f(a[1], {b: 2})", 0),
+        ("f(a", 0),
+        ("f(a))", 1),
+        (")])", 3),
+        ("f(a]", 1),
+        ('print(")")', 0),
+        ("print('it\\'s )')", 0),
+    ],
+)
+def test_surplus_closers(line: str, surplus: int) -> None:
+    assert surplus_closers(line) == surplus
+
+
+def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
+    likely = Evidence(Likelihood(-1.0, -1.0), match=0, of=2)
+    found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
+    formula = profile_of(tiny, rank_match_weight=0.0)
+    assert likely.score(formula) > found.score(formula)
+    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0))
+    assert found.score(fitted) > likely.score(fitted)
+    assert found.score(fitted) > replace(found, surplus=2).score(fitted)
+    assert len(found.features()) == FEATURES

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -24,9 +27,10 @@ from engine.api import (
     Shape,
 )
 from engine.connect import connect
-from engine.remote import load_remote
+from engine.remote import key, load_remote
 from engine.remote import server as remote_server
 from engine.remote.fill import GAP, missing_text
+from engine.remote.key import forget_key
 from engine.remote.server import Server
 from tests.hosting import wait_until
 
@@ -149,8 +153,53 @@ def canvas(handler: Handler) -> None:
     handler.json({"choices": [{"logprobs": {"content": content}, "message": {"content": ""}}]})
 
 
+class Errors(ModuleType):
+    """As `keyring.errors` has them."""
+
+    class KeyringError(Exception):
+        pass
+
+    class NoKeyringError(KeyringError, RuntimeError):
+        pass
+
+    class KeyringLocked(KeyringError):
+        pass
+
+
+class Keyring(ModuleType):
+    """As `keyring` answers: with a key, with None, or with an error. `asked` is what it was for."""
+
+    def __init__(self, answer: str | Exception | None) -> None:
+        super().__init__("keyring")
+        self.__spec__ = ModuleSpec("keyring", None)
+        self.answer = answer
+        self.asked: list[tuple[str, str]] = []
+
+    def get_password(self, service: str, user: str) -> str | None:
+        self.asked.append((service, user))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
 @pytest.fixture
-def team(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Team]:
+def keyring(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Keyring]:
+    def install(answer: str | Exception | None) -> Keyring:
+        ring = Keyring(answer)
+        monkeypatch.setitem(sys.modules, "keyring", ring)
+        monkeypatch.setitem(sys.modules, "keyring.errors", Errors("keyring.errors"))
+        return ring
+
+    forget_key()
+    install(None)
+    return install
+
+
+@pytest.fixture
+def team(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keyring: Callable[..., Keyring]
+) -> Iterator[Team]:
+    """A server, and nowhere a key for it: not even in the keyring of whoever runs this."""
     monkeypatch.delenv("INFILL_API_KEY", raising=False)
     monkeypatch.setenv("INFILL_API_KEY_FILE", str(tmp_path / "api-key"))
     team = Team()
@@ -256,8 +305,8 @@ def test_without_a_tokenizer_too(team: Team) -> None:
 
 
 ERRORS = [
-    (status(401), EngineError, "INFILL_API_KEY", 1),
-    (status(403), EngineError, "INFILL_API_KEY", 1),
+    (status(401), EngineError, "wants a key.*INFILL_API_KEY", 1),
+    (status(403), EngineError, "wants a key.*INFILL_API_KEY", 1),
     (status(404), ModelMissing, "because", 1),
     (status(400, "too long"), BadRequest, "too long", 1),
     (status(429), EngineError, "busy", 3),
@@ -359,6 +408,7 @@ def test_a_cancel_closes_the_stream(team: Team) -> None:
         (None, "from-file\n", "Bearer from-file"),
         ("from-env", "from-file", "Bearer from-env"),
         (" ", "", None),
+        ("\t from-env \n", None, "Bearer from-env"),
     ],
 )
 def test_the_key(
@@ -380,8 +430,70 @@ def test_the_key(
     with pytest.raises(EngineError) as caught:
         load_remote(team.address).fill(LINE)
     assert {headers.get("Authorization") for _, _, headers in team.asked} == {sent}
-    for key in ("from-env", "from-file"):
-        assert key not in caplog.text + str(caught.value)
+    for secret in ("from-env", "from-file"):
+        assert secret not in caplog.text + str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        ("from-ring", "Bearer from-ring"),
+        (" from-ring\n", "Bearer from-ring"),
+        (None, None),
+        ("", None),
+        (Errors.NoKeyringError("none"), None),
+    ],
+    ids=repr,
+)
+def test_the_key_of_a_keyring(
+    team: Team,
+    keyring: Callable[..., Keyring],
+    answer: str | Exception | None,
+    sent: str | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("DEBUG")
+    ring = keyring(answer)
+    team.chat(stream("a + b"))
+    engine = load_remote(team.address)
+    for _ in range(2):
+        assert engine.fill(LINE).texts == ("a + b",)
+    assert {headers.get("Authorization") for _, _, headers in team.asked} == {sent}
+    assert ring.asked == [("infill-ls", team.address.removeprefix("http://"))]  # once
+    assert "from-ring" not in caplog.text
+
+
+def test_a_key_that_was_refused_is_looked_for_again(
+    team: Team, keyring: Callable[..., Keyring]
+) -> None:
+    ring = keyring("old-key")
+    team.chat(status(401), stream("a + b"))
+    engine = load_remote(team.address)
+    address = team.address.removeprefix("http://")
+    with pytest.raises(EngineError, match=f"keyring set infill-ls {address}") as caught:
+        engine.fill(LINE)
+    assert "old-key" not in str(caught.value)
+    ring.answer = "new-key"
+    assert engine.fill(LINE).texts == ("a + b",)
+    assert team.asked[-1][2]["Authorization"] == "Bearer new-key"
+
+
+def test_a_keyring_that_stays_locked(team: Team, keyring: Callable[..., Keyring]) -> None:
+    keyring(Errors.KeyringLocked("the old-key is locked"))
+    with pytest.raises(EngineError, match=r"KeyringLocked.*unlock it") as caught:
+        load_remote(team.address)
+    assert "old-key" not in str(caught.value)
+    assert team.asked == []
+
+
+def test_without_a_keyring_its_mend_names_the_extra(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key.importlib.util, "find_spec", lambda _: None)
+    forget_key()
+    team.chat(status(401))
+    with pytest.raises(EngineError, match=r"infill-ls\[keyring\]"):
+        load_remote(team.address).fill(LINE)
 
 
 def test_a_key_that_others_can_read_is_not_sent(team: Team, tmp_path: Path) -> None:

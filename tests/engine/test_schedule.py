@@ -95,7 +95,7 @@ def rest(schedule: Schedule) -> str:
     names = ""
     while (taken := schedule.take()) is not None:
         names += taken.work
-        schedule.finish()
+        schedule.finish(taken)
     return names
 
 
@@ -110,8 +110,34 @@ def test_order(case: Case) -> None:
     assert "".join(gone.work for gone in out) == case.out
     assert all(gone.stop.is_set() for gone in out)
     assert running is None or running.stop.is_set() is case.stops_running
-    schedule.finish()
+    if running is not None:
+        schedule.finish(running)
     assert rest(schedule) == case.order
+
+
+@pytest.mark.parametrize(
+    ("run", "puts", "beside"),
+    [
+        (Put("r"), [Put("a"), Put("b", "x"), speculative("c", "y")], "ba"),
+        (Put("r"), [speculative("a", "x")], ""),
+        (speculative("r"), [speculative("a", "x")], ""),
+        (speculative("r"), [Put("a", "x")], ""),
+    ],
+    ids=["the foreground", "no speculation", "nor beside it", "nor beside what has to stop"],
+)
+def test_what_may_run_beside_others(run: Put, puts: list[Put], beside: str) -> None:
+    schedule = Schedule()
+    schedule.put(ticket(run))
+    running = [schedule.take()]
+    for put in puts:
+        schedule.put(ticket(put))
+    while (taken := schedule.take()) is not None:
+        running.append(taken)
+    assert "".join(each.work for each in running[1:] if each) == beside
+    assert schedule.running == running
+    for each in schedule.running.copy():
+        schedule.finish(each)
+    assert len(rest(schedule)) == len(puts) - len(beside)
 
 
 def test_nobody_waits_for_ever_behind_a_busy_window() -> None:
@@ -124,7 +150,7 @@ def test_nobody_waits_for_ever_behind_a_busy_window() -> None:
         taken = schedule.take()
         assert taken is not None
         served += taken.work
-        schedule.finish()
+        schedule.finish(taken)
     assert "p" in served[:2]
 
 
@@ -148,7 +174,7 @@ def test_cancel() -> None:
     assert schedule.stop(waiting) == [waiting]
     assert schedule.stop(waiting) == []
     assert isinstance(waiting.why, Cancelled)
-    schedule.finish()
+    schedule.finish(running)
     assert schedule.take() is other
 
 

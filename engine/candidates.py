@@ -1,0 +1,119 @@
+"""Candidate fills: what the canvases say, what was looked up, and which of them is the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from engine.api import FillRequest
+from engine.canvas import Layout, fill_hole
+from engine.denoise import Step
+from engine.drafts import UNFINISHED, read_text
+from engine.lengths import LINE_BREAK
+from engine.lookup import Found, look_up, says_again
+from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.profile import Profile
+from engine.prompt import Prompt, encode
+from engine.rank import Evidence, Likelihood, calibrated, likelihoods, surplus_closers
+
+BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
+
+Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The text of each hole and its rank score, what spoke for it, and the log-probability of the
+    whole of it under the last denoising step (None for one that was looked up)."""
+
+    texts: tuple[str, ...]
+    score: float
+    evidence: Evidence
+    certainty: float | None
+
+    def confidence(self, profile: Profile) -> float:
+        """How likely the whole fill is exactly right, 0..1."""
+        if profile.calibration:
+            return calibrated(profile.calibration, self.evidence)
+        return math.exp(self.certainty) if self.certainty is not None else 0.0
+
+
+def read_candidates(
+    tokenizer: Tokenizer, layouts: Sequence[Layout], last: Step, slack: int | None
+) -> dict[Texts, float]:
+    """What was written on the canvases, with its log-probability; of equal texts the likeliest, and
+    none with half a character in it."""
+    found: dict[Texts, float] = {}
+    tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
+    for row, layout in enumerate(layouts):
+        spans = layout.spans
+        texts = tuple(
+            read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
+        )
+        if not any(UNFINISHED in text for text in texts):
+            sure = sum(log_p[row][: spans[-1][1]])
+            found[texts] = max(sure, found.get(texts, sure))
+    return found
+
+
+def look_up_candidates(
+    request: FillRequest, prompt: Prompt, tokenizer: Tokenizer
+) -> dict[Texts, Found]:
+    """The rest of a line as it stands elsewhere in the text, and how it was found."""
+    elsewhere = [snippet.text for snippet in request.context]
+    found = look_up(request.texts[0], request.texts[1], elsewhere)
+    seam = prompt.seams[0]
+    return {
+        (seam.left + each.text + seam.right,): each
+        for each in found
+        if len(encode(tokenizer, each.text)) <= request.max_tokens
+        and not LINE_BREAK.search(each.text)
+    }
+
+
+def rank_candidates(
+    model: DiffusionGemma,
+    tokenizer: Tokenizer,
+    profile: Profile,
+    prompt: Prompt,
+    written: Mapping[Texts, float],
+    matches: Mapping[Texts, Found],
+    cache: KVCache,
+) -> list[Candidate]:
+    """What was `written` and what was looked up, each once, best first; never none at all, and
+    nothing that says again the line below it.
+
+    `cache` holds `prompt.ids`.
+    """
+    head, suffix = prompt.texts[0], prompt.texts[-1]
+    found = [
+        texts
+        for texts in dict.fromkeys([*written, *matches])
+        if len(texts) > 1 or not says_again(head + texts[0], suffix)
+    ]
+    if not found:
+        nothing = Evidence(Likelihood(None, None), 0, 0)
+        return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
+    middles = [_middle(prompt, texts) for texts in found]
+    scores = likelihoods(model, tokenizer, profile, prompt, middles, cache)
+    nowhere = Found("", 0, 0)
+    rest = suffix.split("\n", 1)[0]
+    candidates = []
+    for texts, middle, likelihood in zip(found, middles, scores, strict=True):
+        where, surplus = matches.get(texts, nowhere), surplus_closers(head + middle + rest)
+        evidence = Evidence(likelihood, where.match, len(middles), where.times, surplus)
+        cut = tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True))
+        candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
+        candidates.append(candidate)
+    return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
+
+
+def _middle(prompt: Prompt, texts: Texts) -> str:
+    """Everything from the start of the first hole to the end of the last."""
+    between = prompt.texts[1:-1]
+    return texts[0] + "".join(
+        text for pair in zip(between, texts[1:], strict=True) for text in pair
+    )
