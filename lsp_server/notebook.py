@@ -66,6 +66,11 @@ class Notebooks:
         before, after = self._around(document)
         return before + texts[0], *texts[1:-1], texts[-1] + after
 
+    def outside(self, document: Document) -> int:
+        """Changes with what the model reads around `document`; 0 where that is nothing."""
+        around = self._around(document)
+        return hash(around) if any(around) else 0
+
     def _around(self, document: Document) -> tuple[str, str]:
         for cells in self._cells.values():
             order = [cell.document for cell in cells]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -19,6 +20,7 @@ from lsp_server.features import (
     completion,
     configuration,
     execute_command,
+    fill,
     inline_completion,
 )
 from lsp_server.notebook import SYNC
@@ -130,6 +132,7 @@ def create_server(
     wire(t.COMPLETION_ITEM_RESOLVE, about_item(completion.resolve))
     wire(t.TEXT_DOCUMENT_CODE_ACTION, about_document(code_action.answer), code_action.OPTIONS)
     wire(t.CODE_ACTION_RESOLVE, about_item(code_action.resolve))
+    wire(fill.METHOD, about_item(fill.answer))
     for command in execute_command.COMMANDS:
         server.command(command)(_nothing)
     # pygls lets a command that has been cancelled run to its end.
@@ -170,6 +173,9 @@ def serve_ws(
 
 def _run(server: InfillServer, serve: Callable[[InfillServer], Coroutine[Any, Any, None]]) -> None:
     """Raises SystemExit where the end was not an orderly one, KeyboardInterrupt on ctrl-c."""
+    # All that there is now stays: a full collection need not stop the loop 40 ms to look at it.
+    gc.freeze()
+    gc.enable()
     asyncio.run(server.run(serve))
     if server.exit_code:
         raise SystemExit(server.exit_code)

@@ -15,6 +15,7 @@ from pygls.lsp.server import LanguageServer
 
 from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest, HostLost
 from engine.connect import HostEngine, connect
+from engine.host.habits import Habits
 from lsp_server.context import snippets
 from lsp_server.document import Document
 from lsp_server.features.draft import DraftStream
@@ -31,7 +32,8 @@ from lsp_server.syntax.parsing import Parsing
 
 log = logging.getLogger(__name__)
 
-PAUSE = 0.05
+# Seconds. What is asked meanwhile of a long document is answered from a part of it.
+PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Session:
         self._parse_in_a_pause(changed)
 
     def _parse_in_a_pause(self, document: Document) -> None:
-        """So that the light bulb, which editors ask for when typing rests, finds the tree there."""
+        """So that the tree by which parts of a long document are found is not an old one."""
         if self._parsing_soon is not None:
             self._parsing_soon.cancel()
 
@@ -138,11 +140,11 @@ class Session:
         self.stats.closed(uri)
 
     def configure(self, given: Any) -> None:
-        """Take settings in; a changed model or device means another engine."""
+        """Take settings in; another model or device, or other habits, mean another connection."""
         settings, problems = self.settings.updated(given)
         for name, problem in problems.items():
             self.tell_once(problem, t.MessageType.Warning, f"setting {name}")
-        changed = (settings.model, settings.device) != (self.settings.model, self.settings.device)
+        changed = _engine_of(settings) != _engine_of(self.settings)
         self.settings = settings
         for name in ("lsp_server", "engine"):
             logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
@@ -183,6 +185,8 @@ class Session:
                 tell(lambda: self.status.failed(message))
             else:
                 tell(lambda: self.status.ready(info))
+                if (words := engine.disagreement) is not None:
+                    tell(lambda: self.tell_once(words, t.MessageType.Warning))
 
         def tell(what: Callable[[], None]) -> None:
             with suppress(RuntimeError):  # the loop has ended meanwhile
@@ -229,9 +233,18 @@ class Session:
         """A fill that nobody has asked for yet: gives way to any other. Raises an EngineError."""
         return await self._filling.fill(self.request_for(gap), background=True)
 
-    async def fill_plan(self, plan: Plan, on_draft: Callable[[Draft], None] | None = None) -> Fill:
-        """All holes of `plan` in one request. Raises an EngineError."""
-        return await self._fill(self.request_for_plan(plan), plan.document, plan.holes, on_draft)
+    async def fill_plan(
+        self,
+        plan: Plan,
+        on_draft: Callable[[Draft], None] | None = None,
+        request: FillRequest | None = None,
+    ) -> Fill:
+        """All holes of `plan` in one request: `request_for_plan`, or `request` made from that.
+
+        Raises an EngineError.
+        """
+        asked = self.request_for_plan(plan) if request is None else request
+        return await self._fill(asked, plan.document, plan.holes, on_draft)
 
     async def _fill(
         self,
@@ -310,6 +323,13 @@ class Session:
 
     def _connected(self) -> HostEngine:
         if self._engine is None:
-            self._engine = connect(self.settings.model, self.settings.device, self._factory)
+            model, device, habits = _engine_of(self.settings)
+            self._engine = connect(model, device, self._factory, habits)
             self.status.starting(self.settings.model)
         return self._engine
+
+
+def _engine_of(settings: Settings) -> tuple[str, str | None, Habits]:
+    """What of `settings` is the engine's: its model, its device, how its process behaves."""
+    habits = Habits(60.0 * settings.linger, 60.0 * settings.unload_after or None)
+    return settings.model, settings.device, habits

@@ -42,6 +42,14 @@ class Settings:
         'Where the model runs, such as "cpu" or "cuda"; null for the best there is.',
         minLength=1,
     )
+    unload_after: float = setting(
+        30,
+        "Free the memory of a model that has filled nothing for so many minutes; 0 for never.",
+        minimum=0,
+    )
+    linger: float = setting(
+        5, "Keep the engine for so many minutes after the last window has closed.", minimum=0
+    )
     steps: int | None = setting(
         None, "The most denoising steps of a fill; null leaves it to the model.", minimum=1
     )
@@ -64,6 +72,9 @@ class Settings:
         minimum=0,
     )
     max_lines: int = setting(12, "The most lines of a fill that you have not asked for.", minimum=1)
+    choices: int = setting(
+        3, "The most fills to choose from where you have asked for one.", minimum=1, maximum=10
+    )
     min_confidence: float = setting(
         0.1,
         "Hide fills that the model is less sure of, unless you ask for one.",

@@ -103,28 +103,33 @@ async def over_tcp(server: InfillServer, host: str, port: int) -> None:
 async def over_ws(server: InfillServer, host: str, port: int) -> None:
     try:
         from websockets.asyncio.server import serve
-        from websockets.exceptions import ConnectionClosed
     except ImportError:
         print("infill-ls: --ws needs another package: infill-ls[ws]", file=sys.stderr)
         server.stop(2)
         return
 
     async def connected(socket: Any) -> None:
-        if server.protocol.writer is not None:
-            return
-        server.protocol.set_writer(SocketWriter(socket), include_headers=False)
-        try:
-            while True:
-                body = await socket.recv(decode=False)
-                server.protocol.receive(server.protocol.read(body))
-        except ConnectionClosed:
-            pass
-        finally:
-            server.stop(0)
+        if server.protocol.writer is None:
+            await over_socket(server, socket)
 
     async with serve(connected, host, port, max_size=None) as listener:
         _announce("ws", next(iter(listener.sockets)).getsockname())
         await server.stopped()
+
+
+async def over_socket(server: InfillServer, socket: Any) -> None:
+    """One message a frame, until the web socket `socket` is closed."""
+    from websockets.exceptions import ConnectionClosed
+
+    server.protocol.set_writer(SocketWriter(socket), include_headers=False)
+    try:
+        while True:
+            body = await socket.recv(decode=False)
+            server.protocol.receive(server.protocol.read(body))
+    except ConnectionClosed:
+        pass
+    finally:
+        server.stop(0)
 
 
 class ThreadWriter:

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from engine import wire
 from engine.api import FillRequest
 from engine.connect import HostEngine
-from engine.host.address import Address, Habits, Loaded, address_of
+from engine.host.address import Address, Loaded, address_of
+from engine.host.channel import listen
 from engine.host.find import Patience
+from engine.host.habits import Habits
+from engine.host.lock import FileLock
 
 FACTORY = "tests.scripted:load"
 HERE = FillRequest(("here ", "\n"))
@@ -72,6 +78,43 @@ class Scripted:
                 continue
             os.kill(pid, 9)
             raise AssertionError(f"host {pid} outlived its windows")
+
+
+@contextmanager
+def impostor(address: Address, *says: bytes, is_host: bool) -> Iterator[None]:
+    """Something else at a host's address. `is_host`: it holds the lock, as a sick host would."""
+    lock = FileLock(address.lock)
+    assert lock.take()
+    listener = listen(address)
+    if not is_host:
+        lock.release()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.socket.accept()
+                reader = connection.makefile("rb")
+                for each in says:
+                    reader.readline()
+                    connection.sendall(each)
+                connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield
+    finally:
+        listener.socket.shutdown(socket.SHUT_RDWR)
+        listener.socket.close()
+        thread.join()
+        lock.release()
+
+
+def hello(**changed: Any) -> bytes:
+    """What a host answers to a window's hello."""
+    host = {"protocol": wire.PROTOCOL, "version": "0.0.1", "pid": os.getpid(), **changed}
+    return wire.encode_line({"id": 0, "result": host})
 
 
 def wait_until(holds: Callable[[], bool], what: str, patience: float = 20) -> None:

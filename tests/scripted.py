@@ -11,6 +11,7 @@ empty. What a rule can do:
     text / texts     the answer; `{n}` in it is the number of fills begun so far
     steps, delay     denoising steps, and the seconds each takes; drafts show more text by the step
     confidence       of the fill
+    others           texts of other candidates, best first
     error            {"kind": "out_of_memory", "message": ...}: raised after the steps
     raises           a Python exception's name, raised after the steps
     exit             os._exit with this status, after the steps
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api import (
+    Alternative,
     Cancelled,
     Draft,
     EngineInfo,
@@ -106,6 +108,12 @@ class ScriptedEngine:
             steps=steps,
             canvas_tokens=32,
             seconds=time.perf_counter() - started,
+            alternatives=tuple(
+                Alternative((text,) * request.holes, -rank)
+                for rank, text in enumerate((texts[0], *rule["others"]))
+            )
+            if "others" in rule
+            else (),
         )
 
     def note(self, event: str, **facts: Any) -> None:

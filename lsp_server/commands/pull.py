@@ -18,6 +18,7 @@ from engine.api import ModelMissing
 from engine.checkpoints import catalog, download
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
+from lsp_server.commands.models import survey
 
 
 def command(
@@ -26,8 +27,10 @@ def command(
     """Fetch a model from the Hugging Face hub; run it again to go on after a cut.
 
     HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and the proxy variables are respected. Models are kept in
-    INFILL_MODELS, or in your data folder.
+    INFILL_MODELS, or in your data folder. The name "diffusiongemma" leaves the format to your card.
     """
+    if name == catalog.FAMILY:
+        name = suited()
     try:
         entry = catalog.find(name)
     except ModelMissing as error:
@@ -54,3 +57,17 @@ def command(
         except download.PullFailed as error:
             raise CommandError(str(error), FAILED) from error
     print(f"{name} is here: {folder}\nuse it with --model {name}")
+
+
+def suited() -> str:
+    """The name of the format that suits this machine's card best."""
+    found = survey()
+    best = next((model["name"] for model in found["models"] if model["best"]), None)
+    if best is None:
+        lacks = "too little memory free for any format of" if found["card"] else "no CUDA card for"
+        raise CommandError(
+            f"this machine has {lacks} {catalog.FAMILY}: name one of `infill-ls models` to fetch it"
+            " all the same",
+            FAILED,
+        )
+    return str(best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from dataclasses import dataclass
 
@@ -35,6 +36,9 @@ def serve(options: ServerOptions) -> None:
     tcp = address(options.tcp, "--tcp") if options.tcp is not None else None
     ws = address(options.ws, "--ws") if options.ws is not None else None
     start_log(options.log_file, options.log_level)
+    # Looking for garbage among all the types that are being made would take longer than to make
+    # them. The server lets the collector run again once it is set up.
+    gc.disable()
     from lsp_server import server
 
     model, device, factory = options.model, options.device, options.factory

@@ -47,7 +47,7 @@ async def answer(
     if not asked:
         return None
     automatic = params.context.trigger_kind == t.CodeActionTriggerKind.Automatic
-    tree = await _tree(session, document, 1 if automatic else PATIENCE)
+    tree = await _tree(session, document, start, 1 if automatic else PATIENCE)
     spot = Spot(document, start, end, tree, automatic)
     offered = [
         _offer(session, name, action, plan, params.range)
@@ -69,7 +69,7 @@ async def resolve(session: Session, action: t.CodeAction) -> t.CodeAction:
 async def plan_of(session: Session, name: str, document: Document, range: t.Range) -> Plan:
     """What action `name` does there; raises RequestFailed where it does not apply."""
     start, end = document.offsets(range)
-    spot = Spot(document, start, end, await _tree(session, document, PATIENCE))
+    spot = Spot(document, start, end, await _tree(session, document, start, PATIENCE))
     plan = ACTIONS[name].plan(spot)
     if plan is None:
         raise failed(f"there is nothing here for {ACTIONS[name].COMMAND} to do")
@@ -82,7 +82,7 @@ async def filled(
     """What goes where, in the document as it is now; nothing if the model has nothing to say."""
     started = time.perf_counter()
     fill = await _fill(session, plan, token)
-    texts = _best(plan, fill)
+    texts = await _best(session, plan, fill)
     if not any(texts):
         session.tell("the model has nothing to put here")
         return []
@@ -107,17 +107,30 @@ async def filled(
 
 def edit_of(session: Session, placed: Sequence[Placed]) -> t.WorkspaceEdit:
     document = placed[0].document
-    edits = [t.TextEdit(document.range(each.start, each.end), each.text) for each in placed]
+    edits = [
+        t.TextEdit(document.range(each.start, each.end), each.text) for each in _joined(placed)
+    ]
     if not session.support.versioned_edits:
         return t.WorkspaceEdit(changes={document.uri: edits})
     identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
     return t.WorkspaceEdit(document_changes=[t.TextDocumentEdit(identifier, list(edits))])
 
 
-async def _tree(session: Session, document: Document, times: int) -> SyntaxTree | None:
+def _joined(placed: Sequence[Placed]) -> list[Placed]:
+    """What follows at once on another is one edit: not every editor keeps the order of several."""
+    joined: list[Placed] = []
+    for each in placed:
+        if joined and joined[-1].end == each.start:
+            last = joined.pop()
+            each = Placed(each.document, last.start, each.end, last.text + each.text)
+        joined.append(each)
+    return joined
+
+
+async def _tree(session: Session, document: Document, offset: int, times: int) -> SyntaxTree | None:
     """Who asks by hand waits longer than ghost text would: without a tree there is less to do."""
     for _ in range(times):
-        tree = await session.parsing.tree(document)
+        tree = await session.parsing.near(document, offset)
         if tree is not None:
             return tree
     return None
@@ -150,17 +163,27 @@ async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> 
         raise failed(str(error)) from error
 
 
-def _best(plan: Plan, fill: Fill) -> tuple[str, ...]:
-    """The best candidate that changes something; "" for each hole that stays as it is."""
-    candidates = [fill.texts, *(other.texts for other in fill.alternatives)]
-    for texts in candidates if plan.must_differ else candidates[:1]:
-        fitted = tuple(
-            "" if text == plan.document.text[hole.start : hole.end] else text
-            for hole, text in zip(plan.holes, plan.fitted(texts), strict=True)
-        )
-        if any(fitted):
-            return fitted
-    return ("",) * len(plan.holes)
+async def _best(session: Session, plan: Plan, fill: Fill) -> tuple[str, ...]:
+    """The best candidate that breaks nothing, or else the best; "" for a hole that stays as it is.
+
+    One that changes nothing is none.
+    """
+    candidates = dict.fromkeys([fill.texts, *(other.texts for other in fill.alternatives)])
+    changes = [texts for each in candidates if any(texts := _changes(plan, each))]
+    tree = await session.parsing.tree(plan.document) if len(changes) > 1 else None
+    if tree is not None:
+        for texts in changes:
+            made = await session.parsing.variant(plan.filled(texts), tree)
+            if made is not None and made.errors() <= tree.errors():
+                return texts
+    return changes[0] if changes else ("",) * len(plan.holes)
+
+
+def _changes(plan: Plan, fills: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        "" if text == plan.document.text[hole.start : hole.end] else text
+        for hole, text in zip(plan.holes, plan.fitted(fills), strict=True)
+    )
 
 
 def _offer(session: Session, name: str, action: Action, plan: Plan, range: t.Range) -> t.CodeAction:

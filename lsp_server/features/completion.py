@@ -53,11 +53,11 @@ async def _completion(
     trigger = session.suggestions.trigger(document, by_hand)
     async with FillProgress(session.server, "Filling", token=params.work_done_token) as progress:
         ask = Ask(document, offset, trigger, ghost=False, on_draft=progress.on_draft)
-        placed = await session.suggestions.suggest(ask)
-    if placed is None:
+        suggested = await session.suggestions.suggest(ask)
+    if not suggested:
         return None
     # What comes next depends on everything typed: the list is never complete.
-    return t.CompletionList(is_incomplete=True, items=[_item(placed)])
+    return t.CompletionList(is_incomplete=True, items=[_item(each) for each in suggested])
 
 
 def _item(placed: Placed) -> t.CompletionItem:

@@ -86,25 +86,30 @@ class DraftStream:
 
     def _as_written(self, hole: Hole, text: str, spans: Sequence[Span]) -> dict[str, Any]:
         """The text with what is written around it and the document's line ends, and its spans."""
-        newline, encoding = self._document.newline, self._document.encoding
-
-        def written(part: str) -> str:
-            return part.replace("\n", newline)
-
-        def units(end: int) -> int:
-            return count_units(written(hole.before + text[:end]), encoding)
-
+        whole = hole.before + text + hole.after
         return {
-            "text": written(hole.before + text + hole.after),
-            "confidence": [
-                {
-                    "start": units(span.start),
-                    "end": units(span.end),
-                    "confidence": round(span.confidence, 3),
-                }
-                for span in spans
-            ],
+            "text": whole.replace("\n", self._document.newline),
+            "confidence": spans_in_units(self._document, hole, text, spans),
         }
+
+
+def spans_in_units(
+    document: Document, hole: Hole, text: str, spans: Sequence[Span]
+) -> list[dict[str, Any]]:
+    """`spans` of `text` as they lie in what is written: characters as `document` counts them."""
+
+    def units(end: int) -> int:
+        written = (hole.before + text[:end]).replace("\n", document.newline)
+        return count_units(written, document.encoding)
+
+    return [
+        {
+            "start": units(span.start),
+            "end": units(span.end),
+            "confidence": round(span.confidence, 3),
+        }
+        for span in spans
+    ]
 
 
 def _as_json(range: t.Range) -> dict[str, dict[str, int]]:

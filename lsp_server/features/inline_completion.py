@@ -31,14 +31,20 @@ async def _inline_completion(
     invoked = params.context.trigger_kind is t.InlineCompletionTriggerKind.Invoked
     trigger = session.suggestions.trigger(document, invoked)
     async with FillProgress(session.server, "Filling", token=params.work_done_token) as progress:
-        ask = Ask(document, offset, trigger, beginning=beginning, on_draft=progress.on_draft)
-        placed = await session.suggestions.suggest(ask)
-    if placed is None:
-        return None
-    item = t.InlineCompletionItem(
-        insert_text=placed.text, range=placed.document.range(placed.start, placed.end)
-    )
-    return t.InlineCompletionList(items=[item])
+        ask = Ask(
+            document,
+            offset,
+            trigger,
+            beginning=beginning,
+            on_draft=progress.on_draft,
+            most=session.settings.choices if invoked else 1,
+        )
+        suggested = await session.suggestions.suggest(ask)
+    items = [
+        t.InlineCompletionItem(each.text, range=each.document.range(each.start, each.end))
+        for each in suggested
+    ]
+    return t.InlineCompletionList(items) if items else None
 
 
 def _chosen_in_popup(

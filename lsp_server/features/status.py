@@ -58,6 +58,10 @@ class Status:
         self._filling -= 1
         self._tell()
 
+    def engine(self) -> dict[str, Any]:
+        """What serves, as far as it is known."""
+        return {"model": self._model, "device": self._device}
+
     def as_json(self) -> dict[str, Any]:
         state = self._state
         if self._paused:
@@ -67,8 +71,7 @@ class Status:
         message = self._message if state is State.FAILED else ""
         return {
             "state": str(state),
-            "model": self._model,
-            "device": self._device,
+            **self.engine(),
             "message": message,
         }
 

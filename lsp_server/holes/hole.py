@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.api import Shape
 from lsp_server.document import Document
@@ -31,12 +31,15 @@ class Hole:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an action would do: one request for all of `holes`, which are in order."""
+    """What an action would do: one request for all of `holes`, which are in order.
+
+    `is_one_text`: what stands around the holes goes in as a whole, whichever of them stay empty.
+    """
 
     title: str
     document: Document
     holes: tuple[Hole, ...]
-    must_differ: bool = False
+    is_one_text: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -57,7 +60,7 @@ class Plan:
         """What becomes of each hole of the document; "" for one with nothing to put into it."""
         prefix, *between, suffix = self._around()
         rest = [*between, suffix]
-        so_far, fitted = prefix, []
+        so_far, fitted, is_empty = prefix, [], True
         for number, (hole, fill) in enumerate(zip(self.holes, fills, strict=True)):
             so_far += hole.before
             later = "".join(
@@ -75,8 +78,19 @@ class Plan:
             text = self._cleaned(so_far, text, after, hole)
             so_far += text + hole.after + (rest[number] if number < len(between) else "")
             whole = hole.before + text + hole.after if text.strip() else ""
+            is_empty &= not whole
+            if self.is_one_text:
+                whole = (hole.before + text).rstrip(" \t") + hole.after
             fitted.append(whole.replace("\n", self.document.newline))
-        return tuple(fitted)
+        return ("",) * len(self.holes) if is_empty else tuple(fitted)
+
+    def filled(self, texts: tuple[str, ...]) -> Document:
+        """The document with each of `texts` in its hole; "" leaves a hole as it is."""
+        text, parts, at = self.document.text, [], 0
+        for hole, written in zip(self.holes, texts, strict=True):
+            parts += [text[at : hole.start], written or text[hole.start : hole.end]]
+            at = hole.end
+        return replace(self.document, text="".join(parts) + text[at:], line_starts=())
 
     def gap(self, hole: Hole) -> Gap:
         return Gap(self.document, hole.start, hole.end, hole.shape, hole.indent)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from engine.api import Shape
 from lsp_server.gap import with_lf
 from lsp_server.holes.hole import Hole
-from lsp_server.holes.spot import Spot, upwards
+from lsp_server.holes.spot import Spot
+from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -117,8 +118,12 @@ def lead_of(todos: list[Item], indent: str) -> str:
 
 def holes_between(spot: Spot, start: int, end: int) -> list[Hole]:
     """All placeholders between two offsets as holes, in order; neighbours are one hole."""
-    start = max(start, spot.start - REACH)
-    end = min(end, spot.end + REACH)
+    items = items_between(spot, max(start, spot.start - REACH), min(end, spot.end + REACH))
+    return [hole for group in _neighbours(spot, items) for hole in _holes_of(spot, group)]
+
+
+def items_between(spot: Spot, start: int, end: int) -> list[Item]:
+    """Placeholders and comments that say TODO, in order."""
     items: list[Item] = []
     for found in _in_code(spot.language).finditer(spot.document.text, start, end):
         kind = found.lastgroup or ""
@@ -129,7 +134,7 @@ def holes_between(spot: Spot, start: int, end: int) -> list[Hole]:
         item = Item(kind, found.start(), found.end(), found.group())
         if _is_real(spot, item):
             items.append(item)
-    return [hole for group in _neighbours(spot, items) for hole in _holes_of(spot, group)]
+    return items
 
 
 def _continues_todo(spot: Spot, items: list[Item], at: int) -> bool:

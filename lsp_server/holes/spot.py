@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lsp_server.document import Document
 from lsp_server.syntax.blocks import indent_of
-from lsp_server.syntax.tree import SyntaxTree
+from lsp_server.syntax.tree import SyntaxTree, upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -28,9 +28,6 @@ class Spot:
     end: int
     tree: SyntaxTree | None
     automatic: bool = False
-    # In a text that is not ASCII a conversion costs its length, and all actions ask for the same.
-    _bytes: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
-    _indexes: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def language(self) -> str:
@@ -44,7 +41,7 @@ class Spot:
         """What the range lies in, from the smallest on; then what ends before it."""
         if self.tree is None:
             return
-        first, last = self.byte(self.start), self.byte(self.end)
+        first, last = self.tree.byte(self.start), self.tree.byte(self.end)
         node = self.tree.tree.root_node.descendant_for_byte_range(first, last)
         yield from upwards(node)
         yield from upwards(self.tree.leaf_before(self.start))
@@ -53,31 +50,25 @@ class Spot:
         """The token that the cursor is right behind, or in."""
         if self.tree is None:
             return None
-        at = self.byte(self.start)
+        at = self.tree.byte(self.start)
         return self.tree.tree.root_node.descendant_for_byte_range(max(0, at - 1), at)
 
     def node_of(self, start: int, end: int) -> Node | None:
         if self.tree is None:
             return None
-        first, last = self.byte(start), self.byte(end)
+        first, last = self.tree.byte(start), self.tree.byte(end)
         return self.tree.tree.root_node.descendant_for_byte_range(first, last)
 
     def start_of(self, node: Node) -> int:
-        return self._index(node.start_byte)
+        assert self.tree is not None
+        return self.tree.offset(node.start_byte)
 
     def end_of(self, node: Node) -> int:
-        return self._index(node.end_byte)
+        assert self.tree is not None
+        return self.tree.offset(node.end_byte)
 
     def text_of(self, node: Node) -> str:
         return (node.text or b"").decode("utf-8", "replace")
-
-    def byte(self, offset: int) -> int:
-        text = self.document.text
-        if text.isascii():
-            return offset
-        if offset not in self._bytes:
-            self._bytes[offset] = len(text[:offset].encode("utf-8", "surrogatepass"))
-        return self._bytes[offset]
 
     def line_start(self, offset: int) -> int:
         return self.document.line_starts[self.document.line_at(offset)]
@@ -101,17 +92,3 @@ class Spot:
         if not found:
             return UNITS.get(self.language, "    ")
         return "\t" if "\t" in found else min(found, key=len)
-
-    def _index(self, byte: int) -> int:
-        assert self.tree is not None
-        if self.document.text.isascii():
-            return byte
-        if byte not in self._indexes:
-            self._indexes[byte] = len(self.tree.source[:byte].decode("utf-8", "surrogatepass"))
-        return self._indexes[byte]
-
-
-def upwards(node: Node | None) -> Iterator[Node]:
-    while node is not None:
-        yield node
-        node = node.parent

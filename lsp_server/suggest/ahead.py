@@ -32,11 +32,13 @@ class Ahead:
         parsing: Parsing,
         is_idle: Callable[[], bool],
         fill: Callable[[Gap], Awaitable[tuple[str, float]]],
+        outside: Callable[[Document], int],
     ) -> None:
         self._cache = cache
         self._parsing = parsing
         self._is_idle = is_idle
         self._fill = fill
+        self._outside = outside
         self._task: asyncio.Task[None] | None = None
         self._accepted: int | None = None
 
@@ -70,6 +72,7 @@ class Ahead:
     async def _one(self, gap: Gap, document: Document, offset: int) -> bool:
         tree = await self._parsing.variant(document, gap.tree) if gap.tree is not None else None
         next_gap = cut(document, offset, tree=tree)
+        outside = self._outside(document)
         try:
             text, confidence = await self._fill(next_gap)
         except EngineError as error:
@@ -78,7 +81,7 @@ class Ahead:
             return True
         best = variants(text, next_gap, automatic=True, may_overwrite=True)[0]
         if best.text:
-            self._cache.store(document, offset, best.text, confidence)
+            self._cache.store(document, offset, best.text, confidence, outside)
         return bool(best.text)
 
 

@@ -1,7 +1,8 @@
 """Fills that have been computed, found again while the user types into them.
 
-An entry is keyed on what stands before and after its gap. It fits a cursor after its beginning has
-been typed, pasted or accepted, whether the editor has closed brackets by itself or not.
+An entry is keyed on what stands before and after its gap, and in a notebook on its other cells. It
+fits a cursor after its beginning has been typed, pasted or accepted, whether the editor has closed
+brackets by itself or not.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from lsp_server.suggest.clean.overlap import overwritten
 MOST = 250
 # Characters on either side that have to be the same.
 WINDOW = 16_000
+Key = tuple[str, int, int, int, int]
 _CLOSING = {opener: closer for closer, opener in PAIRS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`text` was the fill at `start`. `before` and `after` are hashes of what was around it."""
+    """`text` was the fill at `start`. `before` and `after` are hashes of what was around it in the
+    document, `outside` of what the model has read around the document: a notebook's other cells."""
 
     uri: str
     start: int
@@ -32,10 +35,11 @@ class Entry:
     after: int
     text: str
     confidence: float
+    outside: int = 0
 
     @property
-    def key(self) -> tuple[str, int, int, int]:
-        return self.uri, self.start, self.before, self.after
+    def key(self) -> Key:
+        return self.uri, self.start, self.before, self.after, self.outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +53,25 @@ class Hit:
 
 class Cache:
     def __init__(self) -> None:
-        self._entries: OrderedDict[tuple[str, int, int, int], Entry] = OrderedDict()
+        self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._shown: dict[str, Entry] = {}
 
-    def store(self, document: Document, offset: int, text: str, confidence: float) -> Entry:
+    def store(
+        self, document: Document, offset: int, text: str, confidence: float, outside: int = 0
+    ) -> Entry:
         """`text` is the fill of the empty gap at `offset`, with closers that it writes over."""
         before, after = _around(document.text, offset, offset)
-        entry = Entry(document.uri, offset, before, after, text, confidence)
+        entry = Entry(document.uri, offset, before, after, text, confidence, outside)
         self._entries[entry.key] = entry
         self._entries.move_to_end(entry.key)
         if len(self._entries) > MOST:
             self._entries.popitem(last=False)
         return entry
 
-    def look(self, document: Document, offset: int) -> Hit | None:
+    def look(self, document: Document, offset: int, outside: int = 0) -> Hit | None:
         """The entry that was shown last if it fits, else the newest that does: no flicker."""
         for entry in self._candidates(document.uri):
-            hit = _match(entry, document, offset)
+            hit = _match(entry, document, offset) if entry.outside == outside else None
             if hit is not None:
                 return hit
         return None

@@ -32,8 +32,8 @@ class Edit:
 
     @property
     def is_undo(self) -> bool:
-        """Undo or redo, which LSP does not tell. One character typed again is neither."""
-        return self.came_back and (bool(self.removed) or len(self.inserted) > 1)
+        """Undo or redo, which LSP does not tell; a key that is typed again looks the same."""
+        return self.came_back
 
 
 class History:

@@ -23,7 +23,7 @@ from lsp_server.suggest.ahead import Ahead
 from lsp_server.suggest.arbitrate import Verdict, arbitrate, variants
 from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.feedback import Feedback, Outcome
-from lsp_server.suggest.history import History
+from lsp_server.suggest.history import Edit, History
 from lsp_server.suggest.policy import Outcomes, Pace, Trigger
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 PATIENCE = 20.0
 # How many of the engine's candidates are looked at before none is shown.
 MOST_CANDIDATES = 3
+# Characters of one key: editors close a bracket with it.
+KEY = 2
 
 OnDraft = Callable[[Draft], None]
 OnOutcome = Callable[[Document, Outcome], None]
@@ -44,7 +46,8 @@ OnOutcome = Callable[[Document, Outcome], None]
 class Ask:
     """One request for a fill at `offset` of `document`. `ghost` is for text shown in place.
 
-    Only what begins with `beginning` is wanted: what the popup's choice would add.
+    Only what begins with `beginning` is wanted: what the popup's choice would add. At most `most`
+    are wanted.
     """
 
     document: Document
@@ -53,6 +56,7 @@ class Ask:
     ghost: bool = True
     beginning: str = ""
     on_draft: OnDraft | None = None
+    most: int = 1
 
 
 class Suggestions:
@@ -68,7 +72,13 @@ class Suggestions:
         self.pace = Pace()
         self.filters_fired: Counter[str] = Counter()
         self.on_outcome: list[OnOutcome] = []
-        self._ahead = Ahead(self.cache, session.parsing, self._is_idle, self._fill_ahead)
+        self._ahead = Ahead(
+            self.cache,
+            session.parsing,
+            self._is_idle,
+            self._fill_ahead,
+            lambda document: session.notebooks.outside(document),
+        )
         self._accepted: tuple[str, int] | None = None
 
     # What happens to documents
@@ -113,38 +123,47 @@ class Suggestions:
         accepted = self._accepted == (document.uri, document.version)
         return Trigger.AFTER_ACCEPT if accepted else Trigger.AUTOMATIC
 
-    async def suggest(self, ask: Ask) -> Placed | None:
-        """What to show for `ask`, where it belongs by now; None for nothing."""
-        document, settings = ask.document, self._session.settings
+    async def suggest(self, ask: Ask) -> list[Placed]:
+        """What to show for `ask`, where it belongs by now, the best first; nothing for nothing."""
+        document = ask.document
         edit = self.history.last(document.uri)
-        hit = self.cache.look(document, ask.offset)
-        reason = policy.silent_because(document, ask.offset, ask.trigger, settings, edit)
-        if reason is not None:
-            # Deleting back into what is shown leaves it there.
-            is_back = (
-                edit is not None
-                and edit.is_deletion
-                and not policy.silent_because(document, ask.offset, ask.trigger, settings, None)
-            )
-            if not (is_back and hit is not None and self.cache.is_shown(hit.entry)):
-                self._nothing(ask, reason)
-                return None
+        outside = self._session.notebooks.outside(document)
+        hit = self.cache.look(document, ask.offset, outside)
+        reason = self._silent_because(ask, edit)
+        if reason is not None and not (edit and hit and self._stays(ask, hit, edit)):
+            self._nothing(ask, reason)
+            return []
+        cached: list[Placed] = []
         if hit is not None and not self._is_unwanted(ask, hit.text):
-            return self._from_cache(ask, hit)
+            cached = [self._from_cache(ask, hit)]
+            if ask.most == 1:
+                return cached
         if ask.trigger is Trigger.AUTOMATIC and not await self._is_still_wanted(ask):
-            return None
-        gap = cut(document, ask.offset, tree=await self._session.parsing.tree(document))
-        reason = policy.silent_at(gap, ask.trigger, settings)
+            return []
+        tree = await self._session.parsing.near(document, ask.offset)
+        gap = cut(document, ask.offset, tree=tree)
+        reason = policy.silent_at(gap, ask.trigger, self._session.settings)
         if reason is not None:
             self._nothing(ask, reason)
-            return None
+            return []
         asked = self._clock()
         fill = await self._session.try_to_fill(gap, PATIENCE, ask.on_draft)
         if fill is None:
-            return None
+            return cached
         self.pace.answered(self._clock() - asked)
-        verdict = await self._best(fill, gap, ask)
-        return self._show(ask, gap, verdict, fill.confidence)
+        verdicts = await self._good(fill, gap, ask)
+        if cached:
+            return [*cached, *self._others(gap, verdicts, cached[0].text)][: ask.most]
+        return self._show(ask, gap, verdicts, fill.confidence, outside)
+
+    def _silent_because(self, ask: Ask, edit: Edit | None) -> str | None:
+        settings = self._session.settings
+        return policy.silent_because(ask.document, ask.offset, ask.trigger, settings, edit)
+
+    def _stays(self, ask: Ask, hit: Hit, edit: Edit) -> bool:
+        """A key deleted or typed again inside of what is shown leaves it there."""
+        is_key = len(edit.removed) <= KEY and len(edit.inserted) <= KEY
+        return is_key and self.cache.is_shown(hit.entry) and self._silent_because(ask, None) is None
 
     def _from_cache(self, ask: Ask, hit: Hit) -> Placed:
         document = ask.document
@@ -168,13 +187,17 @@ class Suggestions:
         await asyncio.sleep(self.pace.wait(self._clock(), is_boundary, least))
         return self._session.documents.get(document.uri) is document
 
-    async def _best(self, fill: Fill, gap: Gap, ask: Ask) -> Verdict | None:
-        """The first candidate that says something, was not rejected here, and breaks nothing."""
+    async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Verdict]:
+        """The first candidates that say something, were not rejected here, and break nothing.
+
+        Where all of them break something, the first of these.
+        """
         settings = self._session.settings
         is_automatic = ask.trigger is not Trigger.INVOKED
-        broken: Verdict | None = None
+        good: list[Verdict] = []
+        broken: list[Verdict] = []
         texts = dict.fromkeys([fill.texts[0], *(each.texts[0] for each in fill.alternatives)])
-        for text in list(texts)[:MOST_CANDIDATES]:
+        for text in list(texts)[: max(MOST_CANDIDATES, ask.most)]:
             choices = variants(
                 text,
                 gap,
@@ -185,33 +208,44 @@ class Suggestions:
             )
             self.filters_fired.update(choices[0].fired)
             verdict = await arbitrate(choices, gap, self._session.parsing)
-            if not verdict.cleaned.text or self._is_unwanted(ask, verdict.cleaned.text):
+            best = verdict.cleaned.text
+            is_known = any(best == each.cleaned.text for each in good)
+            if not best or is_known or self._is_unwanted(ask, best):
                 continue
-            if not verdict.breaks:
-                return verdict
-            broken = broken or verdict
-        return broken
+            (broken if verdict.breaks else good).append(verdict)
+            if len(good) == ask.most:
+                break
+        return good or broken[:1]
 
     def _show(
-        self, ask: Ask, gap: Gap, verdict: Verdict | None, confidence: float
-    ) -> Placed | None:
-        if verdict is None:
+        self, ask: Ask, gap: Gap, verdicts: list[Verdict], confidence: float, outside: int
+    ) -> list[Placed]:
+        if not verdicts:
             self._nothing(ask, "the model would put nothing here")
-            return None
+            return []
         reason = policy.hidden_because(
-            confidence, verdict.breaks, ask.trigger, self._session.settings, self.outcomes
+            confidence, verdicts[0].breaks, ask.trigger, self._session.settings, self.outcomes
         )
         if reason is not None:
             self._nothing(ask, reason)
-            return None
-        best = verdict.cleaned
-        entry = self.cache.store(gap.document, gap.start, best.text, confidence)
+            return []
+        best = verdicts[0].cleaned
+        entry = self.cache.store(gap.document, gap.start, best.text, confidence, outside)
         current = self._session.documents.get(gap.document.uri)
         placed = place(best.text, gap, current, best.covers)
-        if placed is not None and ask.ghost:
+        if placed is None:
+            return self._others(gap, verdicts, best.text)
+        if ask.ghost:
             self._shown(ask, entry, placed.document, placed.start, best.text)
             self._look_ahead(gap, best.text, best.covers)
-        return placed
+        return [placed, *self._others(gap, verdicts, best.text)]
+
+    def _others(self, gap: Gap, verdicts: list[Verdict], first: str) -> list[Placed]:
+        """What there is to choose from besides `first`."""
+        current = self._session.documents.get(gap.document.uri)
+        texts = [each.cleaned for each in verdicts if each.cleaned.text != first]
+        placed = [place(each.text, gap, current, each.covers) for each in texts]
+        return [each for each in placed if each is not None]
 
     def _shown(self, ask: Ask, entry: Entry, document: Document, offset: int, text: str) -> None:
         self.cache.show(entry)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lsp_server.difference import difference
@@ -12,22 +13,39 @@ from lsp_server.document import Document
 from lsp_server.syntax.languages import grammar
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Tree
+    from tree_sitter import Node, Parser, Tree
 
 
 _SPACE = b" \t\n\r\f\v"
-UNWATCHED = 1 << 16
+_LONE_CR = re.compile(rb"\r(?!\n)")
+# Bytes. What is shorter is parsed in a few milliseconds, and nobody watches it.
+UNWATCHED = 1 << 14
 CHUNK = 1 << 16
 MOST_ERRORS = 1000
+NEAR = 2000
+# tree-sitter keeps the interpreter's lock: a long parse lets others run, so often and so long.
+SHARE_EVERY = 0.001
+SHARE = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
 class SyntaxTree:
-    """Of exactly `document`. tree-sitter counts bytes of `source`, callers count string indexes."""
+    """Of exactly `document`. tree-sitter counts bytes of `source`, callers count string indexes.
+
+    `source` is the document's text, but for lone CRs: they are LFs there, as grammars know no
+    other line end.
+
+    Where `part` is given, of what lies between these two offsets: all else is unknown to it.
+    """
 
     document: Document
     source: bytes
     tree: Tree
+    part: tuple[int, int] | None = None
+    # A place that has been converted, as index and byte: the next one mostly lies near.
+    _anchor: list[tuple[int, int]] = field(
+        default_factory=lambda: [(0, 0)], repr=False, compare=False
+    )
 
     def node_at(self, offset: int) -> Node | None:
         """The smallest named node around the cursor at `offset`."""
@@ -62,58 +80,118 @@ class SyntaxTree:
 
     def start(self, node: Node) -> int:
         """The text offset where `node` begins."""
+        return self.offset(node.start_byte)
+
+    def offset(self, byte: int) -> int:
         if self.document.text.isascii():
-            return node.start_byte
-        return len(self.source[: node.start_byte].decode("utf-8", "surrogatepass"))
+            return byte
+        at, known = self._anchor[0]
+        first, last = min(byte, known), max(byte, known)
+        length = len(self.source[first:last].decode("utf-8", "surrogatepass"))
+        return self._anchored(at + (length if byte > known else -length), byte)[0]
 
     def byte(self, offset: int) -> int:
-        if self.document.text.isascii():
+        text = self.document.text
+        if text.isascii():
             return offset
-        return len(self.document.text[:offset].encode("utf-8", "surrogatepass"))
+        known, at = self._anchor[0]
+        first, last = min(offset, known), max(offset, known)
+        length = len(text[first:last].encode("utf-8", "surrogatepass"))
+        return self._anchored(offset, at + (length if offset > known else -length))[1]
+
+    def _anchored(self, offset: int, byte: int) -> tuple[int, int]:
+        if abs(offset - self._anchor[0][0]) > NEAR:
+            self._anchor[0] = offset, byte
+        return offset, byte
 
 
 def parse(
-    document: Document, base: SyntaxTree | None = None, time_cap: float | None = None
+    document: Document,
+    base: SyntaxTree | None = None,
+    time_cap: float | None = None,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> SyntaxTree | None:
     """None where the language has no grammar. 0.1 ms per kilobyte; other threads run.
 
     `base`, the tree of another version, makes it as quick as the edit between them is small.
-    Raises TimeoutError after `time_cap` seconds; short texts are not watched.
+    Raises TimeoutError after `time_cap` seconds of this thread's processor time, and as soon as it
+    is no longer wanted; short texts are not watched.
     """
     language = grammar(document.language)
     if language is None:
         return None
     from tree_sitter import Parser
 
-    source = document.text.encode("utf-8", "surrogatepass")
+    source = _source(document.text)
     old = None
-    if base is not None and base.document.language == document.language:
+    if base is not None and base.document.language == document.language and base.part is None:
         old = _edited(base, document, source)
-    parser = Parser(language)
+    tree = _parsed(Parser(language), source, old, time_cap, is_wanted)
+    return SyntaxTree(document, source, tree)
+
+
+def parse_part(
+    document: Document, part: tuple[int, int], time_cap: float | None = None
+) -> SyntaxTree | None:
+    """The tree of what lies between the offsets `part`, as if nothing else were there.
+
+    None and TimeoutError as from `parse`.
+    """
+    language = grammar(document.language)
+    if language is None:
+        return None
+    from tree_sitter import Parser, Range
+
+    source = _source(document.text)
+    start, end = (len(document.text[:at].encode("utf-8", "surrogatepass")) for at in part)
+    range = Range(_point(source, start), _point(source, end), start, end)
+    parser = Parser(language, included_ranges=[range])
+    watched = time_cap if end - start > UNWATCHED else None
+    return SyntaxTree(document, source, _parsed(parser, source, None, watched), part)
+
+
+def _parsed(
+    parser: Parser,
+    source: bytes,
+    old: Tree | None,
+    time_cap: float | None,
+    is_wanted: Callable[[], bool] = lambda: True,
+) -> Tree:
     if time_cap is None or len(source) <= UNWATCHED:
-        tree = parser.parse(source) if old is None else parser.parse(source, old)
-        return SyntaxTree(document, source, tree)
-    deadline = time.monotonic() + time_cap
+        return parser.parse(source) if old is None else parser.parse(source, old)
+    deadline = time.thread_time() + time_cap
+    shared = time.perf_counter()
 
     def read(offset: int, _: object) -> bytes:
         return source[offset : offset + CHUNK]
 
-    def is_late(*_: object) -> bool:
-        return time.monotonic() > deadline
+    def is_over(*_: object) -> bool:
+        nonlocal shared
+        if time.perf_counter() - shared > SHARE_EVERY:
+            time.sleep(SHARE)
+            shared = time.perf_counter()
+        return time.thread_time() > deadline or not is_wanted()
 
     try:
         if old is None:
-            tree = parser.parse(read, progress_callback=is_late)
-        else:
-            tree = parser.parse(read, old, progress_callback=is_late)
+            return parser.parse(read, progress_callback=is_over)
+        return parser.parse(read, old, progress_callback=is_over)
     except ValueError as error:
-        raise TimeoutError(f"parsing took over {time_cap:g} s") from error
-    return SyntaxTree(document, source, tree)
+        raise TimeoutError(f"parsing took over {time_cap:g} s, or was for nothing") from error
+
+
+def _source(text: str) -> bytes:
+    source = text.encode("utf-8", "surrogatepass")
+    if source.count(b"\r") == source.count(b"\r\n"):
+        return source
+    return _LONE_CR.sub(b"\n", source)
 
 
 def _edited(base: SyntaxTree, document: Document, source: bytes) -> Tree:
     """A copy of `base`'s tree that has been told where `document` differs."""
     start, old_end, _ = difference(base.document.text, document.text)
+    if document.text.startswith("\r", start - 1) and start > 0:
+        start -= 1  # whether a CR is a lone one depends on what follows it
     start_byte, old_end_byte = base.byte(start), base.byte(old_end)
     new_end_byte = len(source) - (len(base.source) - old_end_byte)
     tree = base.tree.copy()
@@ -133,8 +211,8 @@ def _point(source: bytes, at: int) -> tuple[int, int]:
     return source.count(b"\n", 0, at), at - (source.rfind(b"\n", 0, at) + 1)
 
 
-def upwards(node: Node) -> Iterator[Node]:
-    current: Node | None = node
-    while current is not None:
-        yield current
-        current = current.parent
+def upwards(node: Node | None) -> Iterator[Node]:
+    """`node`, what it is in, and so on to the root."""
+    while node is not None:
+        yield node
+        node = node.parent

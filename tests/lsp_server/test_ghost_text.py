@@ -34,6 +34,7 @@ def counted(editor: Editor) -> None:
 # text with the cursor at ‸, language, uri's end, and what automatic and invoked requests show.
 AUTOMATIC = [
     ("x = ‸\n", "python", "1.py", True, True),
+    ("# one\rx = ‸\r", "python", "cr.py", True, True),
     ("x = ‸ + 1\n", "python", "2.py", False, True),
     ("# x = ‸\n", "python", "3.py", False, True),
     ("a = 'x = ‸'\n", "python", "4.py", False, True),

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from lsprotocol import types as t
 
+from lsp_server.gap import with_lf
 from tests.lsp_server.conftest import Editor, editors
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -59,6 +60,7 @@ AT_CURSOR = [
     Case("blank", "x = ‸\n", "  \n ", None),
     Case("emoji before", "x = '🎉👩\u200d🔬' + ‸ # 🎉\n", "y ", "x = '🎉👩\u200d🔬' + y # 🎉\n"),
     Case("crlf", "def f():\r\n    ‸\r\n", "a\n    b", "def f():\r\n    a\r\n    b\r\n", "block"),
+    Case("cr", "def f():\r    ‸\r", "a\n    b", "def f():\r    a\r    b\r", "block"),
     Case("form feed above", "a\f\nb\u2028c\nx = ‸\n", "1", "a\f\nb\u2028c\nx = 1\n"),
     Case("closer is there", "f(‸)\n", "a, b)", "f(a, b)\n"),
     Case("own closer stays", "f(‸)\n", "g(x)", "f(g(x))\n"),
@@ -99,7 +101,7 @@ def opened(editor: Editor, case: Case) -> str:
 def check_request(editor: Editor, case: Case) -> None:
     begun = editor.events("begin")[-1]
     assert begun["shape"] == case.shape
-    before = case.text[: case.start].replace("\r\n", "\n")
+    before = with_lf(case.text[: case.start])
     assert begun["tail"] == before[-20:]
 
 

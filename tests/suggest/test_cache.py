@@ -44,6 +44,15 @@ LOOKS: list[tuple[str, str, str, tuple[str, str] | None]] = [
 ]
 
 
+def test_what_a_notebooks_other_cells_say_is_a_part_of_the_key() -> None:
+    cache, here = Cache(), document("x = \n")
+    cache.store(here, 4, "old", 1.0, outside=1)
+    assert cache.look(here, 4, outside=2) is None
+    cache.store(here, 4, "new", 1.0, outside=2)
+    found = [cache.look(here, 4, outside) for outside in (1, 2)]
+    assert [hit and hit.text for hit in found] == ["old", "new"]
+
+
 @pytest.mark.parametrize(("stored", "fill", "now", "found"), LOOKS)
 def test_look(stored: str, fill: str, now: str, found: tuple[str, str] | None) -> None:
     cache = Cache()

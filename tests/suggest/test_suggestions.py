@@ -35,6 +35,13 @@ class FakeSession:
     parsing: Parsing = field(default_factory=Parsing)
     is_idle: bool = True
 
+    @property
+    def notebooks(self) -> FakeSession:
+        return self
+
+    def outside(self, _: Document) -> int:
+        return 0
+
     async def try_to_fill(self, gap: Gap, patience: float, on_draft: Any) -> Fill:
         self.asked.append(gap)
         best = tuple(Alternative((text,), -float(n)) for n, text in enumerate(self.answers))
@@ -68,7 +75,12 @@ class Window:
         """The text that is shown."""
         trigger = self.suggestions.trigger(self.document, invoked)
         placed = await self.suggestions.suggest(Ask(self.document, offset, trigger, **how))
-        return placed.text if placed is not None else None
+        return placed[0].text if placed else None
+
+    async def choose(self, offset: int, most: int) -> list[str]:
+        """All that there is to choose from."""
+        ask = Ask(self.document, offset, Trigger.INVOKED, most=most)
+        return [placed.text for placed in await self.suggestions.suggest(ask)]
 
 
 CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
@@ -87,6 +99,42 @@ async def test_the_first_candidate_that_is_good_enough(
     text: str, answers: list[str], invoked: bool, shown: str | None
 ) -> None:
     assert await Window(text, answers).ask(4, invoked) == shown
+
+
+CHOICES = [
+    (["a", "b", "c", "d"], 3, ["a", "b", "c"]),
+    (["a", "b", "c", "d"], 1, ["a"]),
+    (["a", "a  ", "", "b"], 4, ["a", "b"]),
+    (["= 2 if", "b"], 3, ["b"]),
+    (["= 2 if", "= 3 if"], 3, ["= 2 if"]),
+    ([""], 3, []),
+]
+
+
+@pytest.mark.parametrize(("answers", "most", "offered"), CHOICES)
+async def test_who_asks_by_hand_may_choose(
+    answers: list[str], most: int, offered: list[str]
+) -> None:
+    window = Window("x = \n", answers)
+    assert await window.choose(4, most) == offered
+    assert await window.choose(4, most) == offered  # the first of them from the cache
+
+
+async def test_a_key_typed_again_is_silent_but_what_is_shown_stays() -> None:
+    window = Window("x = \n", ["call()"])
+    window.type(4, "c")
+    window.type(4, "", 1)
+    window.type(4, "c")  # or redone: nobody can tell
+    assert await window.ask(5) is None
+    assert not window.session.asked
+    window.type(4, "", 1)
+    assert await window.ask(4, invoked=True) == "call()"
+    window.type(4, "c")
+    assert await window.ask(5) == "all()"
+    window.type(4, "", 1)
+    assert await window.ask(4) == "call()"
+    window.type(4, "c")
+    assert await window.ask(5) == "all()"
 
 
 async def test_a_rejected_text_gives_way_to_another_candidate() -> None:
@@ -140,7 +188,7 @@ async def test_nothing_is_asked_for_a_text_that_changes_during_the_pause() -> No
     document = window.document
     window.session.documents[URI] = Document(URI, 9, "python", "x = ca\n")
     ask = Ask(document, 5, Trigger.AUTOMATIC)
-    assert await window.suggestions.suggest(ask) is None
+    assert await window.suggestions.suggest(ask) == []
     assert window.session.asked == []
 
 

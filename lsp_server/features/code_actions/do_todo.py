@@ -1,11 +1,13 @@
-"""Do this TODO: the comment goes, and the code it asks for comes."""
+"""Do this TODO: the comment goes, and the code it asks for comes; at the end of a line, in place of
+the statement there."""
 
 from __future__ import annotations
 
 from lsp_server.holes.functions import FUNCTIONS
-from lsp_server.holes.hole import Plan
+from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.placeholders import holes_between, todo_text
 from lsp_server.holes.spot import Spot
+from lsp_server.holes.statement import statement_to_do
 
 KIND = "refactor.rewrite.infill.todo"
 COMMAND = "infill.doTodo"
@@ -23,8 +25,14 @@ def plan(spot: Spot) -> Plan | None:
     for hole in holes_between(spot, first, document.line_bounds(last)[1]):
         here = spot.line_start(hole.start) <= spot.start and spot.end <= spot.line_end(hole.end)
         if hole.lead and here:
-            wish = todo_text(hole.lead)
-            if len(wish) > LONGEST_TITLE:
-                wish = wish[: LONGEST_TITLE - 1].rstrip() + "…"
-            return Plan(f"Do this TODO: {wish}" if wish else "Do this TODO", document, (hole,))
-    return None
+            return _plan(spot, hole)
+    statement = statement_to_do(spot) if spot.end <= spot.line_end(spot.start) else None
+    return _plan(spot, statement) if statement is not None else None
+
+
+def _plan(spot: Spot, hole: Hole) -> Plan:
+    wish = todo_text(hole.lead)
+    if len(wish) > LONGEST_TITLE:
+        wish = wish[: LONGEST_TITLE - 1].rstrip() + "…"
+    title = f"Do this TODO: {wish}" if wish else "Do this TODO"
+    return Plan(title, spot.document, (hole,))

@@ -8,7 +8,8 @@ from engine.api import Shape
 from lsp_server.gap import cut
 from lsp_server.holes.functions import functions_around, quoted_name
 from lsp_server.holes.hole import Hole, Plan
-from lsp_server.holes.spot import Spot, upwards
+from lsp_server.holes.spot import Spot
+from lsp_server.syntax.tree import upwards
 
 KIND = "refactor.rewrite.infill.gap"
 COMMAND = "infill.fillGap"

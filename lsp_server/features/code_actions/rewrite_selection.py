@@ -24,4 +24,4 @@ def plan(spot: Spot) -> Plan | None:
     hole = Hole(start, end, Shape.BLOCK if is_block else Shape.LINE, indent=indent)
     function = next(functions_around(spot), None)
     where = f" in {quoted_name(spot, function, 'this function')}" if function is not None else ""
-    return Plan(f"Rewrite the selection{where}", document, (hole,), must_differ=True)
+    return Plan(f"Rewrite the selection{where}", document, (hole,))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
+from lsp_server.holes.documentation import Layout, layout_of
 from lsp_server.holes.functions import (
     FUNCTIONS,
     TYPES,
@@ -14,7 +16,10 @@ from lsp_server.holes.functions import (
     name_of,
 )
 from lsp_server.holes.hole import Hole, Plan
-from lsp_server.holes.spot import Spot, upwards
+from lsp_server.holes.signature import Signature, signature_of
+from lsp_server.holes.spot import Spot
+from lsp_server.syntax.blocks import indent_of
+from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -32,6 +37,8 @@ _MARKS = {
     "bash": ("# ", ""),
     "sh": ("# ", ""),
 }
+# Characters of the file that tell its style.
+SAMPLE = 50_000
 _COMMENTS = ("//", "/*", "*", "#", "--")
 _BETWEEN = ("@", "#[", "[[")
 _WRAPPERS = {
@@ -63,8 +70,46 @@ def plan(spot: Spot) -> Plan | None:
         if name is not None:
             python = spot.language == "python"
             hole = _inside(spot, node) if python else _above(spot, node, name)
-        return Plan(f"Write the docstring of `{name}`", spot.document, (hole,)) if hole else None
+        if hole is None:
+            return None
+        holes = _with_sections(spot, node, hole)
+        title = f"Write the docstring of `{name}`"
+        return Plan(title, spot.document, holes, is_one_text=len(holes) > 1)
     return None
+
+
+def _with_sections(spot: Spot, node: Node, summary: Hole) -> tuple[Hole, ...]:
+    """`summary`, and a hole for each thing that the file's style says something about."""
+    signature = signature_of(spot, node)
+    layout = (
+        layout_of(spot.language, spot.document.text[:SAMPLE]) if signature != Signature() else None
+    )
+    if layout is None:
+        return (summary,)
+    # Python's stands a level deeper than its function, the others' right above.
+    opening = summary.before.rpartition("\n")[2]
+    line = spot.document.line_text(spot.document.line_at(summary.start))
+    indent = indent_of(opening or line)
+    between = layout.between(signature, indent, spot.unit())
+    if not between:
+        return (summary,)
+    at = summary.end
+    others = [Hole(at, at, Shape.LINE, each, stops=summary.stops) for each in between]
+    others[-1] = replace(others[-1], after=_end_of_several(summary, layout, indent))
+    before = summary.before
+    if before.endswith("/** "):
+        before = f"{before.rstrip()}\n{indent}{layout.margin}"
+    return (replace(summary, before=before, after=""), *others)
+
+
+def _end_of_several(summary: Hole, layout: Layout, indent: str) -> str:
+    """What ends a comment of several lines where `summary.after` would end one of a single line."""
+    if not layout.end:
+        return summary.after
+    end = layout.end.format(indent=indent)
+    if not summary.after:  # the closing quotes are there already
+        return end.removesuffix('"""')
+    return end + "\n" if summary.after.endswith("\n") else end
 
 
 def _is_in_header(spot: Spot, node: Node) -> bool:
