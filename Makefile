@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format setup clean
+.PHONY: help demo test lint format setup vscode clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,7 +22,8 @@ help:  ## list the targets
 demo: $(READY)  ## fill two gaps in real code, and show the canvas resolve
 	@$(BIN)/infill-ls demo
 
-test: lint  ## every check and every test
+# Where an editor is there to test the extension in, what is tested is the extension as it is now.
+test: lint $(if $(wildcard build/vscode/*/.complete),vscode)  ## every check and every test
 	$(BIN)/python -m pytest --durations=10 $(PYTEST_ARGS)
 
 lint: $(READY)  ## ruff, mypy, the layers
@@ -36,6 +37,24 @@ format: $(READY)  ## let ruff rewrite the code
 	$(BIN)/ruff format .
 
 setup: $(READY)  ## only set up .venv
+
+VSCODE := editors/vscode
+VSIX := build/vscode/infill.vsix
+# The Node that .ci/vscode fetches, where there is one; or else the machine's.
+NODE_PATH_FIRST := $(lastword $(sort $(wildcard $(CURDIR)/build/vscode/*/node/bin)))
+NPM := cd $(VSCODE) && PATH="$(if $(NODE_PATH_FIRST),$(NODE_PATH_FIRST):)$$PATH" npm --silent
+
+vscode: $(VSIX)  ## check and package the VS Code extension
+
+$(VSIX): $(VSCODE)/node_modules/.package-lock.json $(wildcard $(addprefix $(VSCODE)/,\
+        src/* test/* scripts/* walkthrough/* *.json *.md *.mjs .vscodeignore icon.png LICENSE))
+	$(NPM) run check
+	$(NPM) run package
+
+$(VSCODE)/node_modules/.package-lock.json: $(VSCODE)/package-lock.json
+	@command -v npm >/dev/null || { echo "make: there is no npm: install Node 22 or later" >&2; exit 1; }
+	$(NPM) ci --no-audit --no-fund
+	@touch $@
 
 clean:  ## remove .venv and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,38 @@
+/** What the server says beyond LSP: the canvas after each denoising step, and its state. */
+
+import { NotificationType, type Range } from 'vscode-languageclient/node';
+
+/** A stretch of a draft's text, in UTF-16 units, and how sure the model is of it: 0 to 1. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly confidence: number;
+}
+
+/** One hole of a fill after `step` of `of` steps. `done` comes once, however the fill has ended. */
+export interface Draft {
+  readonly id: number;
+  readonly uri: string;
+  readonly version: number;
+  readonly hole: number;
+  readonly holes: number;
+  readonly range: Range;
+  readonly text: string;
+  readonly step: number;
+  readonly of: number;
+  readonly confidence: readonly Span[];
+  readonly done: boolean;
+}
+
+export type State = 'starting' | 'ready' | 'filling' | 'paused' | 'failed';
+
+export interface Status {
+  readonly state: State;
+  readonly model: string;
+  readonly device: string | null;
+  /** Why it has failed, and what mends it; empty in every other state. */
+  readonly message: string;
+}
+
+export const DRAFT = new NotificationType<Draft>('infill/draft');
+export const STATUS = new NotificationType<Status>('infill/status');

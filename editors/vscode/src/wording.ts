@@ -1,0 +1,82 @@
+/** What the status bar says, in words and without the editor. */
+
+import type { Status } from './protocol';
+
+/** The server's process, apart from the engine behind it. */
+export type Life = 'missing' | 'starting' | 'running' | 'waiting' | 'stopped';
+
+export interface Facts {
+  readonly life: Life;
+  readonly status: Status | undefined;
+  /** Of the last answer that had something to show, in milliseconds. */
+  readonly latency: number | undefined;
+  readonly onlyWhenAsked: boolean;
+  /** Why there is no server, where there is none. */
+  readonly problem: string;
+}
+
+export interface Wording {
+  readonly icon: string;
+  readonly text: string;
+  readonly rows: readonly (readonly [string, string])[];
+  readonly isBad: boolean;
+}
+
+export function wording(facts: Facts): Wording {
+  const { status, latency } = facts;
+  const { icon, says, isBad } = state(facts);
+  const model = status === undefined ? undefined : nameOf(status.model);
+  const where = [model, status?.device].filter((part) => part != null).join(' on ');
+  const took = latency === undefined ? undefined : duration(latency);
+  const isWell = !isBad && status !== undefined;
+  const text = isWell ? [where, took].filter((part) => part !== undefined).join(' · ') : 'infill';
+  const rows: [string, string][] = [['State', says]];
+  if (status !== undefined) {
+    rows.push(['Model', status.model], ['Device', status.device ?? 'not known yet']);
+  }
+  rows.push(['Last fill', took ?? 'none yet']);
+  rows.push(['Shows fills', facts.onlyWhenAsked ? 'only when asked' : 'while you type']);
+  return { icon, text, rows, isBad };
+}
+
+/** A folder by its last name. */
+export function nameOf(model: string): string {
+  return (
+    model
+      .replace(/[\\/]+$/, '')
+      .split(/[\\/]/)
+      .at(-1) ?? model
+  );
+}
+
+function duration(milliseconds: number): string {
+  return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+function state({ life, status, problem, onlyWhenAsked }: Facts): {
+  icon: string;
+  says: string;
+  isBad: boolean;
+} {
+  if (life === 'missing' || life === 'stopped') {
+    return { icon: 'warning', says: problem || 'stopped', isBad: true };
+  }
+  if (life === 'waiting') {
+    return { icon: 'sync~spin', says: problem, isBad: true };
+  }
+  if (life === 'starting' || status === undefined) {
+    return { icon: 'loading~spin', says: 'starting', isBad: false };
+  }
+  switch (status.state) {
+    case 'starting':
+      return { icon: 'loading~spin', says: 'loading the model', isBad: false };
+    case 'filling':
+      return { icon: 'sync~spin', says: 'filling', isBad: false };
+    case 'paused':
+      return { icon: 'debug-pause', says: 'paused', isBad: false };
+    case 'failed':
+      return { icon: 'warning', says: status.message, isBad: true };
+    case 'ready':
+      return { icon: onlyWhenAsked ? 'circle-outline' : 'sparkle', says: 'ready', isBad: false };
+  }
+}

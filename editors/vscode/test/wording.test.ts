@@ -1,0 +1,119 @@
+import { expect, it } from 'vitest';
+import type { State, Status } from '../src/protocol';
+import { type Facts, nameOf, wording } from '../src/wording';
+
+const status = (state: State, message = ''): Status => ({
+  state,
+  model: '/models/small/',
+  device: 'cpu',
+  message,
+});
+const FACTS: Facts = {
+  life: 'running',
+  status: status('ready'),
+  latency: undefined,
+  onlyWhenAsked: false,
+  problem: '',
+};
+
+const CASES: {
+  name: string;
+  facts: Partial<Facts>;
+  icon: string;
+  text: string;
+  isBad?: boolean;
+}[] = [
+  { name: 'ready', facts: {}, icon: 'sparkle', text: 'small on cpu' },
+  {
+    name: 'with a latency',
+    facts: { latency: 120 },
+    icon: 'sparkle',
+    text: 'small on cpu · 120 ms',
+  },
+  {
+    name: 'with a long one',
+    facts: { latency: 1200 },
+    icon: 'sparkle',
+    text: 'small on cpu · 1.2 s',
+  },
+  {
+    name: 'only when asked',
+    facts: { onlyWhenAsked: true },
+    icon: 'circle-outline',
+    text: 'small on cpu',
+  },
+  {
+    name: 'filling',
+    facts: { status: status('filling') },
+    icon: 'sync~spin',
+    text: 'small on cpu',
+  },
+  {
+    name: 'paused',
+    facts: { status: status('paused') },
+    icon: 'debug-pause',
+    text: 'small on cpu',
+  },
+  {
+    name: 'loading',
+    facts: { status: status('starting') },
+    icon: 'loading~spin',
+    text: 'small on cpu',
+  },
+  {
+    name: 'failed',
+    facts: { status: status('failed', 'no memory') },
+    icon: 'warning',
+    text: 'infill',
+    isBad: true,
+  },
+  {
+    name: 'no server',
+    facts: { life: 'missing', status: undefined },
+    icon: 'warning',
+    text: 'infill',
+    isBad: true,
+  },
+  {
+    name: 'ended',
+    facts: { life: 'waiting', status: undefined },
+    icon: 'sync~spin',
+    text: 'infill',
+    isBad: true,
+  },
+  {
+    name: 'given up',
+    facts: { life: 'stopped', status: undefined },
+    icon: 'warning',
+    text: 'infill',
+    isBad: true,
+  },
+  {
+    name: 'starting',
+    facts: { life: 'starting', status: undefined },
+    icon: 'loading~spin',
+    text: 'infill',
+  },
+];
+
+it.each(CASES)('$name', ({ facts, icon, text, isBad = false }) => {
+  expect(wording({ ...FACTS, ...facts })).toMatchObject({ icon, text, isBad });
+});
+
+it('tells the whole in its rows', () => {
+  expect(wording({ ...FACTS, latency: 5, status: status('failed', 'no memory') }).rows).toEqual([
+    ['State', 'no memory'],
+    ['Model', '/models/small/'],
+    ['Device', 'cpu'],
+    ['Last fill', '5 ms'],
+    ['Shows fills', 'while you type'],
+  ]);
+});
+
+it.each([
+  ['embedded', 'embedded'],
+  ['/models/small/', 'small'],
+  ['C:\\models\\small', 'small'],
+])('%s is called %s', (model, name) => {
+  expect(nameOf(model)).toBe(name);
+});
