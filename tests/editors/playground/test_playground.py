@@ -1,0 +1,123 @@
+"""The playground in a real browser: holes placed, filled, looked at, inserted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lsp_server.commands.playground import Playground
+from tests.editors.playground.browser import Page, find, opened
+
+pytestmark = pytest.mark.skipif(find() is None, reason="chromium is not installed")
+
+SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
+# Monaco draws spaces as no-break spaces.
+CODE = "document.querySelector('.view-lines').innerText.replaceAll('\\u00a0', ' ')"
+READY = "document.querySelector('#status').textContent.includes('ready')"
+CAN_INSERT = "!document.querySelector('#insert').disabled"
+ENTER, ESCAPE, H = 13, 27, 72
+
+Open = Callable[..., AbstractAsyncContextManager[Page]]
+
+
+@pytest.fixture
+def open_page(tmp_path: Path) -> Open:
+    @asynccontextmanager
+    async def open_page(*rules: dict[str, Any]) -> AsyncIterator[Page]:
+        """With the scripted engine where there are rules, with the embedded model without."""
+        model, factory = "embedded", None
+        if rules:
+            script = tmp_path / "script.json"
+            script.write_text(json.dumps({"fills": rules}))
+            model, factory = str(script), "tests.scripted:load"
+        loop = asyncio.get_running_loop()
+        address: asyncio.Future[str] = loop.create_future()
+        serving = asyncio.create_task(
+            Playground("token", model, None, factory).serve(
+                0, lambda url: loop.call_soon_threadsafe(address.set_result, url)
+            )
+        )
+        try:
+            async with opened(await address, tmp_path / "profile") as page:
+                await page.until("document.readyState === 'complete'")
+                await page.until(READY)
+                yield page
+                assert page.complaints == []
+        finally:
+            serving.cancel()
+            with suppress(asyncio.CancelledError):
+                await serving
+
+    return open_page
+
+
+async def test_holes_resolve_together_and_are_inserted(open_page: Open) -> None:
+    rule = {"texts": ["end", "self.start <= number"], "steps": 5, "delay": 0.05}
+    async with open_page(rule) as page:
+        assert await page.text("#fill") == "Fill 2 holes"
+        await page.click("#fill")
+        await page.until(CAN_INSERT)
+        await page.screenshot(SCREENSHOTS / "playground.png")
+        code = await page.evaluate(CODE)
+        assert "self.end = end\n" in code
+        assert "return self.start <= number\n" in code
+        assert await page.evaluate("document.querySelectorAll('#steps-chart .bar').length") == 5
+        assert "5" in await page.text("#facts")
+
+        await page.click("#steps-chart .bar:nth-child(2)")
+        assert "2 of at most 5" in await page.text("#step-label")
+        assert "self.start <= number" not in await page.evaluate(CODE)
+        await page.screenshot(SCREENSHOTS / "playground-step.png")
+
+        await page.click("#candidates button")
+        await page.click("#insert")
+        assert "self.end = end\n" in await page.evaluate(CODE)
+        assert await page.text("#fill") == "Fill"
+
+
+async def test_code_is_typed_and_a_mark_is_a_hole(open_page: Open) -> None:
+    async with open_page({"text": "🎉 + 1"}) as page:
+        await page.evaluate(
+            "(() => { const s = document.querySelector('#sample');"
+            " s.value = s.options.length - 1; s.onchange(); })()"
+        )
+        await page.type("x = ???")
+        assert "hole 1" in await page.evaluate(CODE)
+        await page.press("Enter", ENTER, ctrl=True)
+        await page.until(CAN_INSERT)
+        assert (await page.evaluate(CODE)).strip() == "x = 🎉 + 1"
+        await page.press("Escape", ESCAPE)
+        assert "hole 1" in await page.evaluate(CODE)
+
+
+async def test_a_fill_is_stopped(open_page: Open) -> None:
+    async with open_page({"text": "never", "steps": 200, "delay": 0.1}) as page:
+        await page.click("#fill")
+        await page.until("document.querySelector('#fill').textContent === 'Stop'")
+        await page.press("Escape", ESCAPE)
+        await page.until("document.querySelector('#status').textContent === 'stopped'")
+        assert "hole 1" in await page.evaluate(CODE)
+
+
+async def test_a_failure_is_told(open_page: Open) -> None:
+    rule = {"error": {"kind": "out_of_memory", "message": "too little memory"}}
+    async with open_page(rule) as page:
+        await page.click("#fill")
+        await page.until(
+            "document.querySelector('#status').textContent.includes('too little memory')"
+        )
+        assert "hole 2" in await page.evaluate(CODE)
+
+
+async def test_the_embedded_model_fills(open_page: Open) -> None:
+    async with open_page() as page:
+        await page.click("#fill")
+        await page.until(CAN_INSERT)
+        await page.screenshot(SCREENSHOTS / "playground-embedded.png")
+        assert "embedded on cpu" in await page.text("#facts")
