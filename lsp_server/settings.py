@@ -76,7 +76,7 @@ class Settings:
         3, "The most fills to choose from where you have asked for one.", minimum=1, maximum=10
     )
     min_confidence: float = setting(
-        0.1,
+        0.35,
         "Hide fills that the model is less sure of, unless you ask for one.",
         minimum=0,
         maximum=1,

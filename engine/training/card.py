@@ -44,7 +44,7 @@ def render(
     exact["cursor inside a word"] = evaluation["inside_word"]
     exact["cursor between words"] = evaluation["between_words"]
     calibration = evaluation["calibration"]
-    total = sum(settings.data.languages.values())
+    read, total = training["languages"], sum(training["languages"].values())
     return TEMPLATE.read_text(encoding="utf-8").format(
         parameters=training["parameters"] / 1e6,
         mebibytes=training["bytes"] / 2**20,
@@ -62,7 +62,7 @@ def render(
         canvas_thousands=training["canvases"] / 1e3,
         hours=training["seconds"] / 3600,
         hardware=training["hardware"],
-        causal_share=schedule.causal_share,
+        causal_share=training["causal_share"],
         canvases=data.canvases,
         random=settings.noise.random,
         self_conditioning=_self_conditioning(schedule),
@@ -74,8 +74,6 @@ def render(
         baseline_rows=_rows(evaluation["baselines"].items()),
         times=evaluation["times_best_baseline"],
         alone_times=evaluation["model_alone_times_best_baseline"],
-        p50=1e3 * evaluation["fill_seconds"]["p50"],
-        p95=1e3 * evaluation["fill_seconds"]["p95"],
         steps_mean=evaluation["steps_mean"],
         ece=expected_calibration_error(calibration),
         calibration_rows="\n".join(
@@ -84,13 +82,12 @@ def render(
         gate_rows="\n".join(_gate_row(row) for row in evaluation["gates"]),
         repeats=evaluation["repeats"]["percent"],
         languages=", ".join(
-            f"{LANGUAGE_NAMES[name]} {weight / total:.1%}"
-            for name, weight in settings.data.languages.items()
+            f"{LANGUAGE_NAMES[name]} {weight / total:.1%}" for name, weight in read.items()
         ),
         ablations=_ablations(folder / "ablations.json"),
-        train_count=len(_split("train")),
-        held_out=_packages("held-out"),
-        train=_packages("train"),
+        train_count=len(_split("train", read)),
+        held_out=_packages("held-out", evaluation["by_language"]),
+        train=_packages("train", read),
     )
 
 
@@ -133,10 +130,15 @@ def _ablations(path: Path) -> str:
     return head + "\n".join(lines)
 
 
-def _split(split: str) -> list[Package]:
-    return [package for package in read_manifest() if package.split == split]
+def _split(split: str, languages: Iterable[str]) -> list[Package]:
+    """The packages of a split from which some of `languages` are read."""
+    return [
+        package
+        for package in read_manifest()
+        if package.split == split and any(package.reads(each) for each in languages)
+    ]
 
 
-def _packages(split: str) -> str:
-    found = sorted(_split(split), key=lambda package: package.name)
+def _packages(split: str, languages: Iterable[str]) -> str:
+    found = sorted(_split(split, languages), key=lambda package: package.name)
     return ", ".join(f"{each.name} {each.version} ({each.licence})" for each in found)

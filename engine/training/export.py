@@ -86,6 +86,8 @@ def training_record(settings: Settings, log: Path) -> dict[str, Any]:
     last = [entry for _, entry in sorted(kept.items())][-TAIL:]
     slots = [entry["slot"] for entry in last if "slot" in entry]
     return {
+        "languages": data.languages,
+        "causal_share": round(causal / len(kept), 3),
         "steps": len(kept),
         "seconds": round(seconds),
         "chunk_tokens": chunks * data.chunk_tokens,

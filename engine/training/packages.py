@@ -50,10 +50,14 @@ class Package:
     def offers(self, path: str) -> bool:
         """Whether the file at `path` is one to read."""
         language = language_of(path)
-        wanted = self.languages or (("python",) if self.registry == "pypi" else None)
         if language is None or _VENDORED.search(path) or not path.startswith(self.inside or ""):
             return False
-        return wanted is None or language in wanted
+        return self.reads(language)
+
+    def reads(self, language: str) -> bool:
+        if self.languages:
+            return language in self.languages
+        return self.registry != "pypi" or language == "python"
 
 
 def fetch(package: Package, archives: Path) -> Path | None:

@@ -14,6 +14,7 @@ from engine.training.items import Item
 from engine.training.settings import Settings
 
 TRAINING = {
+    "languages": {"python": 3, "javascript": 1}, "causal_share": 0.1,
     "parameters": 5_783_000, "bytes": 11 * 2**20, "hardware": "a loom", "steps": 4300,
     "seconds": 7200, "chunk_tokens": 19_000_000, "canvases": 184_000, "tail": 100,
     "slot_loss": 3.0, "causal_loss": 2.3,
@@ -37,9 +38,10 @@ def test_the_card(tmp_path: Path) -> None:
         "| Lua | 100.0%",
         "| 0.2 | 66.7% | 50.0%",
         "on a loom",
-        "luxon 3.7.2 (MIT)",
+        "lua-penlight 1.13.1-3 (MIT)",
         "None were run",
         "that is off",
+        "Python 75.0%, JavaScript 25.0%",
     ):
         assert said in text, said
     assert "{" not in text
