@@ -10,7 +10,8 @@ FP8 and NVFP4; runs compute-sanitizer on tiny shapes, where it is installed; and
 
 What matters most comes first. A part that fails, or for which the time would not do, is left out by
 name, and the others go on. gpu.md and gpu.json are written after each part, into --out ($OUT, or
-benchmarks/results). Ends with status 1 if a check failed. Rehearsed: everything, tiny, on the CPU.
+benchmarks/results). Ends with status 1 if a check or a part failed. Rehearsed: everything, tiny, on
+the CPU.
 """
 
 from __future__ import annotations
@@ -203,19 +204,19 @@ def compare_transformers(run: Run) -> None:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         child = subprocess.Popen(command, stdout=out, stderr=err)
         try:
-            child.wait(timeout=max(10, run.left - 10))
+            status = child.wait(timeout=max(10, run.left - 10))
         except subprocess.TimeoutExpired:
             run.report.notes.append("transformers: stopped, for the time was up")
             child.kill()
             child.wait()
+            status = 0
         out.seek(0)
         err.seek(0)
         found: dict[str, float] = {}
         for line in out:
             if line.startswith("{"):
                 found |= json.loads(line)
-        if child.returncode > 0:
-            run.report.notes.append(f"transformers failed: {err.read()[-400:]}")
+        said = err.read()[-400:]
     if "disagreement" in found:
         run.report.notes.append(
             f"our logits are {found['disagreement']:.1%} from those of transformers, in the median"
@@ -224,6 +225,8 @@ def compare_transformers(run: Run) -> None:
         if f"{name}_ms" in found:
             ms = found[f"{name}_ms"]
             run.report.rows.append(Row(f"transformers, {name}", "bf16", context, ms, NONE))
+    if status:
+        raise RuntimeError(f"status {status}: {said}")
 
 
 def milliseconds(run: Callable[[], object], device: torch.device, repeats: int = 15) -> float:
@@ -272,7 +275,7 @@ def perform(run: Run, only: list[str]) -> None:
             part(run)
         except Exception as error:  # whatever it was, the other parts are worth running
             traceback.print_exc()
-            report.notes.append(f"{name}: failed, {type(error).__name__}: {str(error)[-300:]}")
+            report.failures.append(f"{name}: {type(error).__name__}: {str(error)[-300:]}")
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         gc.collect()
         if run.device.type == "cuda":

@@ -59,10 +59,11 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)  # of whole parts
 
     @property
     def failed(self) -> bool:
-        return not all(check.passed for check in self.checks)
+        return bool(self.failures) or not all(check.passed for check in self.checks)
 
     def find(self, what: str, format: str, context: int) -> Row | None:
         sought = what, format, context
@@ -77,6 +78,7 @@ class Report:
             "checks": [asdict(check) for check in self.checks],
             "rows": [asdict(row) for row in self.rows],
             "notes": self.notes,
+            "failures": self.failures,
         }
         (self.folder / "gpu.json").write_text(json.dumps(found, indent=1) + "\n")
         (self.folder / "gpu.md").write_text(self.text())
@@ -90,6 +92,7 @@ class Report:
             f"Measured by `python benchmarks/gpu.py` with torch {torch.__version__}; floors are at"
             f" {measured}, measured too.",
             "",
+            *(f"- FAILED: {failure}" for failure in self.failures),
             *(f"- {note}" for note in self.notes),
             "",
             "| check | error | at most | |",

@@ -101,6 +101,12 @@ class Card:
         return self.capability in _FP4_SINCE and version() >= _FP4_SINCE[self.capability]
 
     @property
+    def pipelines_two_sums(self) -> bool:
+        """Whether this Triton compiles a pipelined loop that adds NVFP4, dequantised, to two sums:
+        before 3.7 an assertion of its own fails there on data-centre Blackwell."""
+        return self.capability not in (100, 103) or version() >= (3, 7)
+
+    @property
     def shared_memory(self) -> int:
         """Bytes that one block may have."""
         large = {80: 166912, 90: 232448, 100: 232448, 103: 232448}

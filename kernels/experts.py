@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.backend import Card, card, ceil_div, jit, launch, tl, uses_kernels
+from kernels.products import products, scaled
 from kernels.router import sort_tokens_triton
 from kernels.tiles import (
     NVFP4_BITS,
@@ -28,8 +29,6 @@ from kernels.tiles import (
     Parts,
     inputs,
     parts,
-    products,
-    scaled,
     tile_of,
 )
 from kernels.weights import Weight, dequantise
@@ -85,7 +84,7 @@ def experts_triton(
     middle = torch.empty(rows * top_k, inner, dtype=x.dtype, device=x.device)
     given = parts(gate_up, this)
     read = inputs(x, given.format)
-    tiles = Tiles.of(given, rows * top_k / count, hidden, this)
+    tiles = Tiles.of(given, rows * top_k / count, hidden, this, two=True)
     launch(
         _gate_up,
         (ceil_div(inner, tiles.n), count),
@@ -142,18 +141,23 @@ class Tiles:
     num_stages: int
 
     @classmethod
-    def of(cls, given: Parts, tokens: float, columns: int, card: Card) -> Tiles:
+    def of(
+        cls, given: Parts, tokens: float, columns: int, card: Card, *, two: bool = False
+    ) -> Tiles:
         """`tokens`: how many an expert has on average. Blocks of them are twice that, so that most
-        experts need one."""
+        experts need one. `two`: of the weights' matrices at a time."""
         most = 128 if given.scale is None else 64
         m = next((size for size in (16, 32, 64) if 2 * tokens <= size), most)
         n, k = tile_of(given.format, columns, card)
+        stages = 4 if m <= 32 else 3
+        if two and given.tensor_scale is not None and not card.pipelines_two_sums:
+            stages = 1
         return cls(
             m=m,
             n=n,
             k=k,
             num_warps=4 if m <= 64 and n == 64 else 8,
-            num_stages=4 if m <= 32 else 3,
+            num_stages=stages,
         )
 
     def constants(self, rows: int, columns: int, format: int) -> dict[str, int | bool]:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from kernels.backend import card, ceil_div, jit, launch, tl, uses_kernels
-from kernels.tiles import inputs, parts, products, scaled, tile_of
+from kernels.products import products, scaled
+from kernels.tiles import inputs, parts, tile_of
 from kernels.weights import Weight, dequantise
 
 

@@ -3,8 +3,7 @@
 `_head` multiplies by the embedding, block after block of the vocabulary, and keeps of each block a
 few numbers per row (its maximum, sums of exponentials, the winner of its race) and the exponentials
 themselves against that maximum, in bfloat16. `_merge` joins the blocks' numbers, and says by which
-factor a block's exponentials are probabilities. `_soften` multiplies those by the embedding again,
-`_reduce` adds its parts.
+factor a block's exponentials are probabilities: kernels/soft_embedding.py goes on from there.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs
 # ruff: noqa: N803
@@ -17,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from kernels.backend import card, ceil_div, dot, jit, launch, tl, uses_kernels
+from kernels.backend import ceil_div, dot, jit, launch, tl, uses_kernels
 from kernels.random import random_uniform
+from kernels.soft_embedding import soft_embedding_reference, soft_embedding_triton
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def vocabulary_reference(
     certainty = logits.softmax(dim=-1).gather(-1, likeliest[:, None]).squeeze(-1)
     softened = None
     if soften:
-        softened = (p.to(hidden.dtype) @ embedding) * outlook.embed_scale
+        softened = soft_embedding_reference(p.to(hidden.dtype), embedding, outlook.embed_scale)
     return Beliefs(
         likeliest=likeliest,
         certainty=certainty,
@@ -168,39 +168,8 @@ def vocabulary_triton(
     )
     if beliefs.embedding is None:
         return beliefs
-    block_n = 128
-    tiles = ceil_div(rows, block_m) * ceil_div(size, block_n)
-    wanted = ceil_div(2 * card(hidden.device).multiprocessors, max(tiles, 1))
-    splits = max(1, min(wanted, blocks // 8))
-    soft = empty(splits, rows, size)
-    launch(
-        _soften,
-        (ceil_div(rows, block_m), ceil_div(size, block_n), splits),
-        powers,
-        numbers,
-        embedding,
-        soft,
-        rows,
-        tokens,
-        size,
-        ceil_div(blocks, splits),
-        BLOCK_M=block_m,
-        BLOCK_N=block_n,
-        BLOCK_V=block_v,
-        BLOCK_K=64,
-        num_warps=warps,
-        num_stages=3,
-    )
-    launch(
-        _reduce,
-        (rows, ceil_div(size, 1024)),
-        soft,
-        beliefs.embedding,
-        rows,
-        size,
-        outlook.embed_scale,
-        SPLITS=splits,
-        BLOCK=1024,
+    soft_embedding_triton(
+        powers, numbers[0], embedding, outlook.embed_scale, beliefs.embedding, (block_m, block_v)
     )
     return beliefs
 
@@ -361,61 +330,3 @@ def _merge(
         block_most = tl.load(numbers + at, mask=mask, other=none)
         factor = tl.exp((block_most - most[None, :]) * cold) / cold_sum[None, :]
         tl.store(numbers + at, factor, mask=mask)
-
-
-@jit
-def _soften(
-    powers,
-    factors,
-    embedding,
-    out,
-    rows,
-    tokens,
-    size,
-    each,
-    BLOCK_M: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_V: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-):
-    """out[split] = probabilities @ embedding over the split's `each` blocks of the vocabulary."""
-    row = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    column = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
-    split = tl.program_id(2)
-    step = tl.arange(0, BLOCK_K)
-    is_row = row < rows
-    is_column = column < size
-    read = tl.minimum(row, rows - 1)
-    begin = split * each * BLOCK_V
-    total = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
-    for start in range(begin, tl.minimum(begin + each * BLOCK_V, tokens), BLOCK_K):
-        token = start + step
-        inside = token < tokens
-        power = tl.load(
-            powers + read[:, None].to(tl.int64) * tokens + token[None, :],
-            mask=inside[None, :],
-            other=0.0,
-        )
-        factor = tl.load(factors + start // BLOCK_V * rows + read)
-        e = tl.load(
-            embedding + token[:, None].to(tl.int64) * size + column[None, :],
-            mask=inside[:, None] & is_column[None, :],
-            other=0.0,
-        )
-        total = dot((power.to(tl.float32) * factor[:, None]).to(e.dtype), e, total)
-    tl.store(
-        out + (split * rows + row)[:, None].to(tl.int64) * size + column[None, :],
-        total,
-        mask=is_row[:, None] & is_column[None, :],
-    )
-
-
-@jit
-def _reduce(soft, out, rows, size, scale, SPLITS: tl.constexpr, BLOCK: tl.constexpr):
-    row = tl.program_id(0).to(tl.int64)
-    at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    total = tl.zeros([BLOCK], dtype=tl.float32)
-    for split in range(SPLITS):
-        total += tl.load(soft + (split * rows + row) * size + at, mask=inside, other=0.0)
-    tl.store(out + row * size + at, (total * scale).to(out.dtype.element_ty), mask=inside)

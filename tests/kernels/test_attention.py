@@ -64,11 +64,14 @@ def expected(
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_prefix_attention(case: Case) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 0.03)], ids=str
+)
+def test_prefix_attention(case: Case, dtype: torch.dtype, tolerance: float) -> None:
     torch.manual_seed(case.rows)
 
     def random(batch: int, heads: int, length: int) -> Tensor:
-        return torch.randn(batch, heads, length, case.size)
+        return torch.randn(batch, heads, length, case.size).to(dtype)
 
     query = random(case.batch, case.heads, case.rows)
     key, value = (random(case.batch, case.kv_heads, case.rows) for _ in range(2))
@@ -81,4 +84,5 @@ def test_prefix_attention(case: Case) -> None:
         mask = torch.ones(case.rows, past + case.rows, dtype=torch.bool).tril(past)
     arguments = (query, key, value, *prefix, mask)
     out = prefix_attention_reference(*arguments)
-    torch.testing.assert_close(out.double(), expected(*arguments), rtol=1e-5, atol=1e-5)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out.double(), expected(*arguments), rtol=tolerance, atol=tolerance)

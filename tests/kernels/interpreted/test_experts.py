@@ -105,6 +105,20 @@ def test_linear(rows: int, size: int, columns: int, format: str) -> None:
     )
 
 
+@pytest.mark.parametrize("capability", [100, 120])
+@pytest.mark.parametrize(("rows", "size", "columns"), [(1, 70, 48), (17, 128, 704), (63, 64, 80)])
+def test_linear_with_rounded_inputs(
+    rows: int, size: int, columns: int, capability: int, monkeypatch
+) -> None:
+    blackwell = Card(capability, 8)
+    monkeypatch.setattr("kernels.linear.card", lambda device: blackwell)
+    x = torch.randn(rows, columns).bfloat16()
+    weight = replace(quantise_nvfp4(torch.randn(size, columns), 2), rounds_inputs=True)
+    assert parts(weight, blackwell).format != parts(weight, Card(90, 8)).format
+    oracle = rounded(x.double()) @ dequantise(weight, torch.float64).T
+    assert_close(linear_triton(x, weight), oracle.bfloat16(), oracle)
+
+
 def test_fp8_converted_by_the_card_is_fp8_converted_by_bits(monkeypatch) -> None:
     x, weight = torch.randn(3, 64).bfloat16(), quantise_fp8(torch.randn(32, 64))
     by_bits = linear_triton(x, weight)

@@ -39,12 +39,24 @@ def test_norms(rows: int, size: int) -> None:
         check(getattr(norm, f"{name}_triton"), getattr(norm, f"{name}_reference"), arguments)
 
 
-# (sequences, tokens of each); a program takes one head of one token
-@pytest.mark.parametrize(("batch", "rows"), [(2, 0), (2, 1), (2, 3), (2, 17), (1, 63)])
-@pytest.mark.parametrize(("size", "rotated", "same"), [(32, 1.0, False), (48, 0.25, True)])
-def test_norm_rotate(batch: int, rows: int, size: int, rotated: float, same: bool) -> None:
-    query, key = random(batch, rows, 4, size), random(batch, rows, 2, size)
-    value = key if same else random(batch, rows, 2, size)
+# (sequences, tokens of each, heads, KV heads, size of a head, share that turns, keys are values); a
+# program takes one head of one token
+ROTATED = [
+    (2, 0, 4, 2, 32, 1.0, False),
+    (2, 1, 4, 2, 48, 0.25, True),
+    (2, 3, 4, 2, 32, 1.0, False),
+    (2, 17, 4, 2, 48, 0.25, True),
+    (1, 63, 2, 1, 32, 1.0, False),
+    (1, 255, 1, 1, 48, 0.25, True),
+]
+
+
+@pytest.mark.parametrize(("batch", "rows", "heads", "kv_heads", "size", "rotated", "same"), ROTATED)
+def test_norm_rotate(
+    batch: int, rows: int, heads: int, kv_heads: int, size: int, rotated: float, same: bool
+) -> None:
+    query, key = random(batch, rows, heads, size), random(batch, rows, kv_heads, size)
+    value = key if same else random(batch, rows, kv_heads, size)
     frequencies = rotary.rotary_frequencies(size, 1e4, rotated)
     angles = rotary.rotary_angles(torch.arange(rows) + 7, frequencies, torch.bfloat16)
     weights = random(size), random(size)

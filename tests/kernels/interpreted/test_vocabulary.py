@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from kernels.acceptance import Rule, accept_reference, accept_triton
+from kernels.backend import jit, launch, tl
+from kernels.random import random_uniform
 from kernels.vocabulary import Outlook, vocabulary_reference, vocabulary_triton
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,8 +31,11 @@ def outlook(tokens: int, rows: int, kind: str) -> Outlook:
     return replace(plain, banned=banned, observed=observed, observed_by=torch.tensor([14.9]))
 
 
+SHAPES = [(1, 300, 40), (3, 97, 123), (17, 900, 64), (63, 140, 16), (255, 140, 16)]
+
+
 @pytest.mark.parametrize("kind", ["plain", "banned", "banned in rows"])
-@pytest.mark.parametrize(("rows", "tokens", "hidden"), [(1, 300, 40), (3, 97, 123), (17, 900, 64)])
+@pytest.mark.parametrize(("rows", "tokens", "hidden"), SHAPES)
 def test_vocabulary(rows: int, tokens: int, hidden: int, kind: str) -> None:
     state = torch.randn(rows, hidden).bfloat16()
     embedding = (torch.randn(tokens, hidden) * 0.4).bfloat16()
@@ -46,14 +51,19 @@ def test_vocabulary(rows: int, tokens: int, hidden: int, kind: str) -> None:
     assert vocabulary_triton(state, embedding, look, soften=False).embedding is None
 
 
-@pytest.mark.parametrize("rows", [63, 255])
-def test_many_rows(rows: int) -> None:
-    state, embedding = torch.randn(rows, 16).bfloat16(), torch.randn(140, 16).bfloat16()
-    look = outlook(140, rows, "plain")
-    ours = vocabulary_triton(state, embedding, look)
-    truth = vocabulary_reference(state.double(), embedding.double(), look)
-    assert torch.equal(ours.sampled, truth.sampled)
-    assert_close(ours.embedding, ours.embedding, truth.embedding)
+@jit
+def _rand(seed, offset, out, SIZE: tl.constexpr):  # noqa: N803
+    at = tl.arange(0, SIZE)
+    tl.store(out + at, tl.rand(tl.load(seed), tl.load(offset + at).to(tl.uint32)))
+
+
+@pytest.mark.parametrize("seed", [0, 7, (1 << 32) - 1, 1 << 40 | 7, (1 << 63) - 1])
+def test_random_numbers_are_those_of_triton(seed: int) -> None:
+    offset = torch.cat((torch.arange(32), torch.arange(2**31 - 16, 2**31 + 16)))
+    offset = torch.cat((offset, torch.arange(2**32 - 64, 2**32)))
+    out = torch.empty(len(offset))
+    launch(_rand, (1,), torch.tensor([seed]), offset, out, SIZE=len(offset))
+    assert torch.equal(out, random_uniform(seed, offset))
 
 
 def test_a_seed_decides() -> None:
