@@ -11,9 +11,10 @@ Every number has a limit beside it:
     code actions    from the request to the list, when typing rests, as editors ask for it; and at
                     once after a key
     memory          of the server process with that file open, after requests of every kind
-    typing          a line typed at 10, 50 and 150 ms a key, asking at every key: engine steps whose
-                    fill was never shown, suggestions that changed under the user's fingers, and
-                    answers that no longer fitted. The scripted engine takes 8 steps of 8 ms.
+    typing          lines typed at 10, 50 and 150 ms a key with pauses to think, asking at every
+                    key: how often ghost text was shown and how many keys it already had, engine
+                    steps whose fill was not to be, suggestions that changed under the user's
+                    fingers, and answers that no longer fitted. A fill takes 8 steps of 8 ms.
 """
 
 from __future__ import annotations
@@ -40,18 +41,14 @@ sys.path.insert(0, str(ROOT))
 
 from lsprotocol import types as t  # noqa: E402
 
-from lsp_server.document import Document, Encoding  # noqa: E402
+from benchmarks.typist import LINES, Editor, Spent, Typing, rules, typing_at  # noqa: E402
 from lsp_server.transport import Framing  # noqa: E402
 from tests.lsp_server.fuzzing import Client, chaotic_server  # noqa: E402
 
 BARE = "from pygls.lsp.server import LanguageServer as S; S('bare', '1').start_io()"
-STEPS, STEP_SECONDS = 8, 0.008
-LINE = "total = sum(each.price * each.count for each in basket if each.count > 0)"
 KEYS = (0.010, 0.050, 0.150)
 REST = 0.3
 STATEMENT = "        found = lookup(self.items, größe)\n"
-
-Spent = tuple[float, float]  # seconds that passed, and of the processor
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +78,6 @@ class Measure:
         return self.cpu <= self.limit
 
 
-@dataclass(frozen=True, slots=True)
-class Typing:
-    key_ms: int
-    requests: int
-    shown: int
-    steps: int
-    wasted_steps: int
-    flicker: int
-    stale: int
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -119,14 +105,9 @@ def main() -> None:
 
 
 def scripted(folder: Path) -> Path:
-    """The rest of LINE after each of its beginnings, and something elsewhere."""
-    rest = [
-        {"after": LINE[:n], "text": LINE[n:], "steps": STEPS, "delay": STEP_SECONDS}
-        for n in range(len(LINE) - 1, 0, -1)
-    ]
     script = folder / "script.json"
     journal = str(folder / "journal")
-    script.write_text(json.dumps({"fills": [*rest, {"text": "pass"}], "journal": journal}))
+    script.write_text(json.dumps({"fills": [*rules(), {"text": "pass"}], "journal": journal}))
     return script
 
 
@@ -193,16 +174,16 @@ async def in_loop(script: str, text: str, rounds: int) -> list[Measure]:
     client.initialize()
     await client.settled()
     editor = Editor(client, "file:///long.py", text)
-    rng = random.Random(0)
+    writer, rng = Writer(editor), random.Random(0)
     await actions_at(editor, 0)
-    changes = [await editor.edit(rng) for _ in range(rounds)]
+    changes = [await writer.key(rng) for _ in range(rounds)]
     lists, at_once = [], []
     for _ in range(rounds):
-        await editor.edit(rng)
-        at_once.append(await actions_at(editor, editor.at))
-        await editor.edit(rng)
+        await writer.key(rng)
+        at_once.append(await actions_at(editor, writer.at))
+        await writer.key(rng)
         await asyncio.sleep(REST)
-        lists.append(await actions_at(editor, editor.at))
+        lists.append(await actions_at(editor, writer.at))
     through = [each for _ in range(max(1, rounds // 20)) for each in await typed_through(client)]
     client.server.session.close()
     return [
@@ -213,57 +194,24 @@ async def in_loop(script: str, text: str, rounds: int) -> list[Measure]:
     ]
 
 
-class Editor:
-    def __init__(self, client: Client, uri: str, text: str) -> None:
-        self.client = client
-        self.document = Document(uri, 1, "python", text, Encoding.Utf16)
+class Writer:
+    """Types a statement in one function of a long file, then another one in another function."""
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
         self.at = 0
         self._keys: list[str] = []
-        item = {"uri": uri, "languageId": "python", "version": 1, "text": text}
-        client.notify(t.TEXT_DOCUMENT_DID_OPEN, {"textDocument": item})
 
-    async def edit(self, rng: random.Random) -> Spent:
-        """A key: a statement is typed, then another one in another function."""
+    async def key(self, rng: random.Random) -> Spent:
         if not self._keys:
             self._keys = [*STATEMENT]
-            place = "        price = ..."
-            places = self.document.text.count(place)
+            text, place = self.editor.document.text, "        price = ..."
             self.at = -1
-            for _ in range(rng.randrange(1, places + 1)):
-                self.at = self.document.text.index(place, self.at + 1)
-        spent = await self.type(self.at, self._keys.pop(0))
+            for _ in range(rng.randrange(1, text.count(place) + 1)):
+                self.at = text.index(place, self.at + 1)
+        spent = await self.editor.type(self.at, self._keys.pop(0))
         self.at += 1
         return spent
-
-    async def type(self, at: int, text: str) -> Spent:
-        """What the event loop was kept for, reading the message included."""
-        range = self.document.range(at, at)
-        position = {"line": range.start.line, "character": range.start.character}
-        change = {"range": {"start": position, "end": position}, "text": text}
-        event = t.TextDocumentContentChangePartial(range, text)
-        self.document = self.document.edited([event], self.document.version + 1)
-        identifier = {"uri": self.document.uri, "version": self.document.version}
-        params = {"textDocument": identifier, "contentChanges": [change]}
-        message = {"jsonrpc": "2.0", "method": t.TEXT_DOCUMENT_DID_CHANGE, "params": params}
-        body = json.dumps(message).encode()
-        protocol = self.client.server.protocol
-        begun, cpu = time.perf_counter(), time.thread_time()
-        protocol.receive(protocol.read(body))
-        spent = time.perf_counter() - begun, time.thread_time() - cpu
-        await asyncio.sleep(0.002)
-        return spent
-
-    def position(self, at: int) -> dict[str, int]:
-        position = self.document.position(at)
-        return {"line": position.line, "character": position.character}
-
-    def ask(self, at: int) -> int:
-        params = {
-            "textDocument": {"uri": self.document.uri},
-            "position": self.position(at),
-            "context": {"triggerKind": 2},
-        }
-        return self.client.request(t.TEXT_DOCUMENT_INLINE_COMPLETION, params)
 
 
 async def actions_at(editor: Editor, at: int) -> Spent:
@@ -291,14 +239,15 @@ _typed_files = iter(range(1_000_000))
 
 async def typed_through(client: Client) -> list[Spent]:
     """One fill, then its text key by key."""
-    editor = Editor(client, f"file:///through{next(_typed_files)}.py", "")
-    await editor.type(0, LINE[:8])
-    id = editor.ask(8)
+    editor = Editor(client, f"file:///through{next(_typed_files)}.py", "\n")
+    line = f"\n{LINES[0]}"
+    await editor.type(1, line[1:9])
+    id = editor.ask(9)
     while id not in client.answers:
         await asyncio.sleep(0.01)
     spent = []
-    for at in range(8, len(LINE) - 1):
-        await editor.type(at, LINE[at])
+    for at in range(9, len(line) - 1):
+        await editor.type(at, line[at])
         spent.append(await answered(client, lambda at=at: editor.ask(at + 1)))
     client.notify(t.TEXT_DOCUMENT_DID_CLOSE, {"textDocument": {"uri": editor.document.uri}})
     return spent
@@ -351,85 +300,6 @@ async def megabytes(script: str, text: str) -> float:
     process.kill()
     await process.wait()
     return round(sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024, 1)
-
-
-async def typing_at(seconds: float, script: str) -> Typing:
-    journal = Path(json.loads(Path(script).read_text())["journal"])
-    client = Client(chaotic_server(script), "utf-16")
-    client.initialize()
-    await client.settled()
-    warm = Editor(client, "file:///warm.py", "")
-    warm.ask(0)
-    await client.settled()
-    before = len(journal.read_text().splitlines())
-    editor = Editor(client, "file:///typed.py", "")
-    watch = Watch(editor)
-    for at, key in enumerate(LINE[:-1]):
-        await editor.type(at, key)
-        watch.asked(editor.ask(at + 1), at + 1)
-        await watch.until(time.perf_counter() + seconds)
-    await client.settled()
-    watch.look()
-    events = [json.loads(line) for line in journal.read_text().splitlines()[before:]]
-    client.server.session.close()
-    done = {event["fill"] for event in events if event["event"] == "end"}
-    steps = [event["fill"] for event in events if event["event"] == "step"]
-    wasted = sum(fill not in done for fill in steps)
-    return Typing(
-        round(1000 * seconds),
-        len(watch.waiting) + watch.seen,
-        watch.shown,
-        len(steps),
-        wasted,
-        watch.flicker,
-        watch.stale,
-    )
-
-
-class Watch:
-    """What a user sees while typing: each answer as it comes, on the text as it is by then."""
-
-    def __init__(self, editor: Editor) -> None:
-        self.editor = editor
-        self.waiting: dict[int, int] = {}
-        self.seen = self.shown = self.flicker = self.stale = 0
-        self._visible: str | None = None
-
-    def asked(self, id: int, length: int) -> None:
-        """A key that goes on with what is shown leaves it there, shorter; another one hides it."""
-        self.waiting[id] = length
-        key = self.editor.document.text[length - 1 : length]
-        visible = self._visible
-        self._visible = visible[1:] or None if visible and visible[0] == key else None
-
-    async def until(self, then: float) -> None:
-        while (left := then - time.perf_counter()) > 0:
-            await asyncio.sleep(min(left, 0.002))
-            self.look()
-
-    def look(self) -> None:
-        for id in [id for id in self.waiting if id in self.editor.client.answers]:
-            self._answer(self.waiting.pop(id), self.editor.client.results[id])
-
-    def _answer(self, length: int, result: Any) -> None:
-        self.seen += 1
-        text = self.editor.document.text
-        if not result:
-            if length == len(text) and self._visible is not None:
-                self.flicker += 1
-                self._visible = None
-            return
-        item = result["items"][0]
-        start = item["range"]["start"]["character"]
-        after = text[:start] + item["insertText"]
-        if not LINE.startswith(text) or after != LINE:
-            self.stale += 1
-            return
-        now = item["insertText"][len(text) - start :]
-        if self._visible is not None and self._visible != now:
-            self.flicker += 1
-        self.shown += self._visible is None
-        self._visible = now
 
 
 def measured(what: str, spent: list[Spent], limit: float | None) -> Measure:
@@ -489,12 +359,12 @@ def as_table(measures: list[Measure], typed: list[Typing]) -> str:
             f"| {each.what} | {each.p50} {each.unit} | {each.p99} {each.unit} | {cpu} | {floor}"
             f" | {limit} | {_said(each.holds)} | {_said(each.holds_by_processor)} |"
         )
-    lines += ["", "| key | requests | shown | engine steps | wasted | flicker | stale |"]
-    lines += ["| ---: " * 7 + "|"]
+    lines += ["", "| key | asked | shown | typed through | steps | wasted | flicker | stale |"]
+    lines += ["| ---: " * 8 + "|"]
     for typing in typed:
         lines.append(
-            f"| {typing.key_ms} ms | {typing.requests} | {typing.shown} | {typing.steps}"
-            f" | {typing.wasted_steps} | {typing.flicker} | {typing.stale} |"
+            f"| {typing.key_ms} ms | {typing.requests} | {typing.shown} | {typing.typed_through}"
+            f" | {typing.steps} | {typing.wasted_steps} | {typing.flicker} | {typing.stale} |"
         )
     return "\n".join(lines)
 

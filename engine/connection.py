@@ -1,15 +1,14 @@
 """One connection to a host, from finding or starting it until either end goes.
 
-Two threads: one finds the host and then writes to it, the other reads from it; so neither a start
-nor a full socket keeps a caller. After the end `HostEngine` makes another connection.
+Three threads: one finds the host and then writes to it, one reads from it, so that neither a start
+nor a full socket keeps a caller; the third sees to it that what is asked has an end, whatever has
+become of the host. After the end `HostEngine` makes another connection.
 """
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -31,8 +30,9 @@ from engine.api import (
 )
 from engine.host.address import Address, Loaded, address_of
 from engine.host.channel import NoHost
-from engine.host.find import Met, Patience, cause_of_death, find_or_start, last_words
+from engine.host.find import Met, Patience, cause_of_death, find_or_start, kill, last_words
 from engine.host.habits import Habits
+from engine.host.pulse import LOOK, Pulse
 
 log = logging.getLogger("engine.connect")
 
@@ -61,9 +61,11 @@ class Connection:
         self._window = window
         self.disagreement: str | None = None
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._pending: dict[int, _Pending] = {}
-        self._watch: threading.Timer | None = None
+        self._heard = 0  # messages of the host
+        self._pinged: int | None = None  # what `_heard` was when the last ping went out
+        self._sending = False
         self._end: EngineError | None = None
         self._closing = False
         self._goodbye: str | None = None
@@ -101,7 +103,6 @@ class Connection:
             if pending is None or pending.cancelled_at is not None:
                 return
             pending.cancelled_at = time.monotonic()
-            self._watch_cancels()
             met = self._met
         if met is None:  # no host has it yet: nothing to wait for
             self._answer_error(id, Cancelled("cancelled before it began"))
@@ -123,6 +124,7 @@ class Connection:
             ended = self._end
             if ended is None:
                 self._pending[id] = pending
+                self._lock.notify_all()
         if ended is not None:
             pending.future.set_exception(ended)
         else:
@@ -148,9 +150,13 @@ class Connection:
         with self._lock:
             self._met = met
         _thread(self._read, "engine-reader", met)
+        _thread(self._watch, "engine-watch", met)
         with suppress(OSError):  # a host that has gone is the reader's to report
             while (message := self._outbox.get()) is not None:
-                met.channel.socket.sendall(message())
+                line = message()
+                self._sending = True
+                met.channel.socket.sendall(line)
+                self._sending = False
         if self._closing:
             met.channel.close()
 
@@ -185,7 +191,9 @@ class Connection:
     def _read(self, met: Met) -> None:
         try:
             while True:
-                self._take(met.channel.receive())
+                message = met.channel.receive()
+                self._heard += 1
+                self._take(message)
         except (NoHost, OSError):
             cause = None
         except ValueError as error:
@@ -263,8 +271,7 @@ class Connection:
             if self._end is None:
                 self._end = error
             pending, self._pending = self._pending, {}
-            if self._watch is not None:
-                self._watch.cancel()
+            self._lock.notify_all()
         for each in pending.values():
             lost = Cancelled("cancelled") if each.cancelled_at is not None else error
             with suppress(Exception):
@@ -272,42 +279,51 @@ class Connection:
         if pending and not self._closing:
             log.info("%d requests lost: %s", len(pending), error)
 
-    def _watch_cancels(self) -> None:
-        """Under the lock: see to it that somebody looks when the oldest cancel's patience ends.
-
-        The host watches its fills itself. Where it does not, it hangs as a whole.
-        """
-        if self._watch is not None or self._end is not None:
-            return
-        stopping = [p.cancelled_at for p in self._pending.values() if p.cancelled_at is not None]
-        if not stopping:
-            return
-        left = max(0.0, min(stopping) + self._cancel_patience - time.monotonic())
-        self._watch = threading.Timer(min(left, threading.TIMEOUT_MAX), self._look_at_cancels)
-        self._watch.daemon = True
-        self._watch.start()
-
-    def _look_at_cancels(self) -> None:
-        with self._lock:
-            self._watch = None
-            late = time.monotonic() - self._cancel_patience
-            hangs = any(
-                each.cancelled_at is not None and each.cancelled_at <= late
-                for each in self._pending.values()
-            )
-            if not hangs:
-                self._watch_cancels()
+    def _watch(self, met: Met) -> None:
+        """End a host that hangs: nothing else stops its work, and everybody waits for it."""
+        pulse = Pulse(met.channel.pid)
+        while self._waits_for_answers():
+            reason = self._ignored_cancel() or self._silence(pulse)
+            if reason is not None:
+                self._end_host(met, reason)
                 return
-            met = self._met
-        if met is None:
-            return
-        self._goodbye = f"did not stop a fill within {self._cancel_patience:g} s and was ended"
-        with suppress(OSError):
-            os.kill(met.host["pid"], getattr(signal, "SIGKILL", signal.SIGTERM))
 
-    @property
-    def _cancel_patience(self) -> float:
-        return self._habits.cancel_patience + self._patience.cancel
+    def _waits_for_answers(self) -> bool:
+        """Some time after an answer is due; False once none ever will be."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._pending or self._end is not None)
+            return not self._lock.wait_for(lambda: self._end is not None, LOOK)
+
+    def _ignored_cancel(self) -> str | None:
+        """The host watches its fills itself. Where it does not, it hangs as a whole."""
+        patience = self._habits.cancel_patience + self._patience.cancel
+        late = time.monotonic() - patience
+        with self._lock:
+            cancelled = [each.cancelled_at for each in self._pending.values()]
+        if any(at is not None and at <= late for at in cancelled):
+            return f"did not stop a fill within {patience:g} s and was ended"
+        return None
+
+    def _silence(self, pulse: Pulse) -> str | None:
+        """A ping is answered at once, while the model is loaded too; and what was sent is read."""
+        if self._pinged != self._heard and not self._sending:
+            pulse.heard()
+            self._outbox.put(self._ping)
+            return None
+        pulse.look()
+        patience = self._patience
+        if pulse.still < patience.still and (pulse.silent < patience.word or pulse.is_excused):
+            return None
+        return f"did not answer for {pulse.silent:g} s and was ended"
+
+    def _ping(self) -> bytes:
+        self._pinged = self._heard
+        return wire.encode_line({"id": next(self._ids), "method": "ping"})
+
+    def _end_host(self, met: Met, reason: str) -> None:
+        self._goodbye = reason
+        kill(met.channel.pid)
+        met.channel.close()  # what it may still say comes too late
 
 
 def _thread(target: Callable[..., None], name: str, *arguments: object) -> threading.Thread:

@@ -13,6 +13,7 @@ from torch import nn
 from engine.api import (
     Alternative,
     BadRequest,
+    Cancelled,
     Draft,
     EngineInfo,
     Fill,
@@ -102,7 +103,7 @@ class LocalEngine:
     ) -> Rolled | None:
         """The holes filled on one canvas, begun anew where it came back empty and the profile says
         so; None where they do not fit on one."""
-        begun = self._begin(request)
+        begun = self._begin(request, cancelled)
         if begun is None:
             return None
         steps = 0
@@ -115,7 +116,7 @@ class LocalEngine:
                 break
         return Rolled(candidates, steps, sum(layout.width for layout in begun.layouts))
 
-    def _begin(self, request: FillRequest) -> _Begun | None:
+    def _begin(self, request: FillRequest, cancelled: IsCancelled | None) -> _Begun | None:
         """The prompt read and the candidates laid out; None where the holes do not fit on one
         canvas. Raises BadRequest where a single one does not."""
         if far_apart(request.texts, self.profile):
@@ -126,7 +127,8 @@ class LocalEngine:
         lengths = hole_lengths(request, self.profile, prompt, shape, drafts)
         layouts = lay_out_candidates(prompt, self.profile, lengths)
         if layouts:
-            return _Begun(prompt, shape, drafts, layouts, self._prefixes.encode(prompt.ids))
+            cache = self._prefixes.encode(prompt.ids, cancelled)
+            return _Begun(prompt, shape, drafts, layouts, cache)
         if request.holes == 1:
             canvas = self.profile.canvas_tokens
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
@@ -159,6 +161,8 @@ class LocalEngine:
             last = self._replay.denoise(*rest)
         else:  # on a CPU, or where the steps are shared with other fills
             last = denoise(model, *rest)
+        if cancelled is not None and cancelled():  # ranking costs as much as a step
+            raise Cancelled("the fill was cancelled")
         written = read_candidates(tokenizer, layouts, last, profile.slack)
         looks_up = profile.lookup and request.holes == 1 and begun.shape is Shape.LINE
         matches = look_up_candidates(request, prompt, tokenizer) if looks_up else {}
@@ -214,6 +218,8 @@ class LocalEngine:
 
     def _settings(self, request: FillRequest, shape: Shape) -> Denoising:
         profile = self.profile
+        # What several holes lose together says nothing of one of them.
+        hurries = shape is Shape.LINE and request.holes == 1
         steps = profile.steps if request.steps is None else min(request.steps, profile.steps)
         return Denoising(
             steps=steps,
@@ -224,7 +230,8 @@ class LocalEngine:
             stability_threshold=profile.stability_threshold,
             slack=profile.slack,
             order=profile.order,
-            haste=profile.haste if shape is Shape.LINE else 0.0,
+            haste=profile.haste if hurries else 0.0,
+            hopeless=profile.hopeless if hurries and profile.hopeless is not None else math.inf,
             greedy=profile.greedy,
             quota=profile.quota,
             self_conditioning=profile.self_conditioning,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -48,9 +49,10 @@ def decode_jointly(model: DiffusionGemma, parts: Sequence[Part]) -> list[Tensor]
             seen.append(_to_one_row(canvas_attention(own_query, own_key, own_value, *past, reach)))
         return torch.cat(seen, dim=2)
 
-    rows = model.run(hidden, positions, attend)[0].split(sizes)
-    open_ = [_at_places(row, part) for row, part in zip(rows, parts, strict=True)]
-    logits = model.logits(torch.cat(open_)).split([len(each) for each in open_])
+    starts = accumulate(sizes[:-1], initial=0)
+    open_ = [_places(part) + start for part, start in zip(parts, starts, strict=True)]
+    rows = model.run(hidden, positions, attend, torch.cat(open_)[None])[0]
+    logits = model.logits(rows).split([len(each) for each in open_])
     return [each.view(*part.places.shape, -1) for each, part in zip(logits, parts, strict=True)]
 
 
@@ -84,8 +86,8 @@ def _to_one_row(own: Tensor) -> Tensor:
     return own.transpose(0, 1).flatten(1, 2).unsqueeze(0)
 
 
-def _at_places(row: Tensor, part: Part) -> Tensor:
-    """The open positions of a part's tokens [B * C, H]: [B * M, H]."""
+def _places(part: Part) -> Tensor:
+    """The open positions among a part's tokens [B * C]: [B * M]."""
     rows, width = part.canvas.shape
-    first = torch.arange(rows, device=row.device)[:, None] * width
-    return row[(part.places + first).flatten()]
+    first = torch.arange(rows, device=part.places.device)[:, None] * width
+    return (part.places + first).flatten()

@@ -10,6 +10,7 @@ holes, one after the other.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,6 +25,7 @@ from engine.sampler import (
     entropy,
     entropy_of,
     sample,
+    shares_of,
     temperature,
 )
 
@@ -39,6 +41,8 @@ class Denoising:
     order: which rule; "left" needs slack.
     haste: in the order from the left, how much the entropy bound grows with every nat that the
         text has lost in likelihood: what is hardly right any more need not be weighed by the token.
+    hopeless: in the order from the left, how many nats a text may lose before it is given up, and
+        the rest of it taken as it stands, unless there is no better one.
     """
 
     steps: int
@@ -53,6 +57,7 @@ class Denoising:
     slack: int | None = None
     order: Literal["surest", "left"] = "surest"
     haste: float = 0.0
+    hopeless: float = math.inf
 
     def __post_init__(self) -> None:
         if self.order == "left" and self.slack is None:
@@ -139,17 +144,19 @@ class FromLeft:
         self._resolved = torch.zeros_like(canvas.real)
         self._tokens = torch.zeros_like(canvas.places)
         self._probability = torch.ones(canvas.real.shape, device=canvas.real.device)
+        # Canvases that are settled and not hopeless: now, and whether one has left already.
+        self._good = torch.zeros(len(canvas.real), dtype=torch.bool, device=canvas.real.device)
+        self._has_good = torch.zeros((), dtype=torch.bool, device=canvas.real.device)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
         settings, slack = self._settings, self._settings.slack
         assert slack is not None
         heat = settings.heat(number)
-        log_p = logits.log_softmax(dim=-1)
+        shares, log_p = shares_of(logits)
         beliefs = logits if heat == 1.0 else logits / heat
-        unsure = entropy_of(log_p) if heat == 1.0 else entropy(beliefs)
-        slack_p = log_p[..., slack].exp()
-        ended = ends(slack_p.masked_fill(self._resolved, 0.0), canvas)
-        tokens, probability = likeliest(log_p, slack, ended)
+        unsure = entropy_of(shares, log_p) if heat == 1.0 else entropy(beliefs)
+        ended = ends(shares[..., slack].masked_fill(self._resolved, 0.0), canvas)
+        tokens, probability = likeliest(shares, slack, ended)
         chosen = tokens
         if not settings.greedy:
             wanted = only_from(beliefs, slack, ended)
@@ -161,7 +168,8 @@ class FromLeft:
         probability = torch.where(certain, self._probability, probability)
 
         pending = canvas.real & ~ended & ~self._resolved
-        fresh = from_left(unsure, pending, self._bound(), canvas, settings.steps - number)
+        bound = settings.entropy_bound + settings.haste * self._lost()[:, None]
+        fresh = from_left(unsure, pending, bound, canvas, settings.steps - number)
         left_open = torch.where(pending, unsure, 0.0).sum(dim=-1)
         self._resolved = self._resolved | fresh
         self._tokens = torch.where(fresh, chosen, self._tokens)
@@ -171,17 +179,24 @@ class FromLeft:
             probability=probability,
             chosen=chosen,
             accepted=self._resolved,
-            # What is as sure as this needs no further look.
-            done=left_open <= settings.confidence_threshold,
+            done=self._done(left_open),
             beliefs=beliefs,
         )
 
-    def _bound(self) -> Tensor:
-        """How unsure a run may be, [B, 1]."""
-        lost = -torch.where(self._resolved, self._probability, 1.0).log().sum(dim=-1, keepdim=True)
-        return self._settings.entropy_bound + self._settings.haste * lost
+    def _done(self, left_open: Tensor) -> Tensor:
+        """[B]: what is sure enough needs no further look, what is hopeless none beside better."""
+        lost = self._lost()
+        settled = left_open <= self._settings.confidence_threshold
+        hopeless = lost > self._settings.hopeless
+        self._good = settled & ~hopeless
+        return settled | (hopeless & (self._has_good | (lost > lost.min())))
+
+    def _lost(self) -> Tensor:
+        """The nats that what is resolved has lost in likelihood, [B]."""
+        return -torch.where(self._resolved, self._probability, 1.0).log().sum(dim=-1)
 
     def keep(self, rows: Tensor) -> None:
+        self._has_good = self._has_good | (self._good & ~rows).any()
         self._resolved = self._resolved[rows]
         self._tokens = self._tokens[rows]
         self._probability = self._probability[rows]
@@ -198,13 +213,13 @@ def ends(slack: Tensor, canvas: Canvas) -> Tensor:
     return running(here.long(), canvas) > 0
 
 
-def likeliest(log_p: Tensor, slack: int, ended: Tensor) -> tuple[Tensor, Tensor]:
-    """The likeliest tokens that `only_from` leaves, and their probabilities, [B, M] each."""
-    slack_p = log_p[..., slack].exp()
+def likeliest(shares: Tensor, slack: int, ended: Tensor) -> tuple[Tensor, Tensor]:
+    """The likeliest tokens that `only_from` leaves, and their probabilities, [B, M] each, where
+    `shares` [B, M, V] are those of all tokens."""
     # max, unlike argmax, is vectorised on a CPU.
-    text = log_p.index_fill(-1, torch.tensor(slack, device=log_p.device), -torch.inf).max(dim=-1)
+    text = shares.index_fill(-1, torch.tensor(slack, device=shares.device), 0.0).max(dim=-1)
     tokens = torch.where(ended, slack, text.indices)
-    return tokens, torch.where(ended, slack_p, text.values.exp())
+    return tokens, torch.where(ended, shares[..., slack], text.values)
 
 
 def only_from(logits: Tensor, slack: int, ended: Tensor) -> Tensor:

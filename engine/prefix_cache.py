@@ -14,6 +14,7 @@ from collections import OrderedDict
 
 import torch
 
+from engine.api import Cancelled, IsCancelled
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 
 # Tokens, of all windows together. DiffusionGemma's keys and values take about 0.2 MB a token.
@@ -36,13 +37,14 @@ class PrefixCaches:
         self._current = self._caches.setdefault(window, PrefixCache(self._model))
         self._caches.move_to_end(window)
 
-    def encode(self, ids: list[int]) -> KVCache:
-        """The cache of exactly `ids`, built on the current window's last one."""
+    def encode(self, ids: list[int], cancelled: IsCancelled | None = None) -> KVCache:
+        """The cache of exactly `ids`, built on the current window's last one. Raises Cancelled when
+        `cancelled()` is true before a block."""
         kept = self.tokens - len(self._current)
         while len(self._caches) > 1 and kept + len(ids) > self._budget:
             _, left = self._caches.popitem(last=False)  # first, so that both never lie side by side
             kept -= len(left)
-        return self._current.encode(ids)
+        return self._current.encode(ids, cancelled)
 
     @property
     def tokens(self) -> int:
@@ -61,8 +63,9 @@ class PrefixCache:
         """Tokens that are kept."""
         return self._cache.length if self._cache is not None else 0
 
-    def encode(self, ids: list[int]) -> KVCache:
-        """The cache of exactly `ids` (which may be empty)."""
+    def encode(self, ids: list[int], cancelled: IsCancelled | None = None) -> KVCache:
+        """The cache of exactly `ids` (which may be empty). What is done when it is cancelled stays
+        for the next one."""
         if self._cache is not None and ids == self._ids:
             return self._cache
         same = common_prefix(self._ids, ids) // BLOCK * BLOCK
@@ -70,6 +73,10 @@ class PrefixCache:
         self._ids, self._cache = [], None  # its memory goes as soon as the longer one is made
         fresh = torch.tensor(ids[same:], dtype=torch.long, device=self._model.device)
         for block in fresh.split(BLOCK):  # an empty prompt has one, empty
+            if cancelled is not None and cancelled():
+                if cache is not None:
+                    self._ids, self._cache = ids[: cache.length], cache
+                raise Cancelled("the fill was cancelled")
             cache = self._model.encode(block, cache)
         assert cache is not None
         self._ids, self._cache = list(ids), cache

@@ -53,6 +53,7 @@ class Profile:
     self_conditioning: bool
     order: Literal["surest", "left"] = "surest"  # see engine/order.py
     haste: float = 0.0  # of a line, see engine/order.py
+    hopeless: float | None = None  # the same; None: nothing is
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     rank_suffix_tokens: int = 8
     rank_suffix_weight: float = 0.5
@@ -81,6 +82,8 @@ class Profile:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.haste < 0 or (self.suffix_tokens or 0) < 0:
             raise ValueError("haste and suffix_tokens must not be below 0")
+        if self.hopeless is not None and self.hopeless <= 0:
+            raise ValueError(f"hopeless must be above 0, or null for never, not {self.hopeless}")
         if self.canvas_tokens < self.head_tokens + SMALLEST_HOLE:
             raise ValueError(
                 f"a head of {self.head_tokens} leaves no room on a canvas of {self.canvas_tokens}"

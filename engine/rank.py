@@ -11,12 +11,14 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
 
-from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.models.branches import Branches
+from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encoding_of
 
@@ -128,21 +130,21 @@ def likelihoods(
     lead = prompt.ids[-1:] or ([profile.bos] if profile.bos is not None else [profile.pad])
     before = cache.crop(max(0, cache.length - 1))
     rows = [_row(tokenizer, profile, prompt, middle, lead) for middle in middles]
-    longest = max(len(row.ids) for row in rows)
-    batch = torch.full((len(rows), longest), profile.pad, device=model.device)
-    for index, row in enumerate(rows):
-        batch[index, : len(row.ids)] = torch.tensor(row.ids, device=model.device)
+    branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
     # Only what is scored needs logits; the token at k is predicted at k - 1.
     first = min(row.middle.start for row in rows)
-    logits = model.score(batch, before, first=first)[:, :-1]
-    chosen = logits.gather(-1, batch[:, first + 1 :, None]).squeeze(-1)
-    per_token = chosen - logits.logsumexp(dim=-1)  # [B, T - 1 - first]
+    start = min(first, branches.shared)
+    logits = model.score_branches(branches, before, first=start)
+    at = [place - start for path in branches.paths for place in path[first:-1]]
+    chosen = logits[at, [token for row in rows for token in row.ids[first + 1 :]]]
+    per_token = iter((chosen - logits[at].logsumexp(dim=-1)).tolist())
+    scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(
-            _mean(per_token[index, row.middle.start - first : row.middle.stop - first]),
-            _mean(per_token[index, row.suffix.start - first : row.suffix.stop - first]),
+            _mean(score[row.middle.start - first : row.middle.stop - first]),
+            _mean(score[row.suffix.start - first : row.suffix.stop - first]),
         )
-        for index, row in enumerate(rows)
+        for score, row in zip(scores, rows, strict=True)
     ]
 
 
@@ -163,5 +165,5 @@ def _row(
     return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
 
 
-def _mean(values: Tensor) -> float | None:
-    return float(values.mean()) if values.numel() else None
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None

@@ -14,6 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+LEAST = torch.finfo(torch.float32).min
+
 
 def temperature(step: int, steps: int, t_min: float, t_max: float) -> float:
     """The temperature of step `step`, counted from 1: t_max at the first, falling on a line that
@@ -34,13 +36,20 @@ def sample(logits: Tensor, draws: Tensor) -> Tensor:
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of softmax(logits) in nats, [B, C, V] -> [B, C] float32; -inf logits are allowed."""
-    return entropy_of(logits.log_softmax(dim=-1, dtype=torch.float32))
+    return entropy_of(*shares_of(logits))
 
 
-def entropy_of(log_p: Tensor) -> Tensor:
-    """Entropy in nats of the distributions whose logarithms are `log_p` [B, C, V]."""
-    finite = log_p.clamp_min(torch.finfo(torch.float32).min)
-    return -finite.mul_(log_p.exp()).sum(dim=-1)
+def shares_of(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities and their logarithms, none of them infinite, [B, C, V] float32 each."""
+    # Two softmaxes: on a CPU, the exponential of what is all but impossible is a slow one.
+    log_p = logits.log_softmax(dim=-1, dtype=torch.float32)
+    return logits.softmax(dim=-1, dtype=torch.float32), log_p.clamp_min_(LEAST)
+
+
+def entropy_of(p: Tensor, log_p: Tensor) -> Tensor:
+    """Entropy in nats of distributions [B, C, V] as `shares_of` gives them."""
+    unsure: Tensor = -torch.linalg.vecdot(p, log_p)
+    return unsure
 
 
 def accept_by_entropy(entropy: Tensor, bound: float, open: Tensor | None = None) -> Tensor:

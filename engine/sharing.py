@@ -53,6 +53,10 @@ class SharedEngine:
         return self._engine.fill(request, on_draft, cancelled, window)
 
     def fill_together(self, join: Callable[[], Share | None]) -> None:
+        if self.room == 1:
+            while (share := join()) is not None:
+                share.end(self._outcome(share))
+            return
         running: list[_Strand] = []
         while True:
             while len(running) < self.room and (share := join()) is not None:
@@ -62,6 +66,13 @@ class SharedEngine:
             running = [strand for strand in running if strand.reaches_a_step()]
             if running:
                 self._step(running)
+
+    def _outcome(self, share: Share) -> Fill | BaseException:
+        """Of a fill that takes all its steps itself: there is nobody to share them with."""
+        try:
+            return self._engine.fill(share.request, share.on_draft, share.cancelled, share.window)
+        except BaseException as error:
+            return error
 
     def _step(self, strands: Sequence[_Strand]) -> None:
         """A failure is that of every fill that takes part."""

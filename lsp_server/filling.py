@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from engine.api import Draft, Fill, FillRequest
+from engine.api import Cancelled, Draft, Fill, FillRequest, Priority
 from engine.connect import HostEngine, Job
 
 
 class Filling:
     """Equal requests share one job; it is cancelled when nobody waits for it any more.
 
-    Work in the background gives way: any other request ends it, unless it is for the same.
+    Work in the background gives way: any other request ends it, unless it is for the same. So does
+    any other window's, at the host.
     """
 
     def __init__(self, engine: Callable[[], HostEngine]) -> None:
@@ -37,7 +38,9 @@ class Filling:
             self._clear_way(request)
         shared = self._running.get(request)
         if shared is None:
-            shared = self._running[request] = _Shared(self._engine(), request, on_draft is not None)
+            priority = Priority.SPECULATIVE if background else Priority.FOREGROUND
+            shared = _Shared(self._engine(), request, on_draft is not None, priority)
+            self._running[request] = shared
             shared.answer.add_done_callback(lambda _: self._forget(request, shared))
         if on_draft is not None:
             shared.listeners.append(on_draft)
@@ -45,6 +48,9 @@ class Filling:
         shared.background &= background
         try:
             return await asyncio.shield(shared.answer)
+        except Cancelled:
+            if background or shared.priority is Priority.FOREGROUND:
+                raise
         finally:
             shared.waiting -= 1
             if on_draft is not None:
@@ -52,6 +58,8 @@ class Filling:
             if shared.waiting == 0 and not shared.answer.done():
                 self._forget(request, shared)
                 shared.job.cancel()
+        # Joined in the background, it has given way to another window's.
+        return await self.fill(request, on_draft)
 
     def _clear_way(self, request: FillRequest) -> None:
         for other, shared in list(self._running.items()):
@@ -65,18 +73,21 @@ class Filling:
 
 
 class _Shared:
-    __slots__ = ("answer", "background", "job", "listeners", "waiting")
+    __slots__ = ("answer", "background", "job", "listeners", "priority", "waiting")
 
-    def __init__(self, engine: HostEngine, request: FillRequest, drafts: bool) -> None:
+    def __init__(
+        self, engine: HostEngine, request: FillRequest, drafts: bool, priority: Priority
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.listeners: list[Callable[[Draft], None]] = []
+        self.priority = priority
         self.waiting = 0
         self.background = True
 
         def on_draft(draft: Draft) -> None:
             loop.call_soon_threadsafe(self._tell, draft)
 
-        self.job: Job = engine.submit(request, on_draft if drafts else None)
+        self.job: Job = engine.submit(request, on_draft if drafts else None, priority=priority)
         self.answer: asyncio.Future[Fill] = asyncio.wrap_future(self.job.future)
         # Nobody may be left to ask for the error of a job that was given up.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())

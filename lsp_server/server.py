@@ -25,9 +25,10 @@ from lsp_server.features import (
 )
 from lsp_server.notebook import SYNC
 from lsp_server.protocol import AtArrival, InfillProtocol
-from lsp_server.session import ClientSupport, Session
+from lsp_server.session import Session
 from lsp_server.settings import Settings
 from lsp_server.stats import Kind
+from lsp_server.support import ClientSupport
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,21 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from lsprotocol import types as t
 from pygls.lsp.server import LanguageServer
 
-from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest, HostLost
+from engine.api import (
+    BadRequest,
+    Cancelled,
+    Draft,
+    EngineError,
+    Fill,
+    FillRequest,
+    HostLost,
+)
 from engine.connect import HostEngine, connect
 from engine.host.habits import Habits
 from lsp_server.context import snippets
@@ -28,50 +36,13 @@ from lsp_server.notebook import Notebooks
 from lsp_server.settings import Settings
 from lsp_server.stats import Stats, Store
 from lsp_server.suggest.suggestions import Suggestions
+from lsp_server.support import ClientSupport
 from lsp_server.syntax.parsing import Parsing
 
 log = logging.getLogger(__name__)
 
 # Seconds. What is asked meanwhile of a long document is answered from a part of it.
 PAUSE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSupport:
-    """What the editor can do, as far as we act on it."""
-
-    versioned_edits: bool = False
-    progress: bool = False
-    configuration: bool = False
-    markdown: bool = False
-    resolves_actions: bool = False
-    applies_edits: bool = False
-    drafts: bool = False
-    status: bool = True
-    ghost_text: bool = False
-
-    @classmethod
-    def of(cls, capabilities: t.ClientCapabilities, options: Any = None) -> ClientSupport:
-        """`options` are initializationOptions: `drafts` asks for them, `status: false` does not."""
-        told = options if isinstance(options, dict) else {}
-        workspace, window = capabilities.workspace, capabilities.window
-        edit = workspace.workspace_edit if workspace else None
-        document = capabilities.text_document
-        completion = document.completion if document else None
-        item = completion.completion_item if completion else None
-        action = document.code_action if document else None
-        resolve = action.resolve_support if action and action.data_support else None
-        return cls(
-            versioned_edits=bool(edit and edit.document_changes),
-            progress=bool(window and window.work_done_progress),
-            configuration=bool(workspace and workspace.configuration),
-            markdown=bool(item and t.MarkupKind.Markdown in (item.documentation_format or ())),
-            resolves_actions=bool(resolve and "edit" in resolve.properties),
-            applies_edits=bool(workspace and workspace.apply_edit),
-            drafts=told.get("drafts") is True,
-            status=told.get("status") is not False,
-            ghost_text=document is not None and document.inline_completion is not None,
-        )
 
 
 class Session:
@@ -94,6 +65,7 @@ class Session:
         self._encoding = encoding
         self._factory = factory
         self._engine: HostEngine | None = None
+        self._may_repeat = True  # no host has been lost since the last fill
         self._filling = Filling(self._connected)
         self._told: set[str] = set()
         self._paused = False
@@ -265,7 +237,7 @@ class Session:
         watched = on_draft is not None or stream is not None
         self.status.begun()
         try:
-            fill = await self._filling.fill(request, show if watched else None)
+            fill = await self._fill_in_spite_of_a_loss(request, show if watched else None)
         except (BadRequest, Cancelled):
             raise
         except EngineError as error:
@@ -275,8 +247,31 @@ class Session:
             self.status.ended()
             if stream is not None:
                 stream.close()
+        self._may_repeat = True
         self.status.ready()
         return fill
+
+    async def _fill_in_spite_of_a_loss(
+        self, request: FillRequest, on_draft: Callable[[Draft], None] | None
+    ) -> Fill:
+        """Asks again where the engine has gone meanwhile: no editor does before the next key.
+
+        But not a second time before there has been a fill: this request may be what hosts die of.
+        """
+        engine, may_repeat = self._connected(), self._may_repeat
+        try:
+            return await self._filling.fill(request, on_draft)
+        except HostLost as error:
+            if self._engine is None:
+                raise Cancelled("the engine has been given up") from error
+            if self._engine is engine:
+                self._may_repeat = False
+                if not may_repeat:
+                    raise
+                self._tell_failure(error)
+                self.status.starting(self.settings.model)
+                self.warm_up()
+        return await self._filling.fill(request, on_draft)
 
     async def try_to_fill(
         self, gap: Gap, patience: float, on_draft: Callable[[Draft], None] | None = None
@@ -290,11 +285,14 @@ class Session:
         except Cancelled:
             pass
         except EngineError as error:
-            log.info("no fill: %s: %s", error.kind, error)
-            # How a lost host died differs each time, in its last words at least.
-            cause = error.kind if isinstance(error, HostLost) else f"{error.kind} {error}"
-            self.tell_once(str(error), t.MessageType.Error, cause)
+            self._tell_failure(error)
         return None
+
+    def _tell_failure(self, error: EngineError) -> None:
+        log.info("no fill: %s: %s", error.kind, error)
+        # How a lost host died differs each time, in its last words at least.
+        cause = error.kind if isinstance(error, HostLost) else f"{error.kind} {error}"
+        self.tell_once(str(error), t.MessageType.Error, cause)
 
     def tell(self, message: str, kind: t.MessageType = t.MessageType.Info) -> None:
         self.server.window_show_message(

@@ -51,6 +51,13 @@ def short_folder() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(params=["unix sockets", "tcp"])
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each way in which clients and hosts meet; to be asked for before `scripted`."""
+    monkeypatch.setenv("INFILL_TRANSPORT", request.param)
+    return str(request.param)
+
+
 @pytest.fixture
 def scripted(tmp_path: Path) -> Iterator[Scripted]:
     scripted = Scripted(tmp_path)

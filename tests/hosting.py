@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from engine import wire
 from engine.api import FillRequest
 from engine.connect import HostEngine
 from engine.host.address import Address, Loaded, address_of
-from engine.host.channel import listen
+from engine.host.channel import Listener, listen, prove
 from engine.host.find import Patience
 from engine.host.habits import Habits
 from engine.host.lock import FileLock
@@ -82,7 +82,8 @@ class Scripted:
 
 @contextmanager
 def impostor(address: Address, *says: bytes, is_host: bool) -> Iterator[None]:
-    """Something else at a host's address. `is_host`: it holds the lock, as a sick host would."""
+    """Something else at a host's address. `is_host`: it holds the lock and knows the secret, as a
+    sick host would."""
     lock = FileLock(address.lock)
     assert lock.take()
     listener = listen(address)
@@ -94,6 +95,8 @@ def impostor(address: Address, *says: bytes, is_host: bool) -> Iterator[None]:
             while True:
                 connection, _ = listener.socket.accept()
                 reader = connection.makefile("rb")
+                if is_host:
+                    _prove(listener, connection, reader)
                 for each in says:
                     reader.readline()
                     connection.sendall(each)
@@ -109,6 +112,15 @@ def impostor(address: Address, *says: bytes, is_host: bool) -> Iterator[None]:
         listener.socket.close()
         thread.join()
         lock.release()
+
+
+def _prove(listener: Listener, connection: socket.socket, reader: BinaryIO) -> None:
+    if listener.secret is None:
+        return
+    asked = wire.decode_line(reader.readline())
+    proof = prove(listener.secret, "host", asked["params"]["nonce"])
+    connection.sendall(wire.encode_line({"result": {"proof": proof, "nonce": ""}}))
+    reader.readline()
 
 
 def hello(**changed: Any) -> bytes:

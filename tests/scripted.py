@@ -2,7 +2,10 @@
 
 `load` is the factory: `--factory tests.scripted:load --model script.json`. A script is
 
-    {"fills": [rule, ...], "load": {"seconds": 0, "error": {"kind", "message"}}, "journal": path}
+    {"fills": [rule, ...], "load": loading, "journal": path}
+
+Loading is {"seconds": 0, "holds": 0, "error": {"kind", "message"}}: how long it takes, how many
+seconds of that no other Python code can run, and what it ends with.
 
 A rule answers the requests whose prefix ends with `after`, whose suffix starts with `before`, and
 whose path ends with `path` (each optional); the first that fits wins, and without one the fill is
@@ -24,6 +27,7 @@ The journal, one JSON object a line, tells a test what the engine did, across pr
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import time
@@ -53,6 +57,8 @@ def load(model: str, device: str | None = None) -> ScriptedEngine:
     loading = script.get("load", {})
     engine.note("load")
     time.sleep(loading.get("seconds", 0))
+    if "holds" in loading:  # as where a library is read from a slow disk
+        ctypes.PyDLL(None).usleep(int(1e6 * loading["holds"]))
     if "error" in loading:
         raise KINDS[loading["error"]["kind"]](loading["error"]["message"])
     return engine

@@ -6,6 +6,7 @@
     channel   the socket, and the proof that both ends belong to one user
     lock      one winner where several start at once
     find      finds or starts a host, for a client
+    pulse     whether a silent host still lives
     greeting  their first words to each other
     service   clients in, answers out: the process's event loop
     client    a connection, from the service's side

@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import secrets
+import selectors
 import socket
 import struct
 import sys
@@ -24,6 +25,7 @@ from engine import wire
 from engine.api import HostLost
 from engine.host.address import Address
 from engine.host.lock import FileLock
+from engine.host.pulse import LOOK, STILL, Pulse
 
 BACKLOG = 128
 LOOPBACK = "127.0.0.1"
@@ -56,6 +58,8 @@ class Channel:
     socket: socket.socket
     reader: BinaryIO
     pid: int | None
+    patience: float
+    still: float
 
     def send(self, message: wire.Message) -> None:
         self.socket.sendall(wire.encode_line(message))
@@ -66,6 +70,18 @@ class Channel:
         if not line:
             raise NoHost("the connection was closed")
         return wire.decode_line(line)
+
+    def hear(self) -> wire.Message:
+        """`receive`, for what a host answers at once. Raises TimeoutError after `patience` seconds,
+        after `still` seconds when it shows no sign of life either."""
+        pulse = Pulse(self.pid)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.socket, selectors.EVENT_READ)
+            while not selector.select(LOOK):
+                pulse.look()
+                if pulse.silent >= self.patience or pulse.still >= self.still:
+                    raise TimeoutError("no answer")
+        return self.receive()
 
     def close(self) -> None:
         """Wakes up whoever reads from it on another thread."""
@@ -105,15 +121,15 @@ def remove_traces(address: Address) -> None:
         path.unlink(missing_ok=True)
 
 
-def dial(address: Address, patience: float) -> Channel:
-    """Raises NoHost when nobody is there, Silent when whoever is does not answer, HostLost when it
-    is somebody else's process."""
+def dial(address: Address, patience: float, still: float = STILL) -> Channel:
+    """Raises NoHost when nobody is there, Silent when whoever is does not answer, ValueError when
+    that is no host, HostLost when it is somebody else's process."""
     if has_unix_sockets():
-        return _dial_unix(address.socket, patience)
-    return _dial_loopback(address.port, patience)
+        return _dial_unix(address.socket, patience, still)
+    return _dial_loopback(address.port, patience, still)
 
 
-def _dial_unix(path: Path, patience: float) -> Channel:
+def _dial_unix(path: Path, patience: float, still: float) -> Channel:
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.settimeout(patience)
@@ -130,10 +146,10 @@ def _dial_unix(path: Path, patience: float) -> Channel:
     except BaseException:
         connection.close()
         raise
-    return Channel(connection, connection.makefile("rb"), pid)
+    return Channel(connection, connection.makefile("rb"), pid, patience, still)
 
 
-def _dial_loopback(path: Path, patience: float) -> Channel:
+def _dial_loopback(path: Path, patience: float, still: float) -> Channel:
     try:
         told = json.loads(path.read_text())
         port, secret, pid = int(told["port"]), bytes.fromhex(told["secret"]), int(told["pid"])
@@ -142,23 +158,33 @@ def _dial_loopback(path: Path, patience: float) -> Channel:
         raise Silent(None) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NoHost(str(error)) from error
-    channel = Channel(connection, connection.makefile("rb"), pid)
-    mine = secrets.token_hex(16)
+    channel = Channel(connection, connection.makefile("rb"), pid, patience, still)
     try:
-        channel.send({"method": "prove", "params": {"nonce": mine}})
-        answer = channel.receive()["result"]
-        if not is_proof(secret, "host", mine, answer["proof"]):
-            raise NoHost("another program has the port now")
-        channel.send(
-            {"method": "proof", "params": {"proof": prove(secret, "client", answer["nonce"])}}
-        )
+        _prove_each_other(channel, secret)
     except TimeoutError as error:
         channel.close()
         raise Silent(_holder(path, pid)) from error
-    except (OSError, ValueError, KeyError, TypeError, NoHost) as error:
+    except OSError as error:
         channel.close()
         raise NoHost(str(error)) from error
+    except BaseException:
+        channel.close()
+        raise
     return channel
+
+
+def _prove_each_other(channel: Channel, secret: bytes) -> None:
+    """Raises ValueError when whoever has the port now does not know the secret."""
+    mine = secrets.token_hex(16)
+    channel.send({"method": "prove", "params": {"nonce": mine}})
+    try:
+        answer = channel.hear()["result"]
+        proof, theirs = answer["proof"], str(answer["nonce"])
+    except (KeyError, TypeError) as error:
+        raise ValueError("it proves nothing") from error
+    if not is_proof(secret, "host", mine, proof):
+        raise ValueError("it does not know the secret")
+    channel.send({"method": "proof", "params": {"proof": prove(secret, "client", theirs)}})
 
 
 def _holder(path: Path, pid: int) -> int | None:
@@ -187,7 +213,7 @@ def peer(connection: socket.socket) -> tuple[int | None, int | None]:
         size = struct.calcsize("3i")
         told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
         pid, uid, _ = struct.unpack("3i", told)
-        return uid, pid
+        return uid, pid or None  # 0: a process of another container
     if sys.platform == "darwin":
         # sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (a struct xucred: version, uid, ...),
         # LOCAL_PEERPID 2

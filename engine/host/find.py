@@ -21,6 +21,7 @@ from engine.host.channel import Channel, NoHost, Silent, dial, remove_traces
 from engine.host.greeting import say_hello
 from engine.host.habits import Habits
 from engine.host.lock import FileLock
+from engine.host.pulse import STILL
 
 log = logging.getLogger("engine.connect")
 
@@ -32,12 +33,14 @@ IS_SERVED_ALREADY = 75  # the exit status of a host that finds another one; EX_T
 class Patience:
     """How long a client waits, in seconds, before it takes a host for hanging.
 
-    `start`: until a new process listens, without its model. `hello`: for its first word. `cancel`:
-    beyond the host's own patience with a fill that does not stop.
+    `start`: until a new process listens, without its model. `word`: for a word of it, the first or
+    another. `still`: for a word when it shows no sign of life. `cancel`: beyond the host's own
+    patience with a fill that does not stop.
     """
 
     start: float = 60.0
-    hello: float = 20.0
+    word: float = 20.0
+    still: float = STILL
     cancel: float = 5.0
 
 
@@ -64,7 +67,7 @@ def find_or_start(
     introduction = {"window": window, "habits": asdict(habits)}
 
     def meet() -> Met | None:
-        return _meet(address, introduction, patience.hello)
+        return _meet(address, introduction, patience)
 
     try:
         while is_wanted():
@@ -91,14 +94,17 @@ def find_or_start(
     raise HostLost("the engine is closed")
 
 
-def _meet(address: Address, introduction: dict[str, Any], patience: float) -> Met | None:
+def _meet(address: Address, introduction: dict[str, Any], patience: Patience) -> Met | None:
     """None when there is nobody, or nobody any more."""
     try:
-        channel = dial(address, patience)
+        channel = dial(address, patience.word, patience.still)
     except NoHost:
         return None
     except Silent as error:
         _end_hanging(address, error.pid)
+        return None
+    except ValueError as error:
+        _remove_impostor(address, error)
         return None
     try:
         host = say_hello(channel, "window", **introduction)
@@ -120,11 +126,18 @@ def _meet(address: Address, introduction: dict[str, Any], patience: float) -> Me
 
 def _end_hanging(address: Address, pid: int | None) -> None:
     """A host whose event loop does not say hello hangs as a whole: for everybody."""
-    if pid is None or pid == os.getpid():
+    if not kill(pid):
         raise HostLost(f"the engine process at {address.socket} does not answer: end it by hand")
     log.warning("the engine process %d does not answer and is ended", pid)
+
+
+def kill(pid: int | None) -> bool:
+    """End a process that listens to nothing else. False where it is not known, or ourselves."""
+    if pid is None or pid == os.getpid():
+        return False
     with suppress(ProcessLookupError):
         os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    return True
 
 
 def _remove_impostor(address: Address, why: Exception) -> None:

@@ -26,7 +26,7 @@ def say_hello(channel: Channel, role: str, **more: Any) -> wire.Message:
     me = {"protocol": wire.PROTOCOL, "version": __version__, "role": role, **more}
     try:
         channel.send({"id": 0, "method": "hello", "params": me})
-        host = result_of(channel.receive())
+        host = result_of(channel.hear())
     except TimeoutError:
         raise
     except OSError as error:
@@ -47,7 +47,7 @@ def visit(address: Address, method: str, patience: float = VISIT_PATIENCE) -> wi
     try:
         say_hello(channel, "visitor")
         channel.send({"id": 1, "method": method})
-        return result_of(channel.receive())
+        return result_of(channel.hear())
     except TimeoutError:
         raise
     except OSError as error:

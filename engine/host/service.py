@@ -8,6 +8,7 @@ JSON-RPC, one object a line (engine.wire). A client says first who it is:
               notifications {id, draft} where they were asked for
     cancel    a notification {id}: a waiting fill is answered Cancelled at once, a running one
               before its next step
+    ping      answered at once, whatever the model does
     info      answered once the model has been loaded
     status    what the host is doing
     retire    the host ends when its last window leaves, at once where there is none
@@ -123,10 +124,10 @@ class Host:
         if hello.window is not None:
             if not self._serves_others_than(hello.window):
                 self._take_habits(hello.habits)
-            client.window = hello.window
             self._had_clients = True
-        self._clients.add(client)
         client.answer(hello.id, self._introduction())
+        client.window = hello.window  # from now on it is told what is logged, behind the answer
+        self._clients.add(client)
 
     def _serves_others_than(self, window: str) -> bool:
         """Windows of one process are one editor's: when it connects anew, the old one is to go."""
@@ -172,6 +173,8 @@ class Host:
                 ticket = client.tickets.get(_key(params.get("id")))
                 if ticket is not None:  # else it is answered already: the two messages crossed
                     self._worker.stop(ticket)
+            case "ping":
+                client.answer(id, {})
             case "info":
                 self._worker.ask_info(lambda outcome: client.answer(id, outcome))
             case "status":

@@ -9,185 +9,25 @@ where it is relied on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from kernels.attention import canvas_attention, causal_attention
+from engine.models.branches import Branches
+from engine.models.config import FULL, SLIDING, Config, Rope
+from engine.models.kv_cache import KVCache
+from kernels.attention import canvas_attention, causal_attention, prefix_attention
 from kernels.experts import experts
 from kernels.norm import branch_norms, merge_norms, rms_norm
 from kernels.rotary import norm_rotate, rotary_angles, rotary_frequencies
 from kernels.router import route
 
-SLIDING = "sliding_attention"
-FULL = "full_attention"
 # The rows of a product are a multiple of it: in bfloat16 a CPU compiles each product anew for each
 # number of rows, and keeps what it compiled.
 GRAIN = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Rope:
-    """Rotary settings of one layer type."""
-
-    theta: float
-    rotated: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """The shape of a DiffusionGemma text model, in the words of its `config.json`."""
-
-    vocab_size: int
-    hidden_size: int
-    intermediate_size: int
-    moe_intermediate_size: int
-    num_experts: int
-    top_k_experts: int
-    num_attention_heads: int
-    num_key_value_heads: int
-    head_dim: int
-    num_global_key_value_heads: int
-    global_head_dim: int
-    layer_types: tuple[str, ...]
-    sliding_window: int
-    rope: Mapping[str, Rope]
-    canvas_length: int
-    max_position_embeddings: int
-    rms_norm_eps: float = 1e-6
-    final_logit_softcapping: float = 30.0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and (type(value) is not int or value < 1):
-                raise ValueError(f"{field.name} must be a positive whole number, not {value!r}")
-        unknown = set(self.layer_types) - {SLIDING, FULL}
-        if unknown:
-            raise ValueError(f"unknown layer types {sorted(unknown)}")
-        if not self.layer_types or self.layer_types[-1] != FULL:
-            raise ValueError("the last layer must be full_attention")
-        for kind in self.layer_types:
-            if kind not in self.rope:
-                raise ValueError(f"rope_parameters lacks {kind}")
-        if self.top_k_experts > self.num_experts:
-            raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Config:
-        """Read the contents of a `config.json`; raises ValueError naming the key that is missing,
-        is not understood, or asks for what this class does not do."""
-        try:
-            _refuse_unsupported(document)
-            return cls._read(document)
-        except KeyError as missing:
-            raise ValueError(f"{missing} is missing") from None
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f"a value has the wrong type ({error})") from None
-
-    @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Config:
-        text = document["text_config"]
-        global_head_dim, global_kv_heads = _full_attention_shape(text)
-        rope = {
-            kind: Rope(
-                theta=float(parameters["rope_theta"]),
-                rotated=float(parameters.get("partial_rotary_factor", 1.0)),
-            )
-            for kind, parameters in text["rope_parameters"].items()
-        }
-        return cls(
-            vocab_size=text["vocab_size"],
-            hidden_size=text["hidden_size"],
-            intermediate_size=text["intermediate_size"],
-            moe_intermediate_size=text["moe_intermediate_size"],
-            num_experts=text["num_experts"],
-            top_k_experts=text["top_k_experts"],
-            num_attention_heads=text["num_attention_heads"],
-            num_key_value_heads=text["num_key_value_heads"],
-            head_dim=text["head_dim"],
-            num_global_key_value_heads=global_kv_heads,
-            global_head_dim=global_head_dim,
-            layer_types=tuple(text["layer_types"]),
-            sliding_window=text["sliding_window"],
-            rope=rope,
-            canvas_length=document["canvas_length"],
-            max_position_embeddings=text["max_position_embeddings"],
-            rms_norm_eps=float(text["rms_norm_eps"]),
-            final_logit_softcapping=float(text["final_logit_softcapping"]),
-        )
-
-
-def _full_attention_shape(text: Mapping[str, Any]) -> tuple[int, int]:
-    """Head size and KV head count of the full layers, in either spelling of `text_config`.
-
-    The released checkpoint names them (`global_head_dim`); transformers >= 5.20 writes overrides
-    per layer instead, and leaves out those that equal the sliding layers' values.
-    """
-    kv_heads = text["num_key_value_heads"]
-    if "per_layer_config" not in text:
-        global_kv_heads = text.get("num_global_key_value_heads")
-        head_dim = text.get("global_head_dim", 512)
-        return head_dim, kv_heads if global_kv_heads is None else global_kv_heads
-    overrides = {int(index): given for index, given in (text["per_layer_config"] or {}).items()}
-    default = (text["head_dim"], kv_heads)
-    shapes: dict[str, set[tuple[int, int]]] = {SLIDING: {default}, FULL: set()}
-    for index, kind in enumerate(text["layer_types"]):
-        given = overrides.get(index, {})
-        if given.keys() - {"head_dim", "num_key_value_heads"}:
-            raise ValueError(f"per_layer_config of layer {index} is not supported: {given}")
-        shape = (given.get("head_dim", default[0]), given.get("num_key_value_heads", default[1]))
-        shapes.setdefault(kind, set()).add(shape)
-    if len(shapes[FULL]) > 1 or len(shapes[SLIDING]) > 1:
-        raise ValueError("per_layer_config gives layers of one type different shapes")
-    return next(iter(shapes[FULL]), default)
-
-
-def _refuse_unsupported(document: Mapping[str, Any]) -> None:
-    """What DiffusionGemma's released checkpoint does not use is not implemented: say so, rather
-    than compute something else."""
-    text = document["text_config"]
-    refused = {
-        "attention_bias": text.get("attention_bias") not in (None, False),
-        "hidden_activation": text.get("hidden_activation", "gelu_pytorch_tanh")
-        != "gelu_pytorch_tanh",
-        "use_bidirectional_attention": text.get("use_bidirectional_attention") == "all",
-        "tie_word_embeddings": document.get("tie_word_embeddings") is False,
-        "rope_parameters": any(
-            rope.get("rope_type", "default") not in ("default", "proportional")
-            or rope.get("factor", 1.0) != 1.0
-            for rope in text["rope_parameters"].values()
-        ),
-    }
-    for key, is_refused in refused.items():
-        if is_refused:
-            value = document.get(key, text.get(key))
-            raise ValueError(f"{key} = {value!r} is not supported")
-
-
-@dataclass(frozen=True, slots=True)
-class KVCache:
-    """What `encode` wrote: per layer keys and values, each [1, kv heads, length, head_dim].
-
-    Every layer keeps its whole length, sliding ones too, so that `crop` can go back to any point.
-    """
-
-    keys: tuple[Tensor, ...]
-    values: tuple[Tensor, ...]
-
-    @property
-    def length(self) -> int:
-        return self.keys[0].shape[2] if self.keys else 0
-
-    def crop(self, length: int) -> KVCache:
-        """The cache of the first `length` tokens; shares memory."""
-        return KVCache(
-            tuple(key[:, :, :length] for key in self.keys),
-            tuple(value[:, :, :length] for value in self.values),
-        )
 
 
 # How a layer attends: (layer index, query, key, value), [B, heads, T, D] each -> [B, heads, T, D]
@@ -231,11 +71,28 @@ class DiffusionGemma(nn.Module):
             values = [torch.cat(pair, dim=2) for pair in zip(cache.values, values, strict=True)]
         return KVCache(tuple(keys), tuple(values))
 
-    def score(self, ids: Tensor, cache: KVCache | None = None, *, first: int = 0) -> Tensor:
-        """Next-token logits [B, T - first, V] of `ids` [B, T] from position `first` on, causal,
-        every row after the same cache."""
+    def score(self, ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Next-token logits [B, T, V] of `ids` [B, T], causal, every row after the same cache."""
         hidden, _, _ = self._causal(_to_grain(ids), cache)
-        return self.logits(hidden[:, first : ids.shape[1]])
+        return self.logits(hidden[:, : ids.shape[1]])
+
+    def score_branches(self, branches: Branches, cache: KVCache, *, first: int = 0) -> Tensor:
+        """Next-token logits [T - first, V] of `branches.ids` from `first` on, each token after the
+        cache and those before it in its own row."""
+        past, device = cache.length, self.device
+        positions = past + branches.depth
+        everywhere = torch.cat((torch.arange(past, device=device), positions))
+        full = nn.functional.pad(branches.sees, (past, 0), value=True)
+        near = positions[:, None] - everywhere[None, :] < self.config.sliding_window
+        masks = {FULL: full, SLIDING: full & near}
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            mask = masks[self.config.layer_types[index]]
+            prefix = cache.keys[index], cache.values[index]
+            return prefix_attention(query, key, value, *prefix, mask)
+
+        places = torch.arange(first, len(branches.ids), device=device)[None]
+        return self.logits(self.run(self.embed(branches.ids[None]), positions, attend, places))[0]
 
     def decode(
         self,
@@ -296,9 +153,9 @@ class DiffusionGemma(nn.Module):
         for index, (layer, kind) in before:
             hidden = layer(hidden, angles[kind], index, attend, None)
         index, (layer, kind) = last
-        hidden = layer(hidden, angles[kind], index, attend, places)
+        hidden = layer(hidden, angles[kind], index, attend, _in_grains(places))
         normed: Tensor = self.norm(hidden)
-        return normed
+        return normed if places is None else normed[:, : places.shape[1]]
 
     def _causal(
         self, ids: Tensor, cache: KVCache | None, places: Tensor | None = None
@@ -349,6 +206,14 @@ class DiffusionGemma(nn.Module):
 def at_places(x: Tensor, places: Tensor) -> Tensor:
     """`x` [B, T, H] at `places` [B, M]: [B, M, H]."""
     return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+
+
+def _in_grains(places: Tensor | None) -> Tensor | None:
+    """`places` [B, M] and as many more as make the rows of all of them a multiple of the grain."""
+    if places is None:
+        return None
+    grain = GRAIN // math.gcd(len(places), GRAIN)
+    return nn.functional.pad(places, (0, -places.shape[1] % grain))
 
 
 def _to_grain(ids: Tensor) -> Tensor:
@@ -525,4 +390,13 @@ class SelfConditioning(nn.Module):
         return rms_norm(embeddings, None, self.eps)
 
 
-__all__ = ["FULL", "SLIDING", "Config", "DiffusionGemma", "KVCache", "Rope", "at_places", "causal_mask"]
+__all__ = [
+    "FULL",
+    "SLIDING",
+    "Config",
+    "DiffusionGemma",
+    "KVCache",
+    "Rope",
+    "at_places",
+    "causal_mask",
+]

@@ -160,7 +160,8 @@ class FusedFeedforward(nn.Module):
 def turns(positions: Tensor, frequencies: Tensor, dtype: torch.dtype) -> Tensor:
     """What rotary angles multiply a head by, [T, 1, D / 2] complex: in float32 whatever `dtype`."""
     angles = positions[:, None, None].float() * frequencies
-    return torch.polar(torch.ones_like(angles), angles)
+    turning: Tensor = torch.polar(torch.ones_like(angles), angles)
+    return turning
 
 
 def _absorb(weight: Tensor, norm: Tensor) -> Tensor:
@@ -171,7 +172,8 @@ def _absorb(weight: Tensor, norm: Tensor) -> Tensor:
 def _paired(weight: Tensor, size: int) -> Tensor:
     """The first dimension, of heads of `size` after each other, with the two that rotary angles
     turn together side by side: D / 2 apart before."""
-    return weight.unflatten(0, (-1, 2, size // 2)).transpose(1, 2).flatten(0, 2)
+    paired: Tensor = weight.unflatten(0, (-1, 2, size // 2)).transpose(1, 2).flatten(0, 2)
+    return paired
 
 
 def _alike(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,7 +195,8 @@ def _least(size: int, eps: float) -> Tensor:
 
 
 def _length(x: Tensor, least: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(least)
+    length: Tensor = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return length.hypot_(least)
 
 
 def _to_unit(x: Tensor, least: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import typer
 
 from engine.api import EngineError
 from engine.host.address import Address, addresses, runtime_folder
-from engine.host.channel import NoHost, dial
+from engine.host.channel import NoHost, Silent, dial
 from engine.host.greeting import visit
 from engine.host.neighbours import tidy, wait_for_end
 from lsp_server.commands.fault import FAILED, CommandError, engine_fault, one_line, visible
@@ -144,7 +144,9 @@ def _listener(address: Address) -> int | None:
     """Who serves the address, without its help."""
     try:
         channel = dial(address, 1.0)
-    except (NoHost, TimeoutError, EngineError):
+    except Silent as silent:
+        return silent.pid
+    except (NoHost, EngineError, ValueError):
         return None
     channel.close()
     return channel.pid

@@ -5,6 +5,9 @@ A notification per hole: {id, uri, version, hole, holes, range, text, step, of, 
 would replace; `confidence` is a list of {start, end, confidence}, in characters of `text` as the
 position encoding counts them. The last draft of a fill is sent again with `done` when the fill has
 ended in any way: what is shown can go.
+
+Holes may share a place: the parts of a docstring all have the same empty range. What stands there
+is their texts one after another, by `hole`; all that goes between them is in the texts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""infill/status: {state, model, device, message}, for a status bar. Sent when it changes."""
+"""infill/status: {state, model, device, message}, for a status bar.
+
+Sent when it changes, to clients that ask for it: others warn of a notification that they do not
+know.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ class State(StrEnum):
 class Status:
     """On the event loop. What is told is the most important of what holds."""
 
-    def __init__(self, server: LanguageServer, model: str, wanted: bool = True) -> None:
+    def __init__(self, server: LanguageServer, model: str, wanted: bool) -> None:
         self._server = server
         self._wanted = wanted
         self._model = model

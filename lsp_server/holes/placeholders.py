@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _SAYS = r"(?i:not[ _-]?(?:yet[ _-])?implemented|unimplemented|to ?do|implement)"
-_QUOTED = "(?:" + "|".join(rf"{q}[^\n{q}]*?{_SAYS}[^\n{q}]*{q}" for q in "\"'`") + ")"
+_QUOTED = "(?:" + "|".join(rf"{q}[^\r\n{q}]*?{_SAYS}[^\r\n{q}]*{q}" for q in "\"'`") + ")"
 # What each language has of its own, as one whole statement or expression.
 _JAVASCRIPT = rf"throw\s+(?:new\s+)?Error\s*\(\s*{_QUOTED}\s*\)"
 _BASH = r"(?<![^\s;]):(?=[ \t]*(?:$|[;#\r\n]))"
 _C = rf"assert\s*\(\s*(?:0|false)\s*&&\s*{_QUOTED}\s*\)"
 OWN: dict[str, str] = {
-    "python": r"raise\s+NotImplementedError\b(?:\s*\([^\n]*\))?",
+    "python": r"raise\s+NotImplementedError\b(?:\s*\([^\r\n]*\))?",
     "javascript": _JAVASCRIPT,
     "javascriptreact": _JAVASCRIPT,
     "typescript": _JAVASCRIPT,
     "typescriptreact": _JAVASCRIPT,
     "go": rf"panic\(\s*{_QUOTED}\s*\)",
-    "rust": rf"(?:todo|unimplemented)!\s*\([^\n]*?\)|panic!\s*\(\s*{_QUOTED}\s*\)",
+    "rust": rf"(?:todo|unimplemented)!\s*\([^\r\n]*?\)|panic!\s*\(\s*{_QUOTED}\s*\)",
     "c": _C,
     "cpp": rf"{_C}|throw\s+(?:\w+::)*\w+\s*[({{]\s*{_QUOTED}\s*[)}}]",
     "java": (
-        r"throw\s+new\s+(?:\w+\.)*UnsupportedOperationException\s*\([^\n]*?\)"
+        r"throw\s+new\s+(?:\w+\.)*UnsupportedOperationException\s*\([^\r\n]*?\)"
         rf"|throw\s+new\s+(?:\w+\.)*\w+\s*\(\s*{_QUOTED}\s*\)"
     ),
     "lua": rf"error\s*\(\s*{_QUOTED}\s*\)",
-    "ruby": rf"raise\s+NotImplementedError\b[^\n#]*?(?=\s*(?:$|#|;|end\b))|raise\s+{_QUOTED}",
+    "ruby": rf"raise\s+NotImplementedError\b[^\r\n#]*?(?=\s*(?:$|#|;|end\b))|raise\s+{_QUOTED}",
 }
 # Says nothing elsewhere, but where it is all of a body there is no body.
 NOTHING = {"python": r"pass\b", "shellscript": _BASH, "bash": _BASH, "sh": _BASH}
@@ -46,7 +46,7 @@ _ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\
 
 _LINE = {"python": "#", "ruby": "#", "lua": "--", "shellscript": "#", "bash": "#", "sh": "#"}
 _BLOCK = {"lua": r"--\[\[[\s\S]*?\]\]", "ruby": None, "python": None}
-_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\n]*\))?[ \t]*[:\-]?[ \t]*([^\n]*)")
+_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\r\n]*\))?[ \t]*[:\-]?[ \t]*([^\r\n]*)")
 
 _VALUE_BEFORE = re.compile(
     r"(?:^|[=(,\[{:+\-*/<>&|!?;%^]|\b(?:return|yield|await|in|else|then|do|case|not|and|or|if))$"
@@ -206,7 +206,7 @@ def _after_nothing(spot: Spot, end: int) -> int:
     nothing = NOTHING.get(spot.language)
     if nothing is None:
         return end
-    below = re.compile(rf"\r?\n({spot.indent_at(end)}){nothing}[ \t]*(?=\r?\n|$)")
+    below = re.compile(rf"(?:\r\n?|\n)({spot.indent_at(end)}){nothing}[ \t]*(?=[\r\n]|$)")
     found = below.match(spot.document.text, end)
     return found.end() if found is not None else end
 

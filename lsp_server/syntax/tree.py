@@ -143,8 +143,9 @@ def parse_part(
     from tree_sitter import Parser, Range
 
     source = _source(document.text)
-    start, end = (len(document.text[:at].encode("utf-8", "surrogatepass")) for at in part)
-    range = Range(_point(source, start), _point(source, end), start, end)
+    start = _count_bytes(document.text[: part[0]])
+    end = start + _count_bytes(document.text[part[0] : part[1]])
+    range = Range(_point(document, part[0]), _point(document, part[1]), start, end)
     parser = Parser(language, included_ranges=[range])
     watched = time_cap if end - start > UNWATCHED else None
     return SyntaxTree(document, source, _parsed(parser, source, None, watched), part)
@@ -182,33 +183,35 @@ def _parsed(
 
 def _source(text: str) -> bytes:
     source = text.encode("utf-8", "surrogatepass")
-    if source.count(b"\r") == source.count(b"\r\n"):
-        return source
-    return _LONE_CR.sub(b"\n", source)
+    return _LONE_CR.sub(b"\n", source) if b"\r" in source else source
+
+
+def _count_bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _edited(base: SyntaxTree, document: Document, source: bytes) -> Tree:
     """A copy of `base`'s tree that has been told where `document` differs."""
-    start, old_end, _ = difference(base.document.text, document.text)
+    start, old_end, new_end = difference(base.document.text, document.text)
     if document.text.startswith("\r", start - 1) and start > 0:
         start -= 1  # whether a CR is a lone one depends on what follows it
-    start_byte, old_end_byte = base.byte(start), base.byte(old_end)
-    new_end_byte = len(source) - (len(base.source) - old_end_byte)
+    old_end_byte = base.byte(old_end)
     tree = base.tree.copy()
     tree.edit(
-        start_byte=start_byte,
+        start_byte=base.byte(start),
         old_end_byte=old_end_byte,
-        new_end_byte=new_end_byte,
-        start_point=_point(source, start_byte),
-        old_end_point=_point(base.source, old_end_byte),
-        new_end_point=_point(source, new_end_byte),
+        new_end_byte=len(source) - (len(base.source) - old_end_byte),
+        start_point=_point(document, start),
+        old_end_point=_point(base.document, old_end),
+        new_end_point=_point(document, new_end),
     )
     return tree
 
 
-def _point(source: bytes, at: int) -> tuple[int, int]:
-    """Row and column as tree-sitter counts them: bytes, after line feeds only."""
-    return source.count(b"\n", 0, at), at - (source.rfind(b"\n", 0, at) + 1)
+def _point(document: Document, offset: int) -> tuple[int, int]:
+    """Row and column as tree-sitter counts them, in bytes. Its lines are ours, see `_source`."""
+    row = document.line_at(offset)
+    return row, _count_bytes(document.text[document.line_starts[row] : offset])
 
 
 def upwards(node: Node | None) -> Iterator[Node]:

@@ -14,7 +14,7 @@ from contextlib import suppress
 import pytest
 
 from engine import wire
-from engine.api import Cancelled, EngineError, HostLost, OutOfMemory
+from engine.api import Cancelled, EngineError, FillRequest, HostLost, OutOfMemory
 from engine.connect import HostEngine
 from engine.host.channel import Channel, dial
 from engine.host.find import Patience
@@ -22,7 +22,10 @@ from engine.host.greeting import say_hello, visit
 from engine.host.habits import Habits
 from tests.hosting import HERE, SLOW, STEPS, Scripted, hello, impostor, wait_until
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these faults are made with POSIX")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="these faults are made with POSIX"),
+    pytest.mark.usefixtures("transport"),
+]
 
 OK = {"text": "ok"}
 
@@ -93,24 +96,36 @@ def test_a_fill_that_hangs_when_its_window_is_killed(scripted: Scripted) -> None
     assert works(other)
 
 
-@pytest.mark.parametrize("when", ["mid-fill", "before hello"])
+@pytest.mark.skipif(sys.platform != "linux", reason="shows no signs of life")
+@pytest.mark.parametrize("when", ["idle", "mid-fill", "cancelled", "before hello"])
 def test_a_process_that_hangs_is_ended(scripted: Scripted, when: str) -> None:
     scripted.write(STEPS, OK)
-    habits, patience = Habits(linger=0.0, cancel_patience=0.2), Patience(hello=3.0, cancel=0.2)
+    habits, patience = Habits(linger=0.0, cancel_patience=3600.0), Patience(still=0.5)
     engine = scripted.window(habits, patience)
-    job = engine.submit(SLOW)
-    scripted.wait_for("step")
+    assert works(engine)
+    if when != "idle":
+        job = engine.submit(SLOW)
+        scripted.wait_for("step", 2)
     assert engine.pid is not None
     os.kill(engine.pid, signal.SIGSTOP)
-    if when == "before hello":
-        assert works(scripted.window(habits, patience))
-        with pytest.raises(HostLost, match="SIGKILL"):
-            job.future.result(20)
-    else:
-        job.cancel()
-        with pytest.raises(Cancelled):
-            job.future.result(20)
+    match when:
+        case "idle":
+            job = engine.submit(FillRequest(("much " * 200_000, "")))  # more than a socket holds
+        case "cancelled":
+            job.cancel()
+        case "before hello":
+            assert works(scripted.window(habits, patience))
+    ends = {"cancelled": "cancelled", "before hello": "SIGKILL"}.get(when, "did not answer for")
+    with pytest.raises(EngineError, match=ends):
+        job.future.result(20)
     assert works(engine)
+
+
+def test_a_host_that_loads_is_not_taken_for_hanging(scripted: Scripted) -> None:
+    scripted.write(OK, load={"seconds": 1.5, "holds": 1.5})
+    engine = scripted.window(patience=Patience(still=0.5))
+    assert works(engine)
+    assert len(scripted.events("load")) == 1
 
 
 @pytest.mark.parametrize("where", ["load", "fill"])
@@ -219,10 +234,11 @@ def test_what_is_no_host_is_replaced(scripted: Scripted) -> None:
 
 def test_a_socket_that_outlived_its_host(scripted: Scripted) -> None:
     engine = scripted.connect(OK)
-    left = socket.socket(socket.AF_UNIX)
-    left.bind(str(scripted.address.socket))
-    left.close()
-    assert scripted.address.socket.exists()
+    assert works(engine)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    wait_until(lambda: engine.pid is None, "the connection's end")
+    assert scripted.address.is_served()
     assert works(engine)
 
 
@@ -249,7 +265,7 @@ def test_a_full_disk_costs_the_log_alone(scripted: Scripted) -> None:
     assert works(engine)
 
 
-@pytest.mark.parametrize("what", ["log", "lock", "socket"])
+@pytest.mark.parametrize("what", ["log", "lock", "socket", "port"])
 def test_a_folder_where_nothing_can_be_written(scripted: Scripted, what: str) -> None:
     """Folders in the files' places, which root cannot write either."""
     engine = scripted.connect(OK)

@@ -55,24 +55,31 @@ async def test_two_windows_share_an_engine_and_survive_each_other(tmp_path: Path
         assert len(pids(first)) == 2
 
 
-async def killed(editor: Editor, uri: str) -> None:
+async def killed(editor: Editor, uri: str, by: signal.Signals = signal.SIGKILL) -> None:
+    """What was being filled is asked of the next engine, and gives way to what is newer."""
     answer = asyncio.ensure_future(editor.inline(uri, 5))
-    await editor.engine_has("begin")
-    os.kill(editor.events("begin")[0]["pid"], signal.SIGKILL)
+    await editor.engine_has("begin", 2)
+    os.kill(editor.events("begin")[-1]["pid"], by)
+    await editor.engine_has("begin", 3)
+    assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
     assert await answer is None
 
 
+async def stopped(editor: Editor, uri: str) -> None:
+    await killed(editor, uri, signal.SIGSTOP)
+
+
 async def hung(editor: Editor, uri: str) -> None:
-    """What waits behind the fill that does not stop is lost with it."""
+    """What waits behind the fill that does not stop is asked of the next engine."""
     (action,) = await editor.code_actions(uri, 5, 5)
     hanging = asyncio.ensure_future(editor.resolve(action, "hanging"))
-    await editor.engine_has("begin")
+    await editor.engine_has("begin", 2)
     waiting = asyncio.ensure_future(editor.inline(uri, 1))
     await editor.code_actions(uri, 5, 5)  # answered behind it: it has been asked for
     editor.cancel("hanging")
     with pytest.raises(JsonRpcException):
         await hanging
-    assert await waiting is None
+    assert (await waiting).items[0].insert_text == "fill"
 
 
 async def unanswered(editor: Editor, uri: str) -> None:
@@ -95,6 +102,7 @@ class Fault:
 
 FAULTS = {
     "killed": Fault({"steps": 1000, "delay": 0.02}, killed, "SIGKILL"),
+    "is stopped": Fault({"steps": 1000, "delay": 0.02}, stopped, "did not answer for"),
     "hangs": Fault({"hang": True}, hung, "did not stop a fill"),
     "out of memory": Fault({"raises": "MemoryError"}, unanswered, "not enough memory"),
     "ends": Fault({"exit": 3}, unanswered, "exit status 3"),
@@ -111,6 +119,7 @@ async def test_a_fault_is_told_once_and_the_next_request_works(
     async with editors(tmp_path) as start:
         editor = await start({"after": "slow ", **fault.rule}, FILL)
         uri = editor.open("slow ")
+        assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
         await fault.happens(editor, uri)
         assert await editor.code_actions(uri, 5, 5)
         assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"

@@ -37,6 +37,8 @@ from engine.host.greeting import visit
 from engine.host.habits import Habits
 from tests.hosting import HERE, SLOW, STEPS, Scripted, is_running, wait_until
 
+OVER_BOTH = pytest.mark.usefixtures("transport")
+
 FAILURES = [
     ({"error": {"kind": "out_of_memory", "message": "too big"}}, OutOfMemory, "too big"),
     ({"error": {"kind": "bad_request", "message": "no"}}, BadRequest, "no"),
@@ -58,6 +60,7 @@ def test_a_failure_has_its_kind_and_the_next_request_works(
     assert engine.fill(HERE).texts == ("ok",)
 
 
+@OVER_BOTH
 def test_a_fill_travels_whole(scripted: Scripted) -> None:
     text = "naïve 🎉 \ud83d\r\n\u2028\f"
     engine = scripted.connect({"texts": [text, "{n}"], "steps": 3, "confidence": 0.5})
@@ -76,6 +79,7 @@ def test_prints_never_reach_the_protocol(scripted: Scripted) -> None:
     assert noise in scripted.address.log.read_text()
 
 
+@OVER_BOTH
 def test_a_cancel_stops_the_work_between_two_steps(scripted: Scripted) -> None:
     engine = scripted.connect(STEPS)
     job = engine.submit(SLOW)
@@ -172,6 +176,7 @@ def test_windows_share_one_process_and_one_model(scripted: Scripted) -> None:
     assert len(scripted.events("load")) == 1
 
 
+@OVER_BOTH
 def test_windows_that_come_at_once_start_one_process(scripted: Scripted) -> None:
     scripted.write({"text": "ok"})
     program = (
@@ -196,6 +201,7 @@ def test_windows_that_come_at_once_start_one_process(scripted: Scripted) -> None
         window.communicate("")
 
 
+@OVER_BOTH
 def test_a_host_outlives_its_last_window_for_a_while(scripted: Scripted) -> None:
     habits = Habits(linger=600.0)
     scripted.write({"text": "ok"})
@@ -222,6 +228,7 @@ def test_an_idle_model_is_unloaded_and_loaded_again(scripted: Scripted) -> None:
     assert len(scripted.events("load")) == 2
 
 
+@OVER_BOTH
 def test_a_host_with_another_model_ends_when_nobody_uses_it(scripted: Scripted) -> None:
     habits = Habits(linger=600.0)
     scripted.write({"text": "ok"})
@@ -276,6 +283,7 @@ def test_a_warning_of_the_host_is_in_the_windows_log(
     assert "host: failed while filling" in caplog.text
 
 
+@OVER_BOTH
 @pytest.mark.parametrize("how", ["close", "killed"])
 def test_no_orphan_is_left_mid_fill(scripted: Scripted, how: str) -> None:
     engine = scripted.connect({"hang": True})

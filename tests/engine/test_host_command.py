@@ -80,6 +80,7 @@ def test_with_an_engine(run: Run, alone: Path, scripted: Scripted) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no SIGSTOP")
+@pytest.mark.usefixtures("transport")
 def test_an_engine_that_hangs_can_be_stopped(
     run: Run, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

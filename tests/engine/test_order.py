@@ -26,6 +26,7 @@ LEFT = Denoising(
     slack=SLACK,
     order="left",
 )
+NO_END = torch.tensor([0.0] * SLACK + [-9.0])
 DRAWS = Seeded(6, torch.device("cpu"), torch.Generator().manual_seed(0))
 
 
@@ -140,7 +141,40 @@ def test_an_unlikely_text_is_resolved_faster(haste: float, expected: list[int]) 
     """The first token costs 1.4 nats of likelihood; those after it are unsure by 0.6 each."""
     here = canvas(4)
     rule = FromLeft(replace(LEFT, haste=haste), here)
-    no_end = torch.tensor([0.0] * 5 + [-9.0])
-    rule.read(says(2, 2, 2, 2, sure=0.5) + no_end, here, 1, DRAWS)
-    second = rule.read(says(2, 2, 2, 2, sure=3.2) + no_end, here, 2, DRAWS)
+    rule.read(says(2, 2, 2, 2, sure=0.5) + NO_END, here, 1, DRAWS)
+    second = rule.read(says(2, 2, 2, 2, sure=3.2) + NO_END, here, 2, DRAWS)
     assert second.accepted.long().tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("hopeless", "done"),
+    [(2.0, [False, False]), (1.0, [False, True]), (0.5, [False, True])],
+)
+def test_a_hopeless_text_is_given_up_beside_a_better_one(hopeless: float, done: list[bool]) -> None:
+    """The first token costs one canvas 0.8 nats of likelihood, and the other 1.4."""
+    here = canvas(4).rows(torch.tensor([0, 0]))
+    rule = FromLeft(replace(LEFT, hopeless=hopeless), here)
+    logits = torch.cat([says(2, 3, 4, 2, sure=1.5), says(2, 3, 4, 2, sure=0.5)]) + NO_END
+    reading = rule.read(logits, here, 1, DRAWS)
+    assert reading.done.tolist() == done
+    assert reading.tokens.tolist() == [[2, 3, 4, 2]] * 2
+
+
+@pytest.mark.parametrize("good", [False, True])
+def test_the_last_canvas_is_resolved_unless_a_good_one_has_left(good: bool) -> None:
+    here, rows = canvas(4), torch.tensor([0, 0])
+    rule = FromLeft(replace(LEFT, hopeless=1.0 if not good else 3.5, quota=False), here.rows(rows))
+    likelier = says(2, 5, 5, 5, sure=20.0) if good else says(2, 3, 4, 2, sure=0.3) + NO_END
+    unlikely = says(2, 3, 4, 2, sure=0.5) + NO_END
+    done = [False, False]
+    for number in range(1, 4):
+        logits = torch.cat([likelier, unlikely])
+        done = rule.read(logits, here.rows(rows), number, DRAWS).done.tolist()
+        if any(done):
+            break
+    assert done == [True, False]
+    rule.keep(torch.tensor([False, True]))
+    ends_early = False
+    for later in range(number + 1, 4):
+        ends_early |= bool(rule.read(unlikely, here, later, DRAWS).done)
+    assert ends_early is good

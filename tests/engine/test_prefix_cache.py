@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from engine import prefix_cache
+from engine.api import Cancelled
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.prefix_cache import PrefixCache, PrefixCaches, common_prefix
 
@@ -121,3 +122,14 @@ def test_windows_keep_their_own(tiny: Any) -> None:
 )
 def test_common_prefix(first: list[int], second: list[int], expected: int) -> None:
     assert common_prefix(first, second) == common_prefix(second, first) == expected
+
+
+def test_what_was_encoded_before_a_cancel_stays(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefix_cache, "BLOCK", 16)
+    kept, asked = PrefixCache(tiny.model), iter([False, False, True])
+    with pytest.raises(Cancelled):
+        kept.encode(LONG, lambda: next(asked))
+    assert len(kept) == 32
+    whole = PrefixCache(tiny.model).encode(LONG)
+    for one, two in zip(kept.encode(LONG).keys, whole.keys, strict=True):
+        assert torch.equal(one, two)

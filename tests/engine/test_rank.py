@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.models.branches import Branches
 from engine.models.diffusion_gemma import KVCache
 from engine.profile import FEATURES, Profile
 from engine.prompt import build_prompt, encode
@@ -100,11 +101,11 @@ class Reader:
     size: int
     device: str = "cpu"
 
-    def score(self, ids: Tensor, cache: KVCache, *, first: int = 0) -> Tensor:
-        logits = torch.zeros(*ids.shape, self.size)
+    def score_branches(self, branches: Branches, cache: KVCache, *, first: int = 0) -> Tensor:
+        logits = torch.zeros(len(branches.ids), self.size)
         for before, after in zip(self.known, self.known[1:], strict=False):
-            logits[..., after] += 4.0 * (ids == before)
-        return logits[:, first:]
+            logits[..., after] += 4.0 * (branches.ids == before)
+        return logits[first:]
 
 
 TRUE = "a = first(b)"

@@ -75,8 +75,8 @@ class Editor:
             ),
             window=t.WindowClientCapabilities(work_done_progress=progress),
         )
-        # A test counts what the engine does, and asks for completion beside ghost text.
-        options = {"speculate": False, "completion": True, **(options or {})}
+        # A test counts what the engine does, asks for completion beside ghost text, and watches.
+        options = {"speculate": False, "completion": True, "status": True, **(options or {})}
         params = t.InitializeParams(capabilities, initialization_options=options)
         result = await self.client.initialize_session(params)
         self.encoding = t.PositionEncodingKind(result.capabilities.position_encoding or "utf-16")
@@ -136,8 +136,9 @@ class Editor:
         return self.send(t.WORKSPACE_EXECUTE_COMMAND, params, id)
 
     def send(self, method: str, params: Any, id: str | None = None) -> Awaitable[Any]:
-        future = self.client.protocol.send_request_async(method, params, msg_id=id)
-        return asyncio.wait_for(future, PATIENCE)
+        # Not pytest-lsp's `send_request_async`, which sends when it is awaited.
+        future = self.client.protocol.send_request(method, params, msg_id=id)
+        return asyncio.wait_for(asyncio.wrap_future(future), PATIENCE)
 
     def cancel(self, id: str) -> None:
         self.client.cancel_request(t.CancelParams(id=id))

@@ -69,6 +69,25 @@ async def test_all_holes_sharpen_together(start: StartEditor) -> None:
     assert told[1]["range"]["end"] == {"line": 2, "character": 11}
 
 
+async def test_holes_at_one_place_are_one_text_in_their_order(start: StartEditor) -> None:
+    editor = await start({"texts": ["Sum.", "One.", "Two.", "It."]}, options=DRAFTS)
+    style = 'def g(b):\n    """G.\n\n    Args:\n        b: B.\n    """\n\n\n'
+    head = "def f(a, c):"
+    uri = editor.open(f"{style}{head}\n    return a\n")
+    at = len(style) + 4
+    actions = await editor.code_actions(uri, at, at)
+    (action,) = [each for each in actions if "docstring" in each.title]
+    resolved = await editor.resolve(action)
+    told = drafts(editor)[-4:]
+    assert [each["hole"] for each in told] == [0, 1, 2, 3]
+    place = {"line": 8, "character": len(head)}
+    assert all(each["range"] == {"start": place, "end": place} for each in told)
+    (change,) = resolved.edit.document_changes
+    (edit,) = change.edits
+    assert "".join(each["text"] for each in told) == edit.new_text
+    assert "        a: One.\n        c: Two.\n" in edit.new_text
+
+
 async def test_a_cancelled_fill_ends_its_drafts(start: StartEditor) -> None:
     editor = await start({"text": "late" * 50, "steps": 100, "delay": 0.02}, options=DRAFTS)
     uri = editor.open("x = ")

@@ -54,7 +54,14 @@ HEADERS = [
 
 
 async def exchange(tmp_path: Path, data: bytes) -> list[dict[str, Any]]:
-    """The server's answers to all of `data`, until it ends by itself at the end of input."""
+    """The server's answers to all of `data`."""
+    output, _ = await spoken(tmp_path, data)
+    bodies = output.split(b"Content-Length: ")[1:]
+    return [json.loads(body[body.index(b"\r\n\r\n") :]) for body in bodies]
+
+
+async def spoken(tmp_path: Path, data: bytes) -> tuple[bytes, bytes]:
+    """The server's answers and its log, until it ends by itself at the end of `data`."""
     server = await asyncio.create_subprocess_exec(
         *server_command(tmp_path / "none"),
         stdin=asyncio.subprocess.PIPE,
@@ -64,8 +71,7 @@ async def exchange(tmp_path: Path, data: bytes) -> list[dict[str, Any]]:
     output, log = await asyncio.wait_for(server.communicate(data), 20)
     assert server.returncode == 0
     assert b"Traceback" not in log
-    bodies = output.split(b"Content-Length: ")[1:]
-    return [json.loads(body[body.index(b"\r\n\r\n") :]) for body in bodies]
+    return output, log
 
 
 def by_id(answer: tuple[Any, Any]) -> tuple[str, str]:
@@ -91,3 +97,19 @@ async def test_malformed_messages_are_answered_once_and_hurt_nobody(
     expected = [answer for _, answer in RAW if answer is not None]
     expected = [(-1, -32002), (0, None), *expected, (99, None), (100, -32600)]
     assert sorted(answers, key=by_id) == sorted(expected, key=by_id)
+
+
+async def test_no_code_goes_to_the_log(tmp_path: Path) -> None:
+    """Editors show what comes on stderr as errors, and logs are sent to others."""
+    opened = {"uri": "file:///a", "languageId": "python", "version": 1, "text": "hunter2 = (\n"}
+    options = {"debug": True, "trigger": "manual"}
+    messages = [
+        {**INITIALIZE, "params": {"capabilities": {}, "initializationOptions": options}},
+        {"method": "textDocument/didOpen", "params": {"textDocument": opened}},
+        {"id": 1, "method": "textDocument/completion", "params": HERE},
+        {"id": 2, "method": "codeAction/resolve", "params": {**NOT_OURS, "title": "hunter2"}},
+        {"id": 3, "method": "textDocument/completion", "params": NOWHERE | {"x": "hunter2"}},
+        {"id": 99, "method": "shutdown"},
+    ]
+    _, log = await spoken(tmp_path, b"".join(framed(each) for each in messages))
+    assert b"hunter2" not in log

@@ -54,3 +54,13 @@ async def test_an_answer_to_an_older_version_is_re_anchored_or_dropped(
         assert result is None
     else:
         assert editor.with_edit(uri, result.items[0]) == after
+
+
+async def test_a_request_is_about_the_text_at_its_arrival(editor: Editor) -> None:
+    """Both messages lie in the pipe when the server reads the first."""
+    editor.forget_events()
+    uri = editor.open("slow \n")
+    answer = asyncio.ensure_future(editor.inline(uri, 5))
+    editor.type(uri, 0, "top\n")
+    assert editor.with_edit(uri, (await answer).items[0]) == "top\nslow late\n"
+    assert editor.events("begin")[0]["tail"] == "slow "

@@ -18,14 +18,15 @@ from lsp_server.syntax.part import LONGEST, part_around
 from lsp_server.syntax.tree import parse, parse_part
 
 TEXT = "def f(a):\n    return 'é🎉'  # b\n\n\nclass A:\r\n    x = {1: 2}\n"
-PIECES = ["x", "(", ")", "'", "'''", "\n", "\r\n", "\r", "    ", "def g():\n", "🎉", "é", "#", "{", ""]
+NEWLINES = ["\n", "\r\n", "\r"]
+PIECES = ["x", "(", ")", "'", "'''", *NEWLINES, "    ", "def g():\n", "🎉", "é", "#", "{", ""]
 
 
 def python(text: str, version: int = 1) -> Document:
     return Document("file:///a.py", version, "python", text)
 
 
-@pytest.mark.parametrize("newline", ["\r", "\r\n"])
+@pytest.mark.parametrize("newline", NEWLINES[1:])
 def test_whatever_ends_the_lines_the_tree_is_the_same(newline: str) -> None:
     text = TEXT.replace("\r\n", "\n")
     tree, other = parse(python(text)), parse(python(text.replace("\n", newline)))

@@ -218,25 +218,41 @@ async def test_progress_of_a_request_uses_the_clients_token(start: StartEditor) 
     assert kinds == ["begin", "report", "report", "report", "end"]
 
 
-async def test_a_killed_engine_is_told_once_and_replaced(start: StartEditor) -> None:
-    editor = await start(SLOW, FILL)
+async def test_a_killed_engine_is_told_once_and_another_one_asked(start: StartEditor) -> None:
+    editor = await start({**SLOW, "steps": 40}, FILL)
     uri = editor.open("slow ")
-    for fills in (1, 3):
+    for fills in (2, 5):
+        assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
         answer = asyncio.ensure_future(editor.inline(uri, 5))
         await editor.engine_has("begin", fills)
         os.kill(editor.events("begin")[-1]["pid"], signal.SIGKILL)
-        assert await answer is None
-        assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
+        assert (await answer).items[0].insert_text == "late"
     (message,) = editor.messages()
     assert "SIGKILL" in message
+
+
+async def test_a_key_typed_as_the_engine_dies_has_its_fill(start: StartEditor) -> None:
+    editor = await start({"after": "bad", "exit": 3, "delay": 0.3}, FILL)
+    uri = editor.open("bad")
+    assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
+    older = asyncio.ensure_future(editor.inline(uri, 3))
+    await editor.engine_has("begin", 2)
+    editor.type(uri, 3, "ly")
+    newer = asyncio.ensure_future(editor.inline(uri, 5))
+    assert await older is None
+    assert (await newer).items[0].insert_text == "fill"
+    assert len(editor.events("load")) == 2
 
 
 async def test_an_engine_that_exits_is_no_problem_of_the_server(start: StartEditor) -> None:
     editor = await start({"after": "bad", "exit": 3}, FILL)
     uri = editor.open("bad")
+    assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
     (action,) = await editor.code_actions(uri, 3, 3)
     assert await code_of(editor.resolve(action)) == t.LSPErrorCodes.RequestFailed
+    assert len(editor.events("begin")) == 1 + 2, "once more, and not a third time"
     assert await editor.inline(uri, 3) is None
+    assert len(editor.events("begin")) == 1 + 2 + 1
     assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
     (message,) = editor.messages()
     assert "exit status 3" in message
@@ -325,7 +341,22 @@ async def test_another_model_is_another_engine(start: StartEditor, tmp_path: Pat
     await until(lambda: not is_running(first), "the first engine's end")
 
 
-@pytest.mark.parametrize("how", ["shutdown", "stdin", "SIGINT", "SIGKILL", "exit alone"])
+async def test_a_fill_under_way_is_asked_of_the_new_model(
+    start: StartEditor, tmp_path: Path
+) -> None:
+    editor = await start(SLOW)
+    uri = editor.open("slow ")
+    answer = asyncio.ensure_future(editor.inline(uri, 5))
+    await editor.engine_has("step")
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps({"fills": [{"text": "two"}]}))
+    settings = {"infill": {"model": str(other)}}
+    editor.client.workspace_did_change_configuration(t.DidChangeConfigurationParams(settings))
+    assert (await answer).items[0].insert_text == "two"
+    assert editor.messages() == []
+
+
+@pytest.mark.parametrize("how", ["shutdown", "stdin", "SIGINT", "SIGTERM", "SIGKILL", "exit alone"])
 async def test_however_the_server_ends_its_engine_goes_too(start: StartEditor, how: str) -> None:
     editor = await start(SLOW)
     uri = editor.open("slow ")

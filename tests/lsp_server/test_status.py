@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -34,8 +36,11 @@ async def test_from_starting_to_ready_and_filling_and_back(start: StartEditor) -
     assert states(editor) == ["starting", "ready", "filling", "ready"]
 
 
-async def test_a_client_can_do_without(start: StartEditor) -> None:
-    editor = await start({"text": "fill"}, options={"status": False})
+@pytest.mark.parametrize("asked", [False, None])
+async def test_a_client_that_does_not_ask_is_told_nothing(
+    start: StartEditor, asked: bool | None
+) -> None:
+    editor = await start({"text": "fill"}, options={"status": asked})
     uri = editor.open("x = ")
     assert await editor.inline(uri, 4)
     assert editor.told[METHOD] == []
@@ -69,6 +74,31 @@ async def test_another_model_starts_anew(start: StartEditor, tmp_path: Path) -> 
     editor.client.workspace_did_change_configuration(params)
     await until(lambda: len(states(editor)) >= 4, "the other model")
     assert states(editor) == ["starting", "ready"] * 2
+
+
+async def test_a_fill_that_a_pause_ends_is_no_failure(start: StartEditor) -> None:
+    editor = await start({"text": "fill", "steps": 500, "delay": 0.02})
+    uri = editor.open("x = ")
+    answer = asyncio.ensure_future(editor.inline(uri, 4))
+    await editor.engine_has("step")
+    await editor.command("infill.pause", [])
+    assert await answer is None
+    assert states(editor)[-1] == "paused"
+    assert "failed" not in states(editor)
+    assert editor.messages() == []
+
+
+async def test_an_engine_that_dies_is_starting_again(start: StartEditor) -> None:
+    editor = await start({"text": "fill", "steps": 20, "delay": 0.02})
+    await told(editor, "ready")
+    uri = editor.open("x = ")
+    answer = asyncio.ensure_future(editor.inline(uri, 4))
+    await editor.engine_has("step")
+    os.kill(editor.events("begin")[0]["pid"], signal.SIGKILL)
+    assert (await answer).items[0].insert_text == "fill"
+    await told(editor, "ready")
+    assert states(editor) == ["starting", "ready", "filling", "starting", "filling", "ready"]
+    assert editor.told[METHOD][-1].device == "script"
 
 
 async def test_a_pause_frees_the_model_and_answers_nothing(start: StartEditor) -> None:

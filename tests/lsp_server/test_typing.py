@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,6 +89,28 @@ async def test_looking_ahead_gives_way_at_once(start: StartEditor) -> None:
     other = editor.open("q\n", "file:///other.py")
     assert (await editor.inline(other, 1)).items[0].insert_text == "other"
     await editor.engine_has("cancelled")
+
+
+async def test_looking_ahead_gives_way_to_another_window(
+    start: StartEditor, tmp_path: Path
+) -> None:
+    rules = (
+        {"after": "x = compute()", "text": "more", "steps": 100, "delay": 0.02},
+        {"after": "x = ", "text": "compute()"},
+        {"text": "other"},
+    )
+    first = await start(*rules, options={"speculate": True})
+    second = await start(*rules, model=tmp_path / "0.json")
+    uri = first.open("x = \n", "file:///first.py")
+    assert await shown(first, uri, 4) is not None
+    await first.engine_has("step", 2)
+    first.type(uri, 4, "compute()")
+    joined = asyncio.ensure_future(first.inline(uri, 13))
+    await first.code_actions(uri, 13, 13)  # answered behind it: it has been asked for
+    other = second.open("q\n", "file:///second.py")
+    assert (await second.inline(other, 1)).items[0].insert_text == "other"
+    assert len(first.events("cancelled")) == 1, "waited for what nobody has asked for"
+    assert (await joined).items[0].insert_text == "more", "asked for meanwhile, it begins again"
 
 
 async def test_completion_only_where_there_is_no_ghost_text(start: StartEditor) -> None:

@@ -139,7 +139,7 @@ def test_hidden(
     outcomes = Outcomes()
     for each in taken:
         outcomes.add(each)
-    said = hidden_because(confidence, breaks, trigger, Settings(), outcomes)
+    said = hidden_because(confidence, breaks, trigger, Settings(min_confidence=0.1), outcomes)
     assert (said is not None) is hidden
 
 

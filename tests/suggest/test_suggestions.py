@@ -150,7 +150,8 @@ async def test_a_rejected_text_gives_way_to_another_candidate() -> None:
 
 
 async def test_unsure_is_hidden_and_a_run_of_accepts_lowers_the_bar() -> None:
-    window = Window("x = \n", ["call()"], confidence=0.09)
+    settings = Settings(speculate=False, delay=0, min_confidence=0.1)
+    window = Window("x = \n", ["call()"], confidence=0.09, settings=settings)
     assert await window.ask(4) is None
     for _ in range(3):
         window.suggestions.outcomes.add(True)

@@ -50,7 +50,7 @@ export class Server {
       processId: null,
       rootUri: null,
       capabilities: { general: { positionEncodings: ["utf-16"] } },
-      initializationOptions: { drafts: true, settings: { stats: false } },
+      initializationOptions: { drafts: true, status: true, stats: false },
     });
     connection.notify("initialized", {});
     return server;

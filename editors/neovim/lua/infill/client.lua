@@ -21,7 +21,7 @@ function M.config()
     filetypes = chosen.filetypes,
     root_markers = chosen.root_markers,
     settings = next(chosen.settings) and { infill = chosen.settings } or nil,
-    init_options = { drafts = chosen.canvas },
+    init_options = { drafts = chosen.canvas, status = true },
     before_init = M.tell_what_we_can,
     on_exit = M.ended,
     handlers = {
