@@ -24,6 +24,21 @@ export const SAMPLES: Sample[] = [
 `,
   },
   {
+    name: "a class, one hole",
+    language: "python",
+    text: `class Point:
+    def __init__(self, x, y):
+        self.x = x
+        self.y = ???
+
+    def __add__(self, other):
+        return Point(self.x + other.x, self.y + other.y)
+
+    def __repr__(self):
+        return f"Point({self.x}, {self.y})"
+`,
+  },
+  {
     name: "a function, one hole",
     language: "python",
     text: `import json

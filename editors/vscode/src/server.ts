@@ -178,7 +178,11 @@ export class Server implements vscode.Disposable {
   #options(): LanguageClientOptions {
     return {
       documentSelector: LANGUAGES,
-      initializationOptions: { [settings.SECTION]: settings.forServer(), drafts: true, status: true },
+      initializationOptions: {
+        [settings.SECTION]: settings.forServer(),
+        drafts: true,
+        status: true,
+      },
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       middleware: middleware(
