@@ -59,12 +59,13 @@ def told(code_server: CodeServer) -> dict[str, dict[str, Any]]:
     files = dict.fromkeys(("ghost.py", "killed.py", "manual.py"), "alpha = 1\n")
     missing = {"infill.server.path": "/nowhere/infill-ls"}
     dark = {"workbench.colorTheme": "Default Dark Modern"}
+    unsure = {"infill.minConfidence": 0}  # the model alone is seldom sure enough to show by itself
     folders = {
         "first": code_server.workspace("first", {**files, "holes.py": HOLES}, scripted),
         "second": code_server.workspace("second", files, scripted),
         "without": code_server.workspace("without", files, missing),
         "embedded": code_server.workspace(
-            "embedded", {"vector.py": VECTOR}, {**code_server.real(), **dark}
+            "embedded", {"vector.py": VECTOR}, {**code_server.real(), **dark, **unsure}
         ),
     }
     results = code_server.run("interface.mjs", folders={k: str(v) for k, v in folders.items()})
