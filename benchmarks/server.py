@@ -230,7 +230,8 @@ async def answered(client: Client, ask: Callable[[], int]) -> Spent:
     begun, cpu = time.perf_counter(), time.process_time()
     id = ask()
     while id not in client.answers:
-        await asyncio.sleep(0.0002)
+        client.has_answered.clear()
+        await client.has_answered.wait()
     return time.perf_counter() - begun, time.process_time() - cpu
 
 

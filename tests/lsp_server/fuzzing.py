@@ -106,6 +106,7 @@ class Client:
         self.encoding = encoding
         self.sent: dict[int, str] = {}
         self.answers: Counter[int] = Counter()
+        self.has_answered = asyncio.Event()  # cleared by whoever waits for the next one
         self.results: dict[int, Any] = {}
         self.codes: Counter[int] = Counter()
         self.notified: Counter[str] = Counter()
@@ -116,6 +117,7 @@ class Client:
         message = json.loads(data[data.index(b"\r\n\r\n") :])
         if "method" not in message:
             self.answers[message["id"]] += 1
+            self.has_answered.set()
             self.results[message["id"]] = message.get("result")
             self.codes[message.get("error", {}).get("code", 0)] += 1
         elif "id" in message:

@@ -31,8 +31,8 @@ ITEM = Item("one", "total = ", "\nprint(total)\n", "first + second + third", "py
 class Watched(LocalEngine):
     """Remembers the lengths of the candidates it lays out."""
 
-    def _begin(self, request: FillRequest) -> Any:
-        begun = super()._begin(request)
+    def _begin(self, request: FillRequest, cancelled: Any) -> Any:
+        begun = super()._begin(request, cancelled)
         assert begun is not None
         healed = begun.prompt.seams[0].tokens
         self.lengths = [len(layout.holes[0]) - healed for layout in begun.layouts]
