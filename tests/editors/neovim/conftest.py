@@ -7,6 +7,7 @@ name says. A test that needs a start of its own has `start`.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import new_folder
 from tests.editors.neovim.driver import VERSIONS, Neovim, find, server_command
 from tests.hosting import Scripted, is_running, wait_until
 
@@ -67,7 +69,11 @@ class Shared:
         self.pids: set[int] = set()
         # A test counts what the engine does.
         options = {"cmd": server_command(self.scripted.script), "settings": {"speculate": False}}
-        self.neovim = Neovim(program, folder, options)
+        # It outlives this folder's tests: those of the engine are not to meet it.
+        self._runtime = new_folder()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("INFILL_RUNTIME_DIR", str(self._runtime))
+            self.neovim = Neovim(program, folder, options)
         self.numbers = count(1)
 
     def begin(self) -> None:
@@ -85,6 +91,7 @@ class Shared:
         self.neovim.quit()
         for pid in self.pids:
             wait_until(lambda pid=pid: not is_running(pid), f"the end of engine {pid}")  # type: ignore[misc]
+        shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _forget_journal(self) -> None:
         self.pids |= {event["pid"] for event in self.scripted.events()}
