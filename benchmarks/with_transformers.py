@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from random_model import LARGE, TINY, random_model
 
 from engine.models.diffusion_gemma import SLIDING, Config, DiffusionGemma
+from engine.training.export import VISION
 
 STEPS, REPEATS = 9, 3
 
@@ -86,19 +87,8 @@ def _config(config: Config) -> Any:
         "use_bidirectional_attention": "vision",
         "rope_parameters": rope,
     }
-    vision = {  # never run: as small as it goes
-        "model_type": "gemma4_vision",
-        "hidden_size": 8,
-        "intermediate_size": 8,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "num_key_value_heads": 1,
-        "head_dim": 8,
-        "patch_size": 2,
-        "position_embedding_size": 4,
-    }
     return DiffusionGemmaConfig(
-        text_config=text, vision_config=vision, canvas_length=config.canvas_length
+        text_config=text, vision_config=VISION, canvas_length=config.canvas_length
     )
 
 

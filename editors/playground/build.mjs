@@ -26,10 +26,10 @@ const { outputFiles } = await build({
   write: false,
 });
 mkdirSync(out, { recursive: true });
-for (const file of outputFiles) {
-  writeFileSync(`${file.path}.gz`, gzipSync(file.contents, { level: 9 }));
+const page = { path: join(out, "index.html"), contents: readFileSync(join(here, "src/index.html")) };
+for (const { path, contents } of [...outputFiles, page]) {
+  writeFileSync(`${path}.gz`, gzipSync(contents, { level: 9 }));
 }
-copyFileSync(join(here, "src/index.html"), join(out, "index.html"));
 copyFileSync(join(here, "node_modules/monaco-editor/LICENSE"), join(out, "LICENSE.monaco-editor"));
 
 const digest = createHash("sha256");

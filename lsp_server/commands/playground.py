@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from importlib import resources
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import parse_qs, urlsplit
 
 import typer
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from websockets.http11 import Request, Response
 
 SOCKET = "/lsp"
-# What the page is made of: its type, and whether the file lies here compressed.
-FILES: Mapping[str, tuple[str, bool]] = {
-    "index.html": ("text/html; charset=utf-8", False),
-    "playground.js": ("text/javascript; charset=utf-8", True),
-    "playground.css": ("text/css; charset=utf-8", True),
-    "worker.js": ("text/javascript; charset=utf-8", True),
+# What the page is made of, and its type; the files lie here compressed.
+FILES: Mapping[str, str] = {
+    "index.html": "text/html; charset=utf-8",
+    "playground.js": "text/javascript; charset=utf-8",
+    "playground.css": "text/css; charset=utf-8",
+    "worker.js": "text/javascript; charset=utf-8",
 }
 # Monaco writes style attributes; its icons are a font inside the style sheet.
 POLICY = (
@@ -67,7 +67,7 @@ class Playground:
         self._served_by = (model, device, factory)
         self._origin = ""
 
-    async def serve(self, port: int, show: Any = None) -> None:
+    async def serve(self, port: int, show: Callable[[str], object] | None = None) -> None:
         """Until cancelled. `show` is called with the page's address. Raises OSError."""
         try:
             from websockets.asyncio.server import serve
@@ -117,17 +117,14 @@ class Playground:
 
 
 def _file(connection: ServerConnection, name: str) -> Response:
-    kind, is_compressed = FILES[name]
-    folder = resources.files("lsp_server") / "playground"
     response = connection.respond(HTTPStatus.OK, "")
-    response.body = (folder / (f"{name}.gz" if is_compressed else name)).read_bytes()
+    response.body = (resources.files("lsp_server") / "playground" / f"{name}.gz").read_bytes()
     headers = response.headers
     for header in ("Content-Type", "Content-Length"):
         del headers[header]
-    headers["Content-Type"] = kind
+    headers["Content-Type"] = FILES[name]
     headers["Content-Length"] = str(len(response.body))
-    if is_compressed:
-        headers["Content-Encoding"] = "gzip"
+    headers["Content-Encoding"] = "gzip"
     headers["Content-Security-Policy"] = POLICY
     headers["Cache-Control"] = "no-store"
     headers["Referrer-Policy"] = "no-referrer"

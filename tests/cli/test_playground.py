@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from lsp_server.commands.playground import FILES, POLICY, SOCKET, Playground
+from lsp_server.commands.playground import FILES, POLICY, SOCKET
 from tests.cli.conftest import Infill
+from tests.playing import TOKEN, served
 
 ROOT = Path(__file__).parents[2]
-TOKEN = "the-token"
 
 
 @pytest_asyncio.fixture
@@ -29,18 +28,9 @@ async def origin(tmp_path: Path) -> AsyncIterator[str]:
     """A playground that serves the scripted engine; its address without the token."""
     script = tmp_path / "script.json"
     script.write_text(json.dumps({"fills": [{"text": "a + b", "steps": 2}]}))
-    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    loop = asyncio.get_running_loop()
-    playground = Playground(TOKEN, str(script), None, "tests.scripted:load")
-    serving = asyncio.create_task(
-        playground.serve(0, lambda url: loop.call_soon_threadsafe(address.set_result, url))
-    )
-    url = await address
-    assert url.endswith(f"/?token={TOKEN}")
-    yield url.partition("/?")[0]
-    serving.cancel()
-    with suppress(asyncio.CancelledError):
-        await serving
+    async with served(script) as url:
+        assert url.endswith(f"/?token={TOKEN}")
+        yield url.partition("/?")[0]
 
 
 async def get(origin: str, path: str, host: str | None = None) -> tuple[int, dict[str, str], bytes]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lsp_server.commands.playground import Playground
 from tests.editors.playground.browser import Page, find, opened
+from tests.playing import served
 
 pytestmark = pytest.mark.skipif(find() is None, reason="chromium is not installed")
 
@@ -22,7 +21,7 @@ CODE = "document.querySelector('.view-lines').innerText.replaceAll('\\u00a0', ' 
 SHOWS = CODE + ".includes('{}')"
 READY = "document.querySelector('#status').textContent.includes('ready')"
 CAN_INSERT = "!document.querySelector('#insert').disabled"
-ENTER, ESCAPE, H = 13, 27, 72
+ENTER, ESCAPE = 13, 27
 
 Open = Callable[..., AbstractAsyncContextManager[Page]]
 
@@ -32,28 +31,14 @@ def open_page(tmp_path: Path) -> Open:
     @asynccontextmanager
     async def open_page(*rules: dict[str, Any]) -> AsyncIterator[Page]:
         """With the scripted engine where there are rules, with the embedded model without."""
-        model, factory = "embedded", None
-        if rules:
-            script = tmp_path / "script.json"
+        script = tmp_path / "script.json" if rules else None
+        if script:
             script.write_text(json.dumps({"fills": rules}))
-            model, factory = str(script), "tests.scripted:load"
-        loop = asyncio.get_running_loop()
-        address: asyncio.Future[str] = loop.create_future()
-        serving = asyncio.create_task(
-            Playground("token", model, None, factory).serve(
-                0, lambda url: loop.call_soon_threadsafe(address.set_result, url)
-            )
-        )
-        try:
-            async with opened(await address, tmp_path / "profile") as page:
-                await page.until("document.readyState === 'complete'")
-                await page.until(READY)
-                yield page
-                assert page.complaints == []
-        finally:
-            serving.cancel()
-            with suppress(asyncio.CancelledError):
-                await serving
+        async with served(script) as address, opened(address, tmp_path / "profile") as page:
+            await page.until("document.readyState === 'complete'")
+            await page.until(READY)
+            yield page
+            assert page.complaints == []
 
     return open_page
 
