@@ -22,6 +22,7 @@ from engine.api import (
     OnDraft,
     Shape,
 )
+from engine.beam import continue_line
 from engine.candidates import Candidate, look_up_candidates, rank_candidates, read_candidates
 from engine.canvas import Canvas, Layout
 from engine.chat_prompt import build_chat_prompt
@@ -164,10 +165,22 @@ class LocalEngine:
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
         written = read_candidates(tokenizer, layouts, last, profile.slack)
-        looks_up = profile.lookup and request.holes == 1 and begun.shape is Shape.LINE
+        one_line = request.holes == 1 and begun.shape is Shape.LINE
+        if one_line and profile.beams:
+            lines = self._continued(request, begun, cancelled)
+            written = {(line + prompt.seams[0].right,): p for line, p in lines.items()} | written
+        looks_up = profile.lookup and one_line
         matches = look_up_candidates(request, prompt, tokenizer) if looks_up else {}
         ranked = rank_candidates(model, tokenizer, profile, prompt, written, matches, cache)
         return last, ranked
+
+    def _continued(
+        self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None
+    ) -> dict[str, float]:
+        """What the causal pass would go on with, see engine/beam.py."""
+        texts, most = self._writable.texts, request.max_tokens
+        given = self.model, self.tokenizer, texts, self.profile, begun.prompt, begun.cache
+        return continue_line(*given, most, cancelled)
 
     def _prompt(self, request: FillRequest) -> Prompt:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary

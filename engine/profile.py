@@ -58,6 +58,7 @@ class Profile:
     rank_suffix_tokens: int = 8
     rank_suffix_weight: float = 0.5
     rank_match_weight: float = 0.2  # per character that agreed with a looked-up candidate's
+    beams: int = 0  # lines that the causal pass adds to the candidates, see engine/beam.py
     lookup: bool = False  # whether texts found in the file join the candidates
     rank: tuple[float, ...] = ()  # weights of Evidence.features; none: by the three above
     calibration: tuple[float, ...] = ()  # weights of Evidence.features; none: the raw probability
@@ -80,8 +81,8 @@ class Profile:
         for name in ("steps", "head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.haste < 0 or (self.suffix_tokens or 0) < 0:
-            raise ValueError("haste and suffix_tokens must not be below 0")
+        if self.haste < 0 or (self.suffix_tokens or 0) < 0 or self.beams < 0:
+            raise ValueError("haste, suffix_tokens and beams must not be below 0")
         if self.hopeless is not None and self.hopeless <= 0:
             raise ValueError(f"hopeless must be above 0, or null for never, not {self.hopeless}")
         if self.canvas_tokens < self.head_tokens + SMALLEST_HOLE:

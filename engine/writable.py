@@ -20,6 +20,7 @@ from engine.seams import Seam, Vocabulary
 class Writable:
     """The tokens of a model, sorted by where they may stand.
 
+    `texts[id]` is a token's text, None for one that is special, has none or is half a character.
     `vocabulary` knows the texts that a seam may be healed with; None where seams do not heal.
     """
 
@@ -32,12 +33,12 @@ class Writable:
         self._special = torch.tensor([text is None for text in texts], device=device)
         if profile.slack is not None:
             self._special[profile.slack] = False
+        self.texts = [None if text and UNFINISHED in text else text for text in texts]
         self.vocabulary = None
         if profile.heal:
             # A line break that came with a healed piece would make a line of a hole two.
             whole = [
-                None if broken or (text and UNFINISHED in text) else text
-                for text, broken in zip(texts, breaks, strict=True)
+                None if broken else text for text, broken in zip(self.texts, breaks, strict=True)
             ]
             self.vocabulary = Vocabulary(whole)
 

@@ -33,6 +33,9 @@ from kernels.tiles import (
 )
 from kernels.weights import Weight, dequantise
 
+SLOPE = 2 * (2 / torch.pi) ** 0.5
+CURVE = 0.044715
+
 
 def experts(x: Tensor, gate_up: Weight, down: Weight, index: Tensor, weight: Tensor) -> Tensor:
     """Sum over k of weight[n, k] * expert[index[n, k]](x[n]).
@@ -48,7 +51,17 @@ def experts(x: Tensor, gate_up: Weight, down: Weight, index: Tensor, weight: Ten
 def gated_mlp(x: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
     """down(gelu_tanh(gate(x)) * up(x)); `gate_up` [2I, H] holds gate rows first, `down` [H, I]."""
     gate, up = functional.linear(x, gate_up).chunk(2, dim=-1)
-    return functional.linear(functional.gelu(gate, approximate="tanh") * up, down)
+    return functional.linear(gelu(gate) * up, down)
+
+
+def gelu(x: Tensor) -> Tensor:
+    """gelu_tanh(x) = x / 2 * (1 + tanh(y)) = x * sigmoid(2 * y), y = sqrt(2 / pi) * (x + 0.044715 *
+    x^3); compiled, the sigmoid takes less than half as long as the tanh."""
+    if not torch.compiler.is_compiling():
+        return functional.gelu(x, approximate="tanh")
+    wide = x.float()
+    risen = torch.sigmoid(wide * (SLOPE + SLOPE * CURVE * wide * wide))
+    return (wide * risen).to(x.dtype)
 
 
 def experts_reference(

@@ -79,10 +79,13 @@ class Filler:
 
 
 def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
-    """The best of the candidates that the model wrote itself."""
+    """The best of the candidates that the model wrote itself, wherever else they may stand."""
     written = [each for each in rolled.candidates if each.certainty is not None]
-    weight = profile.rank_suffix_weight
-    return max(written, key=lambda each: each.evidence.likelihood.score(weight), default=None)
+
+    def score(each: Candidate) -> float:
+        return replace(each.evidence, match=0, times=0).score(profile)
+
+    return max(written, key=score, default=None)
 
 
 def fixed_length(profile: Profile, block: bool) -> int:

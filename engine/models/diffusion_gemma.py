@@ -20,7 +20,7 @@ from engine.models.branches import Branches
 from engine.models.config import FULL, SLIDING, Config, Rope
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
-from kernels.experts import experts
+from kernels.experts import experts, gelu
 from kernels.norm import branch_norms, merge_norms, rms_norm
 from kernels.rotary import norm_rotate, rotary_angles, rotary_frequencies
 from kernels.router import route
@@ -79,20 +79,36 @@ class DiffusionGemma(nn.Module):
     def score_branches(self, branches: Branches, cache: KVCache, *, first: int = 0) -> Tensor:
         """Next-token logits [T - first, V] of `branches.ids` from `first` on, each token after the
         cache and those before it in its own row."""
-        past, device = cache.length, self.device
-        positions = past + branches.depth
-        everywhere = torch.cat((torch.arange(past, device=device), positions))
-        full = nn.functional.pad(branches.sees, (past, 0), value=True)
-        near = positions[:, None] - everywhere[None, :] < self.config.sliding_window
-        masks = {FULL: full, SLIDING: full & near}
+        past = torch.arange(cache.length, device=self.device)
+        places = torch.cat((past, cache.length + branches.depth))
+        sees = nn.functional.pad(branches.sees, (cache.length, 0), value=True)
+        return self.score_tree(branches.ids, places, sees, cache, first=first)[0]
+
+    def score_tree(
+        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, *, first: int = 0
+    ) -> tuple[Tensor, KVCache]:
+        """Next-token logits [T - first, V] of `ids` [T] from `first` on, and the cache with all of
+        them behind what it holds.
+
+        `places` [P + T] are the positions of what the cache holds (P) and of `ids`; `sees`
+        [T, P + T] is True where the token is to look, a sliding window aside.
+        """
+        past = cache.length
+        near = places[past:, None] - places[None, :] < self.config.sliding_window
+        masks = {FULL: sees, SLIDING: sees & near}
+        keys: list[Tensor] = []
+        values: list[Tensor] = []
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            before = cache.keys[index], cache.values[index]
+            keys.append(torch.cat((before[0], key), dim=2))
+            values.append(torch.cat((before[1], value), dim=2))
             mask = masks[self.config.layer_types[index]]
-            prefix = cache.keys[index], cache.values[index]
-            return prefix_attention(query, key, value, *prefix, mask)
+            return prefix_attention(query, key, value, *before, mask)
 
-        places = torch.arange(first, len(branches.ids), device=device)[None]
-        return self.logits(self.run(self.embed(branches.ids[None]), positions, attend, places))[0]
+        some = torch.arange(first, len(ids), device=self.device)[None]
+        logits = self.logits(self.run(self.embed(ids[None]), places[past:], attend, some))[0]
+        return logits, KVCache(tuple(keys), tuple(values))
 
     def decode(
         self,
@@ -282,7 +298,7 @@ class GatedMLP(nn.Module):
         self.down_proj = nn.Linear(intermediate, hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate = nn.functional.gelu(self.gate_proj(x), approximate="tanh")
+        gate = gelu(self.gate_proj(x))
         out: Tensor = self.down_proj(gate * self.up_proj(x))
         return out
 
@@ -385,7 +401,7 @@ class SelfConditioning(nn.Module):
         """`embeddings` and `signal` [B, C, H]."""
         if signal is not None:
             normed = self.pre_norm(signal)
-            gate = nn.functional.gelu(self.gate_proj(normed), approximate="tanh")
+            gate = gelu(self.gate_proj(normed))
             embeddings = embeddings + self.down_proj(gate * self.up_proj(normed))
         return rms_norm(embeddings, None, self.eps)
 

@@ -19,12 +19,13 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from engine.training.objective import Batch
+from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
 from engine.training.source import read_sources
 
 PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
 FIRST_TEXT_TOKEN = 16
+DRAWS = 6  # of a canvas, before another chunk is taken
 CHARACTERS_PER_TOKEN = 5  # more than nearly any text has: slices hold enough to fill a chunk
 
 
@@ -134,15 +135,36 @@ def _chunk(
         if not canvases:
             return ids, []
         starts = [begin + start for start, _ in encoding.offsets]
-        limit = starts[min(len(starts), data.chunk_tokens - len(bos)) - 1]
-        found = [
-            pieces
-            for _ in range(3 * data.canvases)
-            if (cut := choose_cut(text, begin, limit, data.spans, rng)) is not None
-            and (pieces := _pieces(settings, tokenizer, text, starts, len(bos), cut)) is not None
-        ]
-        if len(found) >= data.canvases:
-            return ids, found[: data.canvases]
+        found: list[Pieces] = []
+        while len(found) < data.canvases:
+            pieces = _canvas(settings, tokenizer, text, starts, len(bos), len(found), rng)
+            if pieces is None:
+                break
+            found.append(pieces)
+        else:
+            return ids, found
+
+
+def _canvas(
+    settings: Settings,
+    tokenizer: Tokenizer,
+    text: str,
+    starts: list[int],
+    bos: int,
+    index: int,
+    rng: random.Random,
+) -> Pieces | None:
+    """The canvas `index` of a chunk, from its own part of it; None when a few draws give none."""
+    data = settings.data
+    length = min(len(starts), data.chunk_tokens - bos)
+    first, last = (length * part // data.canvases for part in (index, index + 1))
+    most = reach(index, data.canvases, data.chunk_tokens)
+    for _ in range(DRAWS):
+        cut = choose_cut(text, starts[first], starts[min(last, length - 1)], data.spans, rng)
+        pieces = cut and _pieces(settings, tokenizer, text, starts, bos, cut)
+        if pieces and pieces.start <= most:
+            return pieces
+    return None
 
 
 def choose_cut(

@@ -134,8 +134,12 @@ def default_profile(settings: Settings) -> Profile:
         stability_threshold=1,
         self_conditioning=False,
         order="left",
+        haste=0.5,
+        hopeless=10.0,
+        suffix_tokens=24,
         rank_suffix_tokens=4,
         rank_suffix_weight=0.75,
+        beams=8,
         lookup=True,
     )
 

@@ -7,13 +7,19 @@ many canvases. Both passes run through the same layers in one call.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from engine.models.diffusion_gemma import DiffusionGemma
+from engine.training.head import head_loss
+
+GRAIN = 32  # what a canvas may see of its chunk ends at a multiple of it
+CAUSAL_BLOCK = 128  # queries
+UNSEEN = -1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,67 +63,86 @@ def hidden_states(
         ),
         dim=1,
     )
-    visible = torch.arange(length, device=batch.chunk.device) < batch.start.view(rows, 1)
-    own = torch.ones(rows, width, dtype=torch.bool, device=batch.chunk.device)
-    mask = torch.cat((visible, own), dim=1)[:, None, None, :]  # [B * K, 1, 1, T + C]
+    places = torch.arange(length, device=batch.chunk.device)
+    before = places[None, :] <= places[:, None]  # [T, T]
+    seen = places < batch.start[:, :, None]  # [B, K, T]
+    own = torch.ones(size, width, dtype=torch.bool, device=batch.chunk.device)
+    reaches = [reach(index, count, length) for index in range(count)]
+    masks = [
+        torch.cat((seen[:, index, :end], own), dim=1)[:, None, None, None, :]
+        for index, end in enumerate(reaches)
+    ]  # [B, 1, 1, 1, reach + C]
 
     def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        groups = query.shape[1] // key.shape[1]
-        key, value = (t.repeat_interleave(groups, dim=1) for t in (key, value))
-        causal = functional.scaled_dot_product_attention(
-            query[:, :, :length],
-            key[:, :, :length],
-            value[:, :, :length],
-            is_causal=True,
-            scale=1.0,
-        )
-        read = functional.scaled_dot_product_attention(
-            _canvas_rows(query[:, :, length:], count),
-            torch.cat(
-                (_repeat(key[:, :, :length], count), _canvas_rows(key[:, :, length:], count)), dim=2
-            ),
-            torch.cat(
-                (_repeat(value[:, :, :length], count), _canvas_rows(value[:, :, length:], count)),
-                dim=2,
-            ),
-            attn_mask=mask,
-            scale=1.0,
-        )
-        heads, dim = query.shape[1], query.shape[3]
-        read = read.view(size, count, heads, width, dim).transpose(1, 2)
-        return torch.cat((causal, read.reshape(size, heads, count * width, dim)), dim=2)
+        shared = key.shape[1]
+        query = query.unflatten(1, (shared, -1))  # [B, shared heads, G, T + K * C, D]
+        read = [_causal(query[:, :, :, :length], key[:, :, :length], value[:, :, :length], before)]
+        for index, (end, mask) in enumerate(zip(reaches, masks, strict=True)):
+            here = slice(length + index * width, length + (index + 1) * width)
+            keys = torch.cat((key[:, :, :end], key[:, :, here]), dim=2)
+            values = torch.cat((value[:, :, :end], value[:, :, here]), dim=2)
+            read.append(_attention(query[:, :, :, here], keys, values, mask))
+        return torch.cat(read, dim=3).flatten(1, 2)
 
     out = model.run(hidden, positions, attend)
     return out[:, :length], out[:, length:].reshape(rows, width, -1)
 
 
 def joint_loss(
-    model: DiffusionGemma, batch: Batch, soft: Tensor | None, causal_weight: float
+    model: DiffusionGemma,
+    batch: Batch,
+    soft: Tensor | None,
+    causal_weight: float,
+    body: Callable[..., tuple[Tensor, Tensor]] = hidden_states,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Total, slot and causal loss, each a mean cross-entropy in nats per weighted token."""
-    chunk, slots = hidden_states(model, batch, soft)
-    causal = _weighted(model.logits(chunk[:, :-1]), batch.chunk[:, 1:], batch.chunk_weight[:, 1:])
-    slot = _weighted(model.logits(slots), batch.target, batch.weight)
-    return slot + causal_weight * causal, slot, causal
+    """Total, slot and causal loss, each a mean cross-entropy in nats per weighted token.
+
+    `body` is `hidden_states` as it is or compiled.
+    """
+    chunk, slots = body(model, batch, soft)
+    flat = batch.weight.flatten()
+    scored = flat.nonzero()[:, 0]  # the rest of the canvases needs no logits
+    slot_weight, chunk_weight = flat[scored], batch.chunk_weight[:, 1:].flatten()
+    slot_weight = slot_weight / slot_weight.sum().clamp(min=1.0)
+    chunk_weight = chunk_weight / chunk_weight.sum().clamp(min=1.0)
+    total, losses = head_loss(
+        torch.cat((chunk[:, :-1].flatten(0, 1), slots.flatten(0, 1)[scored])),
+        model.embed_tokens.weight,
+        torch.cat((batch.chunk[:, 1:].flatten(), batch.target.flatten()[scored])),
+        torch.cat((causal_weight * chunk_weight, slot_weight)),
+        model.config.final_logit_softcapping,
+    )
+    causal, slot = losses.split((len(chunk_weight), len(scored)))
+    return total, (slot * slot_weight).sum(), (causal * chunk_weight).sum()
 
 
-def causal_loss(model: DiffusionGemma, batch: Batch) -> Tensor:
-    """Mean next-token cross-entropy over the chunks alone."""
+def causal_states(model: DiffusionGemma, batch: Batch) -> Tensor:
+    """Final hidden states of the chunks alone, [B, T, H]."""
     length = batch.chunk.shape[1]
     positions = torch.arange(length, device=batch.chunk.device)
+    before = positions[None, :] <= positions[:, None]
 
     def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        groups = query.shape[1] // key.shape[1]
-        return functional.scaled_dot_product_attention(
-            query,
-            key.repeat_interleave(groups, dim=1),
-            value.repeat_interleave(groups, dim=1),
-            is_causal=True,
-            scale=1.0,
-        )
+        shared = query.unflatten(1, (key.shape[1], -1))
+        return _causal(shared, key, value, before).flatten(1, 2)
 
-    hidden = model.run(model.embed(batch.chunk), positions, attend)
-    return _weighted(model.logits(hidden[:, :-1]), batch.chunk[:, 1:], batch.chunk_weight[:, 1:])
+    return model.run(model.embed(batch.chunk), positions, attend)
+
+
+def causal_loss(
+    model: DiffusionGemma, batch: Batch, body: Callable[..., Tensor] = causal_states
+) -> Tensor:
+    """Mean next-token cross-entropy over the chunks alone; `body` is `causal_states`."""
+    hidden = body(model, batch)
+    weight = batch.chunk_weight[:, 1:].flatten()
+    total, _ = head_loss(
+        hidden[:, :-1].flatten(0, 1),
+        model.embed_tokens.weight,
+        batch.chunk[:, 1:].flatten(),
+        weight / weight.sum().clamp(min=1.0),
+        model.config.final_logit_softcapping,
+    )
+    return total
 
 
 @torch.no_grad()
@@ -135,22 +160,40 @@ def believed(model: DiffusionGemma, batch: Batch) -> Tensor:
     )
 
 
-def _weighted(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    losses = functional.cross_entropy(
-        logits.reshape(-1, logits.shape[-1]), target.reshape(-1), reduction="none"
+def reach(index: int, count: int, length: int) -> int:
+    """How many tokens of its chunk the canvas `index` of `count` may have before it.
+
+    The canvases of a chunk start one in each of `count` equal parts of it: what no canvas of a part
+    can see, none of them has to multiply.
+    """
+    return min(length, -(-length * (index + 1) // (count * GRAIN)) * GRAIN)
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, before: Tensor) -> Tensor:
+    """Block by block of queries: each multiplies only what lies before its end."""
+    ends = [*range(CAUSAL_BLOCK, key.shape[2], CAUSAL_BLOCK), key.shape[2]]
+    return torch.cat(
+        [
+            _attention(
+                query[:, :, :, start:end],
+                key[:, :, :end],
+                value[:, :, :end],
+                before[start:end, :end],
+            )
+            for start, end in pairwise([0, *ends])
+        ],
+        dim=3,
     )
-    flat = weight.reshape(-1)
-    return (losses * flat).sum() / flat.sum().clamp(min=1.0)
 
 
-def _canvas_rows(states: Tensor, count: int) -> Tensor:
-    """[B, heads, K * C, D] -> [B * K, heads, C, D]."""
-    size, heads, total, dim = states.shape
-    split = states.reshape(size, heads, count, total // count, dim).transpose(1, 2)
-    return split.reshape(size * count, heads, total // count, dim)
+def _attention(query: Tensor, key: Tensor, value: Tensor, seen: Tensor) -> Tensor:
+    """`query` [B, heads, G, Q, D], the G of which share a key [B, heads, S, D]; `seen` [.., Q, S].
 
-
-def _repeat(states: Tensor, count: int) -> Tensor:
-    """[B, heads, T, D] -> [B * K, heads, T, D], each chunk once per canvas."""
-    size, heads, length, dim = states.shape
-    return states[:, None].expand(size, count, heads, length, dim).reshape(-1, heads, length, dim)
+    Products and a softmax, compiled: on a CPU twice as fast, backward, as the fused attention.
+    """
+    groups, count = query.shape[2:4]
+    scores = (query.flatten(2, 3) @ key.mT).unflatten(2, (groups, count))
+    shares = scores.float().masked_fill(~seen, UNSEEN).softmax(dim=-1)
+    read = shares.to(value.dtype).flatten(2, 3) @ value
+    parted: Tensor = read.unflatten(2, (groups, count))
+    return parted

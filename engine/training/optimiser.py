@@ -69,16 +69,15 @@ class Optimiser:
 def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     """[..., m, n] -> matrices of the same singular vectors and singular values near 1."""
     a, b, c = QUINTIC
-    x = matrices.bfloat16()
+    x = matrices.bfloat16().reshape(-1, *matrices.shape[-2:])
     tall = x.shape[-2] > x.shape[-1]
     if tall:
         x = x.mT
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    near: Tensor = x.mT if tall else x
-    return near
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).reshape(matrices.shape)
 
 
 def _is_matrix(name: str, parameter: nn.Parameter) -> bool:

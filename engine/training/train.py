@@ -25,7 +25,14 @@ from engine.models.diffusion_gemma import DiffusionGemma
 from engine.tokenizer import read_tokenizer
 from engine.training.data import Corpus, Share, batches, is_causal
 from engine.training.initial import initialise
-from engine.training.objective import Batch, believed, causal_loss, joint_loss
+from engine.training.objective import (
+    Batch,
+    believed,
+    causal_loss,
+    causal_states,
+    hidden_states,
+    joint_loss,
+)
 from engine.training.optimiser import Optimiser
 from engine.training.settings import Settings
 from engine.training.throughput import Work, matmul_rate
@@ -67,12 +74,12 @@ def train(rank: int, run: Run) -> None:
         store = FileStore(str(folder / f"rendezvous.{os.getppid()}"), run.processes)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=run.processes)
     stop = _stopping(run.seconds)
-    joint, causal = joint_loss, causal_loss
+    joint, causal = hidden_states, causal_states
     if run.compiled:
         # One eager pass fills the model's rotary cache, on which compiled code would be guarded.
         model.encode(torch.zeros(2, dtype=torch.long, device=device))
-        joint = torch.compile(joint_loss, dynamic=False)
-        causal = torch.compile(causal_loss, dynamic=False)
+        joint = torch.compile(hidden_states, dynamic=False)
+        causal = torch.compile(causal_states, dynamic=False)
     peak = matmul_rate(device, run.processes)
     started = saved = last = time.monotonic()
     texts = Corpus(run.corpus / "train.jsonl", settings.data.languages)
@@ -82,11 +89,12 @@ def train(rank: int, run: Run) -> None:
             here = batch.to(device)
             with torch.autocast(device.type, torch.bfloat16):
                 if is_causal(settings, step):
-                    loss = causal(model, here)
+                    loss = causal_loss(model, here, causal)
                     parts = {"causal": float(loss.detach())}
                 else:
                     soft = _signal(settings, model, here, step)
-                    loss, slot, clm = joint(model, here, soft, settings.schedule.causal_weight)
+                    weight = settings.schedule.causal_weight
+                    loss, slot, clm = joint_loss(model, here, soft, weight, joint)
                     parts = {"slot": float(slot.detach()), "causal": float(clm.detach())}
             loss.backward()
             ended = average_gradients(model, share, stop())
@@ -130,15 +138,16 @@ def _rates(settings: Settings) -> tuple[float, float, float]:
     return chosen.matrix_rate, chosen.other_rate, chosen.momentum
 
 
-def _signal(settings: Settings, model: DiffusionGemma, batch: Batch, step: int) -> torch.Tensor:
-    """The self-conditioning signal of this step; zeros are the same as none."""
+def _signal(
+    settings: Settings, model: DiffusionGemma, batch: Batch, step: int
+) -> torch.Tensor | None:
+    """The self-conditioning signal of this step. Zeros are the same as none: they keep to one
+    compiled program the steps of a training that has both."""
     schedule = settings.schedule
+    if not schedule.self_conditioning:
+        return None
     late = step >= (1 - schedule.self_conditioning_share) * schedule.steps
-    if (
-        late
-        and schedule.self_conditioning
-        and (step * 0.6180339887) % 1.0 < schedule.self_conditioning
-    ):
+    if late and (step * 0.6180339887) % 1.0 < schedule.self_conditioning:
         return believed(model, batch)
     rows, width = batch.canvas.shape[0] * batch.canvas.shape[1], batch.canvas.shape[2]
     return torch.zeros(rows, width, model.config.hidden_size, device=batch.canvas.device)

@@ -31,7 +31,7 @@ from engine.training.data import (
     choose_cut,
 )
 from engine.training.export import default_profile
-from engine.training.objective import Batch
+from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
 from engine.training.source import Source, write_sources
 
@@ -272,3 +272,15 @@ def test_a_corpus_without_the_languages_asked_for(tmp_path: Path) -> None:
     write_sources([Source("p", "a.py", "a")], tmp_path / "train.jsonl")
     with pytest.raises(ValueError, match="no text of lua"):
         Corpus(tmp_path / "train.jsonl", {"lua": 1.0})
+
+
+def test_a_chunks_canvases_see_no_more_than_their_part_may(tiny: Any, corpus: Corpus) -> None:
+    """What reads the chunk is cut to the reach of each: more would be lost."""
+    settings = tiny.settings
+    count, length = settings.data.canvases, settings.data.chunk_tokens
+    first = settings.schedule.steps  # the causal ones are past
+    for step in range(first, first + 5):
+        batch = batch_of(settings, tiny.tokenizer, corpus, step, Share())
+        for index in range(count):
+            assert int(batch.start[:, index].max()) <= reach(index, count, length)
+    assert reach(count - 1, count, length) == length

@@ -1,0 +1,175 @@
+"""Beam search with the causal pass: how the line goes on for a reader who has not seen the rest.
+
+The causal pass that encodes the prompt is a language model too, and in a small model a better one
+than the denoising pass: it learns from every token it reads. Its lines join the candidates, which
+are then ranked by both sides of the gap.
+
+All hypotheses are one tree of tokens over the prompt's keys and values: a token sees the prompt and
+its own ancestors, is computed once, and no key is ever moved.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from engine.api import Cancelled, IsCancelled
+from engine.lengths import LINE_BREAK
+from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+from engine.profile import Profile
+from engine.prompt import Prompt, encoding_of
+
+MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
+FLOOR = -10.0  # nats; nor is one less likely than this
+LONGEST = 20  # tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The start of a line: its tokens' places in the tree, its text, its log-probability."""
+
+    path: tuple[int, ...]
+    text: str
+    score: float
+
+
+class Tree:
+    """The tokens computed so far, `path` by `path`, behind a prompt's keys and values."""
+
+    def __init__(self, model: DiffusionGemma, cache: KVCache, pad: int) -> None:
+        self._model, self._cache, self._pad = model, cache, pad
+        self._past = cache.length
+        self._depth: list[int] = []  # of each token, counted from the prompt's end
+
+    def grow(
+        self, tokens: Sequence[int], parents: Sequence[tuple[int, ...]]
+    ) -> tuple[list[tuple[int, ...]], Tensor]:
+        """Put each of `tokens` behind the path of its parent: the new paths, and the
+        log-probabilities [len(tokens), V] of what follows each.
+
+        A parent may be among the tokens of the same call, at the place it is going to have.
+        """
+        device, known = self._model.device, len(self._depth)
+        paths = [(*parent, known + at) for at, parent in enumerate(parents)]
+        self._depth += [len(parent) for parent in parents]
+        spare = -len(tokens) % GRAIN
+        sees = torch.zeros(len(tokens) + spare, known + len(tokens) + spare, dtype=torch.bool)
+        for row, path in enumerate(paths):
+            sees[row, list(path)] = True
+        sees[len(tokens) :, -1] = True  # padding looks at padding
+        places = [*range(self._past), *(self._past + depth for depth in self._depth)]
+        logits, longer = self._model.score_tree(
+            torch.tensor([*tokens, *[self._pad] * spare], device=device),
+            torch.tensor(places + [self._past] * spare, device=device),
+            torch.nn.functional.pad(sees, (self._past, 0), value=True).to(device),
+            self._cache,
+        )
+        self._cache = longer.crop(self._past + len(self._depth))
+        return paths, logits[: len(tokens)].log_softmax(dim=-1)
+
+
+@torch.no_grad()
+def continue_line(
+    model: DiffusionGemma,
+    tokenizer: Tokenizer,
+    texts: Sequence[str | None],
+    profile: Profile,
+    prompt: Prompt,
+    cache: KVCache,
+    longest: int = LONGEST,
+    cancelled: IsCancelled | None = None,
+) -> dict[str, float]:
+    """At most `profile.beams` likely rests of the line that the prompt's head begins, with their
+    log-probabilities, up to the text that stands behind the gap on its line.
+
+    `texts[id]` is a token's text, None for one that may not be written; `cache` holds `prompt.ids`.
+    The head's last token is written anew, so that a word broken off is read as its beginning.
+    Raises Cancelled.
+    """
+    ids, piece = _without_last(tokenizer, prompt.texts[0])
+    # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
+    first = piece + prompt.seams[0].left
+    behind = prompt.seams[0].right + prompt.texts[-1]
+    rest = LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
+    lead = prompt.ids[-1:] or ([profile.bos] if profile.bos is not None else [profile.pad])
+    tree = Tree(model, cache.crop(max(0, cache.length - 1)), profile.pad)
+    known = [*lead, *ids]
+    paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
+    live, scores = [Hypothesis(paths[-1], "", 0.0)], scores[-1:]
+    writable = torch.tensor([text is not None for text in texts], device=scores.device)
+    done: dict[str, float] = {}
+    for _ in range(min(longest, LONGEST)):
+        if cancelled is not None and cancelled():
+            raise Cancelled("the fill was cancelled")
+        grown: list[tuple[Hypothesis, int]] = []
+        for hypothesis, token, score in _likeliest(live, scores, texts, writable, first, profile):
+            text = hypothesis.text + (texts[token] or "")
+            end = LINE_BREAK.search(text)
+            if end is None:
+                grown.append((Hypothesis(hypothesis.path, text, score), token))
+                continue
+            line = text[: end.start()].rstrip()
+            if line.startswith(first) and line.endswith(rest):
+                line = line[len(piece) : len(line) - len(rest)]
+                done[line] = _either(done.get(line, -math.inf), score)
+        grown = [pair for pair in grown if pair[0].score > _worst(done)][: profile.beams]
+        if not grown:
+            break
+        paths, scores = tree.grow([token for _, token in grown], [h.path for h, _ in grown])
+        live = [
+            Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
+        ]
+    best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
+    return {line: score for line, score in best[: profile.beams] if score > _worst(done)}
+
+
+def _worst(done: Mapping[str, float]) -> float:
+    """The log-probability that is worth no more work, beside the lines that are `done`."""
+    return max(FLOOR, max(done.values(), default=FLOOR) - MARGIN)
+
+
+def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
+    """The tokens of `text` but the last, and that one's text."""
+    encoding = encoding_of(tokenizer, text)
+    if not encoding.ids:
+        return [], ""
+    start = encoding.offsets[-1][0]
+    whole = next(at for at, (begin, _) in enumerate(encoding.offsets) if begin >= start)
+    return encoding.ids[:whole], text[start:]
+
+
+def _likeliest(
+    live: Sequence[Hypothesis],
+    scores: Tensor,
+    texts: Sequence[str | None],
+    writable: Tensor,
+    first: str,
+    profile: Profile,
+) -> list[tuple[Hypothesis, int, float]]:
+    """The likeliest next tokens of all hypotheses, likeliest first, that begin with `first` or with
+    what of it they have room for."""
+    scores = scores[:, : len(texts)].masked_fill(~writable, -math.inf)
+    for row, hypothesis in enumerate(live):
+        left = first[len(hypothesis.text) :]
+        if left:
+            fits = [bool(t and (t.startswith(left) or left.startswith(t))) for t in texts]
+            scores[row].masked_fill_(~torch.tensor(fits, device=scores.device), -math.inf)
+    total = scores + torch.tensor([[h.score] for h in live], device=scores.device)
+    # Twice as many: half of them may end their lines.
+    best = total.flatten().topk(min(2 * profile.beams, total.numel()))
+    return [
+        (live[at // len(texts)], at % len(texts), score)
+        for score, at in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        if score > FLOOR
+    ]
+
+
+def _either(one: float, other: float) -> float:
+    """log(e^one + e^other): one line may end in several tokens, each with its break."""
+    high, low = max(one, other), min(one, other)
+    return high + math.log1p(math.exp(low - high))
