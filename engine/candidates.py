@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer
 
-from engine.api import FillRequest
+from engine.api import FillRequest, Shape
 from engine.canvas import Layout, fill_hole
 from engine.denoise import Step
 from engine.drafts import UNFINISHED, read_text
 from engine.lengths import LINE_BREAK
-from engine.lookup import Found, look_up, says_again
+from engine.lookup import Found, look_up, look_up_block, says_again
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encode
@@ -60,17 +60,18 @@ def read_candidates(
 
 
 def look_up_candidates(
-    request: FillRequest, prompt: Prompt, tokenizer: Tokenizer
+    request: FillRequest, shape: Shape, prompt: Prompt, tokenizer: Tokenizer
 ) -> dict[Texts, Found]:
-    """The rest of a line as it stands elsewhere in the text, and how it was found."""
+    """The rest of a line, or a block, as it stands elsewhere in the text, and how it was found."""
     elsewhere = [snippet.text for snippet in request.context]
-    found = look_up(request.texts[0], request.texts[1], elsewhere)
+    look = look_up if shape is Shape.LINE else look_up_block
+    found = look(request.texts[0], request.texts[1], elsewhere)
     seam = prompt.seams[0]
     return {
         (seam.left + each.text + seam.right,): each
         for each in found
         if len(encode(tokenizer, each.text)) <= request.max_tokens
-        and not LINE_BREAK.search(each.text)
+        and not (shape is Shape.LINE and LINE_BREAK.search(each.text))
     }
 
 

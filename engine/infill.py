@@ -169,8 +169,8 @@ class LocalEngine:
         if one_line and profile.beams:
             lines = self._continued(request, begun, cancelled)
             written = {(line + prompt.seams[0].right,): p for line, p in lines.items()} | written
-        looks_up = profile.lookup and one_line
-        matches = look_up_candidates(request, prompt, tokenizer) if looks_up else {}
+        looks_up = profile.lookup and request.holes == 1
+        matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
         ranked = rank_candidates(model, tokenizer, profile, prompt, written, matches, cache)
         return last, ranked
 

@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
 
 from engine.analogy import MOST_LINES, lines_after, rests_alike
 
-MOST = 5
+MOST = 8
 MOST_ANALOGIES = 6
+MOST_BLOCK_LINES = 12
+MOST_LINES_ALIKE = 8  # above a block; more say no more
 SHORTEST_MATCH = 3  # characters of the line so far that must agree
 SHORTEST_REPEAT = 4  # characters: "}" or "end" may well stand there twice
 REACH = 60_000  # characters looked through on either side
@@ -54,6 +56,53 @@ def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Fou
             known = best.get(text, Found(text, 0, 0))
             best[text] = Found(text, max(each.match, known.match), known.times + 1)
     return sorted(best.values(), key=lambda each: each.match, reverse=True)[:MOST]
+
+
+def look_up_block(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
+    """Drafts for the lines between `prefix`, which ends with a line that is still empty, and
+    `suffix`: what stands elsewhere between a line like the last one above and one like the next one
+    below, indented as here; longest match first, at most MOST.
+    """
+    *above, so_far = prefix[-REACH:].split("\n")
+    rest, *below = suffix[:REACH].split("\n")
+    known = [line for line in above if line.strip()]
+    following = next((line.strip() for line in below if line.strip()), "")
+    if so_far.strip() or rest.strip() or not known or not following:
+        return []
+    line_break = "\r\n" if above[-1].endswith("\r") else "\n"
+    best: dict[str, Found] = {}
+    for lines in (above, below, *(text[:REACH].split("\n") for text in elsewhere)):
+        solid = [line.rstrip() for line in lines if line.strip()]
+        for match, between in _between_the_same(solid, known, following):
+            text = line_break.join(_indented_as(known[-1], *between)).removeprefix(so_far)
+            times = best[text].times + 1 if text in best else 1
+            best[text] = Found(text, max(match, best.get(text, Found("", 0)).match), times)
+    return sorted(best.values(), key=lambda each: each.match, reverse=True)[:MOST]
+
+
+def _between_the_same(
+    lines: Sequence[str], known: Sequence[str], following: str
+) -> Iterator[tuple[int, tuple[str, list[str]]]]:
+    """The characters that agree above; the line that agrees, and those from it to `following`."""
+    last = known[-1].strip()
+    for at, line in enumerate(lines):
+        if line.strip() != last:
+            continue
+        ahead = range(at + 1, min(at + 2 + MOST_BLOCK_LINES, len(lines)))
+        end = next((to for to in ahead if lines[to].strip() == following), None)
+        if end is None or end == at + 1:
+            continue
+        near = slice(max(0, at + 1 - MOST_LINES_ALIKE), at + 1)
+        pairs = zip(reversed(lines[near]), reversed(known), strict=False)
+        alike = takewhile(lambda pair: pair[0].strip() == pair[1].strip(), pairs)
+        yield sum(len(one.strip()) for one, _ in alike), (line, list(lines[at + 1 : end]))
+
+
+def _indented_as(ours: str, theirs: str, lines: Sequence[str]) -> Iterator[str]:
+    """`lines`, which stand under `theirs`, as they would stand under `ours`."""
+    old, new = (line[: len(line) - len(line.lstrip())] for line in (theirs, ours))
+    for line in lines:
+        yield new + line.removeprefix(old) if line.startswith(old) else line
 
 
 def says_again(line: str, suffix: str) -> bool:

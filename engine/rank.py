@@ -24,6 +24,7 @@ from engine.prompt import Prompt, encoding_of
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
+TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
 LONGEST_MATCH = 20  # characters; agreeing in more says no more
 SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
@@ -31,10 +32,15 @@ SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 @dataclass(frozen=True, slots=True)
 class Likelihood:
     """Mean causal log-probability per token: of the holes and what lies between them, and of the
-    first tokens of the suffix. None where there is no token."""
+    first tokens of the suffix. None where there is no token.
+
+    The middle begins with the last token before the first hole, `tokens` of them: a word broken off
+    there may go on, and that it is broken off there has to be paid for too.
+    """
 
     middle: float | None
     suffix: float | None
+    tokens: int = 0
 
     def score(self, suffix_weight: float) -> float:
         """What there is stands in for what there is not: an empty middle must not pass for a
@@ -69,6 +75,8 @@ class Evidence:
         """What rank and calibration weigh, a constant first."""
         middle, suffix = self.likelihood.middle, self.likelihood.suffix
         stand_in = suffix if suffix is not None else 0.0
+        # A line that stands elsewhere is no less likely for being long.
+        counted = self.likelihood.tokens if not self.match else 0
         return (
             1.0,
             middle if middle is not None else stand_in,
@@ -78,6 +86,7 @@ class Evidence:
             float(self.of == 1),
             math.log1p(self.times),
             float(min(self.surplus, 2)),
+            TOTAL * counted * (middle if middle is not None else 0.0),
         )
 
 
@@ -143,6 +152,7 @@ def likelihoods(
         Likelihood(
             _mean(score[row.middle.start - first : row.middle.stop - first]),
             _mean(score[row.suffix.start - first : row.suffix.stop - first]),
+            row.middle.stop - row.middle.start,
         )
         for score, row in zip(scores, rows, strict=True)
     ]
@@ -156,8 +166,10 @@ def _row(
     end = start + len(middle)
     encoding = encoding_of(tokenizer, head + middle + suffix[:SUFFIX_CHARACTERS])
     offsets = encoding.offsets
-    # A token across the seam counts with the middle: it depends on it.
-    first = next((i for i, (_, to) in enumerate(offsets) if to > start), len(offsets))
+    # So begins the middle of every candidate at one character.
+    known = encoding_of(tokenizer, head).offsets
+    begin = known[-1][0] if known else start
+    first = next((i for i, (_, to) in enumerate(offsets) if to > begin), len(offsets))
     after = next((i for i, (begin, _) in enumerate(offsets) if begin >= end), len(offsets))
     after = max(first, after)
     stop = min(len(offsets), after + profile.rank_suffix_tokens)

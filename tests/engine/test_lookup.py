@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from engine.lookup import MOST, look_up
+from engine.lookup import MOST, look_up, look_up_block
 
 FILE = """\
 class Cache:
@@ -84,3 +84,51 @@ def test_a_megabyte_on_a_line_is_looked_through_in_part(line: str) -> None:
     started = time.process_time()
     look_up(line, "\n" + line)
     assert time.process_time() - started < 30  # a hang, not a measure
+
+
+BLOCKS = {
+    "between the same lines": (
+        "def a():\n    x = open(p)\n    y = x.read()\n    x.close()\n    return y\n"
+        "def b():\n    x = open(p)\n|\n    return y\n",
+        ["    y = x.read()\n    x.close()"],
+    ),
+    "the cursor after the indentation": (
+        "if a:\n    f()\n    g()\nend()\nif a:\n    |\nend()\n",
+        ["f()\n    g()"],
+    ),
+    "indented as here": (
+        "if a:\n    f()\n    g()\nend()\nclass C:\n    if a:\n        |\n    end()\n",
+        ["f()\n        g()"],
+    ),
+    "where more agrees first": (
+        "one\nbegin\n  1\nend\ntwo\nbegin\n  2\nend\nthree\ntwo\nbegin\n|\nend\n",
+        ["  2", "  1"],
+    ),
+    "below the cursor": ("begin\n|\nend\nother\nbegin\n  1\nend\n", ["  1"]),
+    "crlf": ("begin\r\n  1\r\n  2\r\nend\r\nbegin\r\n|\r\nend\r\n", ["  1\r\n  2"]),
+    "nothing between": ("begin\nend\nbegin\n|\nend\n", []),
+    "too far apart": ("begin\n" + "  1\n" * 20 + "end\nbegin\n|\nend\n", []),
+    "not on an empty line": ("begin\n  1\nend\nbegin\n  x|\nend\n", []),
+    "text behind the cursor": ("begin\n  1\nend\nbegin\n| x\nend\n", []),
+    "nothing below": ("begin\n  1\nend\nbegin\n|", []),
+    "nothing at all": ("|", []),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_drafts_of_blocks(name: str) -> None:
+    marked, expected = BLOCKS[name]
+    prefix, suffix = marked.split("|")
+    assert [each.text for each in look_up_block(prefix, suffix)] == expected
+
+
+def test_blocks_are_looked_for_in_other_texts() -> None:
+    found = look_up_block("begin\n", "\nend\n", ["begin\n  1\nend\n", "begin\n  1\nend\n"])
+    assert [(each.text, each.times) for each in found] == [("  1", 2)]
+
+
+def test_blocks_in_a_megabyte_are_looked_for_in_part() -> None:
+    text = "begin\n  1\nend\n" * 80_000
+    found = look_up_block(text + "begin\n", "\n" + "end\n" + text)
+    assert [each.text for each in found] == ["  1"]
+    assert found[0].times < 80_000

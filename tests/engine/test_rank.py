@@ -60,7 +60,11 @@ def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
             (prompt.texts[0] + middle + case.after).replace("\ud83d", "\ufffd"),
             add_special_tokens=False,
         )
-        start, end = len(prompt.texts[0]), len(prompt.texts[0] + middle)
+        head = tiny.tokenizer.encode(
+            prompt.texts[0].replace("\ud83d", "\ufffd"), add_special_tokens=False
+        )
+        start = head.offsets[-1][0] if head.offsets else len(prompt.texts[0])
+        end = len(prompt.texts[0] + middle)
         log_p = tiny.model.score(torch.tensor([lead + encoding.ids]))[0].log_softmax(-1)
         middles, suffixes = [], []
         for at, (first, after) in enumerate(encoding.offsets):
@@ -70,6 +74,7 @@ def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
             elif after > start:
                 middles.append(value)
         check(found.middle, middles)
+        assert found.tokens == len(middles)
         check(found.suffix, suffixes[: case.suffix_tokens])
 
 
@@ -154,7 +159,17 @@ def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
     found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
     formula = profile_of(tiny, rank_match_weight=0.0)
     assert likely.score(formula) > found.score(formula)
-    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0))
+    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, 0.0))
     assert found.score(fitted) > likely.score(fitted)
     assert found.score(fitted) > replace(found, surplus=2).score(fitted)
     assert len(found.features()) == FEATURES
+
+
+def test_what_was_written_pays_for_every_token_and_what_was_found_does_not(tiny: Any) -> None:
+    fitted = replace(profile_of(tiny), rank=(*[0.0] * (FEATURES - 1), 1.0))
+    short, long = (
+        Evidence(Likelihood(-1.0, -1.0, 2), 0, 2),
+        Evidence(Likelihood(-1.0, -1.0, 9), 0, 2),
+    )
+    assert short.score(fitted) > long.score(fitted)
+    assert replace(short, match=3).score(fitted) == replace(long, match=3).score(fitted)
