@@ -35,9 +35,12 @@ class Candidate:
     certainty: float | None
 
     def confidence(self, profile: Profile) -> float:
-        """How likely the whole fill is exactly right, 0..1."""
+        """How likely the whole fill is exactly right, 0..1.
+
+        The calibration is fitted to fills of one hole; of several, each has to be right.
+        """
         if profile.calibration:
-            return calibrated(profile.calibration, self.evidence)
+            return calibrated(profile.calibration, self.evidence) ** len(self.texts)
         return math.exp(self.certainty) if self.certainty is not None else 0.0
 
 

@@ -111,7 +111,7 @@ def _rows(shares: Iterable[tuple[str, dict[str, Any]]]) -> str:
 def _gate_row(row: dict[str, Any]) -> str:
     exact = row["exact"]
     return (
-        f"| {row['gate']:.1f} | {row['share']:.1%} | {exact['percent']:.1f}% "
+        f"| {row['gate']:.2f} | {row['share']:.1%} | {exact['percent']:.1f}% "
         f"({exact['low']:.1f} to {exact['high']:.1f}) |"
     )
 

@@ -19,7 +19,7 @@ from engine.infill import LocalEngine, Rolled
 from engine.training.export import write_profile
 from engine.training.items import Item, most_frequent, trivial_fills
 
-GATES = (0.1, 0.2, 0.3, 0.5)  # confidences from which on fills might be shown
+GATES = (0.1, 0.2, 0.3, 0.35, 0.4, 0.5)  # confidences from which on fills might be shown
 RIDGE = 0.3  # of the rank's weights
 
 

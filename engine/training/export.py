@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
@@ -86,7 +88,7 @@ def training_record(settings: Settings, log: Path) -> dict[str, Any]:
     last = [entry for _, entry in sorted(kept.items())][-TAIL:]
     slots = [entry["slot"] for entry in last if "slot" in entry]
     return {
-        "languages": data.languages,
+        "languages": _languages(data.languages, [entry for _, entry in sorted(kept.items())]),
         "causal_share": round(causal / len(kept), 3),
         "steps": len(kept),
         "seconds": round(seconds),
@@ -96,6 +98,19 @@ def training_record(settings: Settings, log: Path) -> dict[str, Any]:
         "slot_loss": round(sum(slots) / max(len(slots), 1), 3),
         "causal_loss": round(sum(e["causal"] for e in last) / len(last), 3),
     }
+
+
+def _languages(
+    weights: Mapping[str, float], entries: Sequence[Mapping[str, Any]]
+) -> dict[str, float]:
+    """The share of each language over all steps, in percent: an entry that names weights holds for
+    those after it too; `weights` are those before any does."""
+    shares: Counter[str] = Counter()
+    for entry in entries:
+        weights = entry.get("languages", weights)
+        total = sum(weights.values())
+        shares.update({name: weight / total for name, weight in weights.items()})
+    return {name: round(100 * share / len(entries), 1) for name, share in shares.most_common()}
 
 
 def _profile(settings: Settings, folder: Path) -> Profile:

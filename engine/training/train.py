@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -109,7 +110,9 @@ def train(rank: int, run: Run) -> None:
                 losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
                 print(f"step {step}: {losses}; {work.told(now - last, peak)}", flush=True)
             last = now
-            entry = {"step": step, **parts, "seconds": round(now - started, 2)}
+            entry: dict[str, Any] = {"step": step, **parts, "seconds": round(now - started, 2)}
+            if step == first_step:
+                entry |= {"languages": settings.data.languages}
             log.write(json.dumps(entry) + "\n")
             log.flush()
             if now - saved > SAVE_SECONDS or ended or step + 1 == settings.schedule.steps:

@@ -36,7 +36,7 @@ def test_the_card(tmp_path: Path) -> None:
         "| all gaps | 66.7%",
         "| Python | 50.0%",
         "| Lua | 100.0%",
-        "| 0.2 | 66.7% | 50.0%",
+        "| 0.20 | 66.7% | 50.0%",
         "on a loom",
         "lua-penlight 1.13.1-3 (MIT)",
         "None were run",

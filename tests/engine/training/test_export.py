@@ -17,7 +17,7 @@ from engine.api import FillRequest
 from engine.load import load_engine
 from engine.models import load_model
 from engine.profile import FEATURES, read_profile
-from engine.training.export import default_profile, export, write_profile
+from engine.training.export import default_profile, export, training_record, write_profile
 
 PROMPT = torch.randint(20, 4000, (1, 50), generator=torch.Generator().manual_seed(0))
 CANVAS = torch.randint(20, 4000, (1, 32), generator=torch.Generator().manual_seed(1))
@@ -127,3 +127,15 @@ def test_what_was_tuned_is_kept_and_what_was_fitted_is_not(tiny: Any, tmp_path: 
     write_profile(replace(tuned, head_tokens=9, rank=weights, calibration=weights), folder)
     export(tiny.settings, work, folder, torch.bfloat16, "")
     assert read_profile(folder) == tuned
+
+
+def test_languages_are_those_of_all_steps(tiny: Any, tmp_path: Path) -> None:
+    """A training that went on with another mixture has read some of both."""
+    log = tmp_path / "log.jsonl"
+    entries: list[dict[str, Any]] = [
+        {"step": step, "causal": 1.0, "seconds": 1.0 + step} for step in range(4)
+    ]
+    entries[0]["languages"], entries[1]["languages"] = {"python": 7}, {"python": 1, "go": 1}
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    record = training_record(tiny.settings, log)
+    assert record["languages"] == {"python": 62.5, "go": 37.5}
