@@ -10,8 +10,9 @@ its own ancestors, is computed once, and no key is ever moved.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +26,8 @@ from engine.profile import Profile
 from engine.prompt import Prompt, encoding_of
 
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
-FLOOR = -10.0  # nats; nor is one less likely than this
+FLOOR = -7.0  # nats; nor is one less likely than this
+OPEN = -1.6  # nats; the lines that are not done yet are together this much less likely: enough
 LONGEST = 20  # tokens
 
 
@@ -100,14 +102,16 @@ def continue_line(
     tree = Tree(model, cache.crop(max(0, cache.length - 1)), profile.pad)
     known = [*lead, *ids]
     paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
-    live, scores = [Hypothesis(paths[-1], "", 0.0)], scores[-1:]
     writable = torch.tensor([text is not None for text in texts], device=scores.device)
+    scores = scores[-1:].masked_fill(~(_fits(texts, first) & writable), -math.inf)
+    # Of all lines that begin as this one does: how unlikely that beginning is does not count.
+    live, scores = [Hypothesis(paths[-1], "", 0.0)], scores.log_softmax(dim=-1)
     done: dict[str, float] = {}
     for _ in range(min(longest, LONGEST)):
         if cancelled is not None and cancelled():
             raise Cancelled("the fill was cancelled")
         grown: list[tuple[Hypothesis, int]] = []
-        for hypothesis, token, score in _likeliest(live, scores, texts, writable, first, profile):
+        for hypothesis, token, score in _likeliest(live, scores, profile.beams):
             text = hypothesis.text + (texts[token] or "")
             end = LINE_BREAK.search(text)
             if end is None:
@@ -118,12 +122,14 @@ def continue_line(
                 line = line[len(piece) : len(line) - len(rest)]
                 done[line] = _either(done.get(line, -math.inf), score)
         grown = [pair for pair in grown if pair[0].score > _worst(done)][: profile.beams]
-        if not grown:
+        if not grown or _total(h.score for h, _ in grown) < _total(done.values()) + OPEN:
             break
         paths, scores = tree.grow([token for _, token in grown], [h.path for h, _ in grown])
         live = [
             Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
         ]
+        begun = [_fits(texts, first[len(each.text) :]) & writable for each in live]
+        scores = scores.masked_fill(~torch.stack(begun), -math.inf)
     best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
     return {line: score for line, score in best[: profile.beams] if score > _worst(done)}
 
@@ -131,6 +137,15 @@ def continue_line(
 def _worst(done: Mapping[str, float]) -> float:
     """The log-probability that is worth no more work, beside the lines that are `done`."""
     return max(FLOOR, max(done.values(), default=FLOOR) - MARGIN)
+
+
+def _fits(texts: Sequence[str | None], first: str) -> Tensor:
+    """[V], True for tokens that begin with `first` or with what of it they have room for."""
+    if not first:
+        return torch.ones(len(texts), dtype=torch.bool)
+    return torch.tensor(
+        [bool(text and (text.startswith(first) or first.startswith(text))) for text in texts]
+    )
 
 
 def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
@@ -144,32 +159,26 @@ def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
 
 
 def _likeliest(
-    live: Sequence[Hypothesis],
-    scores: Tensor,
-    texts: Sequence[str | None],
-    writable: Tensor,
-    first: str,
-    profile: Profile,
+    live: Sequence[Hypothesis], scores: Tensor, beams: int
 ) -> list[tuple[Hypothesis, int, float]]:
-    """The likeliest next tokens of all hypotheses, likeliest first, that begin with `first` or with
-    what of it they have room for."""
-    scores = scores[:, : len(texts)].masked_fill(~writable, -math.inf)
-    for row, hypothesis in enumerate(live):
-        left = first[len(hypothesis.text) :]
-        if left:
-            fits = [bool(t and (t.startswith(left) or left.startswith(t))) for t in texts]
-            scores[row].masked_fill_(~torch.tensor(fits, device=scores.device), -math.inf)
+    """The likeliest next tokens of all hypotheses, likeliest first."""
     total = scores + torch.tensor([[h.score] for h in live], device=scores.device)
     # Twice as many: half of them may end their lines.
-    best = total.flatten().topk(min(2 * profile.beams, total.numel()))
+    best = total.flatten().topk(min(2 * beams, total.numel()))
+    size = scores.shape[1]
     return [
-        (live[at // len(texts)], at % len(texts), score)
+        (live[at // size], at % size, score)
         for score, at in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         if score > FLOOR
     ]
 
 
+def _total(scores: Iterable[float]) -> float:
+    """The log-probability of any of several; of none, less than any."""
+    return functools.reduce(_either, scores, -math.inf)
+
+
 def _either(one: float, other: float) -> float:
     """log(e^one + e^other): one line may end in several tokens, each with its break."""
     high, low = max(one, other), min(one, other)
-    return high + math.log1p(math.exp(low - high))
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
