@@ -2,11 +2,12 @@
 
     python benchmarks/fill.py [--json] [--model embedded] [--fills 60] [--threads N]
 
-Every gap is the rest of a line in a real file, under a prefix of 200 lines. Four cases:
+Every gap is the rest of a line in a real file, under a prefix of 200 lines. Five cases:
 
     cold          nothing of the prefix is cached: a file has just been opened
     typing        the user has typed a line since the last fill: its prefix is cached up to there
-    transformers  `generate` of `transformers` with the same weights, after each fill of `typing`:
+    denoised      the same without the beam search of the causal pass, which `generate` does not do
+    transformers  `generate` of `transformers` with the same weights, after each fill of `denoised`:
                   the same prompt, as many canvases of the same width as the fill had candidates, as
                   many steps. It is spared what a fill does besides: looking drafts up, and ranking.
                   Of bfloat16 and float32, eager and SDPA, uncompiled (a user's machine has no
@@ -16,7 +17,7 @@ Every gap is the rest of a line in a real file, under a prefix of 200 lines. Fou
 
 Beside the times stands the floor: the multiplications that such a fill needs, at the rate this
 machine multiplies matrices of the model's size. The last line says how many times longer
-`transformers` took than the fill just before it, in the median, both ways.
+`transformers` took than the fills just before it, in the median, both ways.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -48,6 +50,8 @@ from engine.load import load_engine
 from engine.prompt import build_prompt
 
 PREFIX_LINES = 200
+
+Ratios = dict[str, tuple[float, float]]  # of a case: how much longer `generate` and its steps took
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +109,15 @@ def main() -> None:
     rate, checkpoint = multiply_rate(engine), open_checkpoint(folder)
     cold = [ours(engine, gap, typed=None) for gap in gaps]
     typing: list[Run] = []
+    denoised: list[Run] = []
     whole: list[Run] = []
     steps: list[Run] = []
     for gap in gaps:
         typing.append(ours(engine, gap, typed=1))
-        whole.append(theirs.run(gap, typing[-1]))
-        steps.append(theirs.run(gap, typing[-1], is_cached=True))
+        with without_beams(engine):
+            denoised.append(ours(engine, gap, typed=1))
+        whole.append(theirs.run(gap, denoised[-1]))
+        steps.append(theirs.run(gap, denoised[-1], is_cached=True))
 
     def floor(tokens: float) -> float:
         return operations(engine, checkpoint, tokens) / rate
@@ -118,10 +125,14 @@ def main() -> None:
     timings = [
         Timing.of("cold", cold, floor),
         Timing.of("typing", typing, floor),
+        Timing.of("denoised", denoised, floor),
         Timing.of("transformers", whole, floor),
         Timing.of("its steps", steps, floor),
     ]
-    ratios = times(whole, typing), times(steps, typing)
+    ratios = {
+        case: (times(whole, runs), times(steps, runs))
+        for case, runs in (("typing", typing), ("denoised", denoised))
+    }
     facts = {**environment(engine, rate), "transformers": theirs.name}
     print(as_json(facts, timings, ratios) if arguments.json else as_table(facts, timings, ratios))
 
@@ -164,6 +175,16 @@ def ours(engine: LocalEngine, gap: FillRequest, typed: int | None) -> Run:
     started = time.perf_counter()
     fill = engine.fill(gap)
     return Run(time.perf_counter() - started, fill.steps, fill.canvas_tokens)
+
+
+@contextmanager
+def without_beams(engine: LocalEngine) -> Iterator[None]:
+    profile = engine.profile
+    engine.profile = replace(profile, beams=0)
+    try:
+        yield
+    finally:
+        engine.profile = profile
 
 
 class Reference:
@@ -259,16 +280,12 @@ def environment(engine: LocalEngine, rate: float) -> dict[str, object]:
     }
 
 
-def as_json(
-    facts: dict[str, object], timings: Sequence[Timing], ratios: tuple[float, float]
-) -> str:
+def as_json(facts: dict[str, object], timings: Sequence[Timing], ratios: Ratios) -> str:
     document = {**facts, "timings": [asdict(timing) for timing in timings], "ratios": ratios}
     return json.dumps(document, indent=2)
 
 
-def as_table(
-    facts: dict[str, object], timings: Sequence[Timing], ratios: tuple[float, float]
-) -> str:
+def as_table(facts: dict[str, object], timings: Sequence[Timing], ratios: Ratios) -> str:
     rows = [
         f"| {t.case} | {t.fills} | {t.p50:.0f} ms | {t.p95:.0f} ms | {t.steps} | "
         f"{t.canvas_tokens:.0f} | {t.floor:.0f} ms |"
@@ -282,8 +299,11 @@ def as_table(
             "|---" * 7 + "|",
             *rows,
             "",
-            f"transformers takes {ratios[0]:.1f} times as long as a fill while typing, in the"
-            f" median, and its steps alone {ratios[1]:.1f} times.",
+            *(
+                f"transformers takes {whole:.1f} times as long as `{case}`, in the median, and its"
+                f" steps alone {steps:.1f} times."
+                for case, (whole, steps) in ratios.items()
+            ),
         ]
     )
 
