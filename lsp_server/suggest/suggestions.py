@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 # Longer than any fill takes, loading the model aside: nobody looks at a cursor for longer.
 PATIENCE = 20.0
 # How many of the engine's candidates are looked at before none is shown.
-MOST_CANDIDATES = 3
+MOST_CANDIDATES = 8
 # Characters of one key: editors close a bracket with it.
 KEY = 2
 

@@ -87,7 +87,7 @@ CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
     ("x = \n", ["first", "second"], False, "first"),
     ("x = \n", ["", "second"], False, "second"),
     ("x = \n", ["  ", "", "  second"], False, "second"),
-    ("x = \n", ["a", "b", "c", "too late"], False, None),
+    ("x = \n", [*"abcdefgh", "too late"], False, None),
     ("x = \n", ["= 2 if", "second"], False, "second"),
     ("x = \n", ["= 2 if", "= 3 if"], False, None),
     ("x = \n", ["= 2 if", "= 3 if"], True, "= 2 if"),
