@@ -23,7 +23,7 @@ from engine.api import Cancelled, IsCancelled
 from engine.lengths import LINE_BREAK
 from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
 from engine.profile import Profile
-from engine.prompt import Prompt, encoding_of
+from engine.prompt import Prompt, before_canvas, encoding_of, last_piece
 
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
 FLOOR = -7.0  # nats; nor is one less likely than this
@@ -98,12 +98,12 @@ def continue_line(
     first = piece + prompt.seams[0].left
     behind = prompt.seams[0].right + prompt.texts[-1]
     rest = LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
-    lead = prompt.ids[-1:] or ([profile.bos] if profile.bos is not None else [profile.pad])
-    tree = Tree(model, cache.crop(max(0, cache.length - 1)), profile.pad)
+    lead, before = before_canvas(prompt, profile, cache)
+    tree = Tree(model, before, profile.pad)
     known = [*lead, *ids]
     paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
     writable = torch.tensor([text is not None for text in texts], device=scores.device)
-    scores = scores[-1:].masked_fill(~(_fits(texts, first) & writable), -math.inf)
+    scores = scores[-1:].masked_fill(~_fits(texts, writable, first), -math.inf)
     # Of all lines that begin as this one does: how unlikely that beginning is does not count.
     live, scores = [Hypothesis(paths[-1], "", 0.0)], scores.log_softmax(dim=-1)
     done: dict[str, float] = {}
@@ -128,8 +128,8 @@ def continue_line(
         live = [
             Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
         ]
-        begun = [_fits(texts, first[len(each.text) :]) & writable for each in live]
-        scores = scores.masked_fill(~torch.stack(begun), -math.inf)
+        fits = [_fits(texts, writable, first[len(each.text) :]) for each in live]
+        scores = scores.masked_fill(~torch.stack(fits), -math.inf)
     best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
     return {line: score for line, score in best[: profile.beams] if score > _worst(done)}
 
@@ -139,13 +139,13 @@ def _worst(done: Mapping[str, float]) -> float:
     return max(FLOOR, max(done.values(), default=FLOOR) - MARGIN)
 
 
-def _fits(texts: Sequence[str | None], first: str) -> Tensor:
-    """[V], True for tokens that begin with `first` or with what of it they have room for."""
-    if not first:
-        return torch.ones(len(texts), dtype=torch.bool)
-    return torch.tensor(
-        [bool(text and (text.startswith(first) or first.startswith(text))) for text in texts]
-    )
+def _fits(texts: Sequence[str | None], writable: Tensor, left: str) -> Tensor:
+    """[V], True for `writable` tokens that begin with what is `left` to write or with what of it
+    they have room for."""
+    if not left:
+        return writable
+    fits = [bool(text and (text.startswith(left) or left.startswith(text))) for text in texts]
+    return torch.tensor(fits, device=writable.device)
 
 
 def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
@@ -153,9 +153,10 @@ def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
     encoding = encoding_of(tokenizer, text)
     if not encoding.ids:
         return [], ""
-    start = encoding.offsets[-1][0]
+    piece = last_piece(encoding, text)
+    start = len(text) - len(piece)
     whole = next(at for at, (begin, _) in enumerate(encoding.offsets) if begin >= start)
-    return encoding.ids[:whole], text[start:]
+    return encoding.ids[:whole], piece
 
 
 def _likeliest(

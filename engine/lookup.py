@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise, takewhile
 
 from engine.analogy import MOST_LINES, lines_after, rests_alike
@@ -49,13 +49,8 @@ def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Fou
     found = list(_after_same_start(lines, head)) if head else list(_after_same_line(lines, above))
     found += _after_same_end(lines, head)
     found += _by_analogy(above, below, head)
-    best: dict[str, Found] = {}
-    for each in found:
-        text = _without_rest(each.text.rstrip(), rest)
-        if text and not says_again(head + text, suffix):
-            known = best.get(text, Found(text, 0, 0))
-            best[text] = Found(text, max(each.match, known.match), known.times + 1)
-    return sorted(best.values(), key=lambda each: each.match, reverse=True)[:MOST]
+    cut = (replace(each, text=_without_rest(each.text.rstrip(), rest)) for each in found)
+    return _best(each for each in cut if each.text and not says_again(head + each.text, suffix))
 
 
 def look_up_block(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
@@ -70,13 +65,22 @@ def look_up_block(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> li
     if so_far.strip() or rest.strip() or not known or not following:
         return []
     line_break = "\r\n" if above[-1].endswith("\r") else "\n"
-    best: dict[str, Found] = {}
+    found: list[Found] = []
     for lines in (above, below, *(text[:REACH].split("\n") for text in elsewhere)):
         solid = [line.rstrip() for line in lines if line.strip()]
         for match, between in _between_the_same(solid, known, following):
             text = line_break.join(_indented_as(known[-1], *between)).removeprefix(so_far)
-            times = best[text].times + 1 if text in best else 1
-            best[text] = Found(text, max(match, best.get(text, Found("", 0)).match), times)
+            found.append(Found(text, match))
+    return _best(found)
+
+
+def _best(found: Iterable[Found]) -> list[Found]:
+    """Each text once, with its longest match and how often it was found, longest match first, at
+    most MOST."""
+    best: dict[str, Found] = {}
+    for each in found:
+        known = best.get(each.text, Found(each.text, 0, 0))
+        best[each.text] = Found(each.text, max(each.match, known.match), known.times + 1)
     return sorted(best.values(), key=lambda each: each.match, reverse=True)[:MOST]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tokenizers import Encoding, Tokenizer
 
+from engine.models.kv_cache import KVCache
 from engine.profile import Profile
 from engine.seams import Seam, Vocabulary
 
@@ -150,10 +151,21 @@ def well_formed(text: str) -> str:
     return text.encode("utf-32", "surrogatepass").decode("utf-32", "replace")
 
 
+def last_piece(encoding: Encoding, text: str) -> str:
+    """The text of the last token of `text`, which `encoding` is of; "" without any."""
+    return text[encoding.offsets[-1][0] :] if encoding.offsets else ""
+
+
+def before_canvas(prompt: Prompt, profile: Profile, cache: KVCache) -> tuple[list[int], KVCache]:
+    """Where a causal pass after the prompt begins, of which `cache` holds all: the token that
+    predicts the first one after it, whose position is computed again, and the cache before it."""
+    lead = prompt.ids[-1:] or [profile.bos if profile.bos is not None else profile.pad]
+    return lead, cache.crop(max(0, cache.length - 1))
+
+
 def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:
     """The last token's text, if the hole after it is to take it over."""
-    offsets = encoding_of(tokenizer, text).offsets
-    piece = text[offsets[-1][0] :] if offsets else ""
+    piece = last_piece(encoding_of(tokenizer, text), text)
     return piece if vocabulary.beginning(piece) else ""
 
 

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 from engine.models.branches import Branches
 from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
 from engine.profile import Profile
-from engine.prompt import Prompt, encoding_of
+from engine.prompt import Prompt, before_canvas, encoding_of, last_piece
 
 PAIRS = {"(": ")", "[": "]", "{": "}"}
 STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
@@ -135,10 +135,11 @@ def likelihoods(
 
     Head, middle and suffix are encoded as one text, so that no seam shows.
     """
-    # The token that predicts the first one: the prompt's last, whose position is computed again.
-    lead = prompt.ids[-1:] or ([profile.bos] if profile.bos is not None else [profile.pad])
-    before = cache.crop(max(0, cache.length - 1))
-    rows = [_row(tokenizer, profile, prompt, middle, lead) for middle in middles]
+    lead, before = before_canvas(prompt, profile, cache)
+    head = prompt.texts[0]
+    # So begins the middle of every candidate at one character.
+    begin = len(head) - len(last_piece(encoding_of(tokenizer, head), head))
+    rows = [_row(tokenizer, profile, prompt, middle, lead, begin) for middle in middles]
     branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
     # Only what is scored needs logits; the token at k is predicted at k - 1.
     first = min(row.middle.start for row in rows)
@@ -159,18 +160,14 @@ def likelihoods(
 
 
 def _row(
-    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int]
+    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int], begin: int
 ) -> _Row:
     head, suffix = prompt.texts[0], prompt.texts[-1]
-    start = len(head)
-    end = start + len(middle)
+    end = len(head) + len(middle)
     encoding = encoding_of(tokenizer, head + middle + suffix[:SUFFIX_CHARACTERS])
     offsets = encoding.offsets
-    # So begins the middle of every candidate at one character.
-    known = encoding_of(tokenizer, head).offsets
-    begin = known[-1][0] if known else start
     first = next((i for i, (_, to) in enumerate(offsets) if to > begin), len(offsets))
-    after = next((i for i, (begin, _) in enumerate(offsets) if begin >= end), len(offsets))
+    after = next((i for i, (start, _) in enumerate(offsets) if start >= end), len(offsets))
     after = max(first, after)
     stop = min(len(offsets), after + profile.rank_suffix_tokens)
     # per_token[k] is the probability of row token k + 1, which is text token k.

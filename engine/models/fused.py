@@ -19,10 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad
 
 from engine.models.diffusion_gemma import Attend, DiffusionGemma, Layer, at_places
-
-# gelu_tanh(x) = x * (1 + tanh(x * (SLOPE + CURVE * x^2))) / 2
-SLOPE = (2 / torch.pi) ** 0.5
-CURVE = 0.044715 * SLOPE
+from kernels.experts import CURVE, SLOPE
 
 
 def fuse(model: DiffusionGemma) -> DiffusionGemma:
