@@ -1,10 +1,11 @@
 """Is the embedded model better in bfloat16 or, at half the bytes, in int8?
 
-    python benchmarks/int8.py --data build/corpus/held_out.jsonl [--items 500] [--seed 30]
+    python benchmarks/int8.py --data build/corpus/held_out.jsonl [--work build/training]
+        [--items 500] [--seed 30]
 
-Every matrix is rounded to int8 with a scale per row and made bfloat16 again; both models then fill
-the same held-out gaps with the same profile. Told: how many each fills exactly, how many only one
-of them does, and the bytes of the weights.
+One training state is exported in both ways; both models then fill the same held-out gaps with the
+profile that ships. Told: how many each fills exactly, how many only one of them does, and the bytes
+of the weights.
 """
 
 from __future__ import annotations
@@ -16,25 +17,15 @@ import tempfile
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from engine.checkpoints.catalog import folder_of
 from engine.load import load_engine
 from engine.training.evaluate import Share, alone, is_exact, roll
+from engine.training.export import WEIGHTS, Kind, export
 from engine.training.items import Item, held_out_items
 from engine.training.settings import Settings
 
-MOST = 127  # of an int8
-
-
-def rounded(matrix: Tensor) -> Tensor:
-    """As int8 with a scale for each row would give it back."""
-    if matrix.ndim < 2:
-        return matrix
-    wide = matrix.float()
-    scale = wide.abs().amax(dim=-1, keepdim=True).clamp(min=1e-12) / MOST
-    return ((wide / scale).round() * scale).to(matrix.dtype)
+KINDS: tuple[Kind, ...] = ("bfloat16", "int8")
 
 
 def right(folder: Path, items: list[Item]) -> tuple[list[bool], list[bool]]:
@@ -53,26 +44,26 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--data", type=Path, required=True, help="held_out.jsonl of a corpus")
+    parser.add_argument("--work", type=Path, default=Path("build/training"), help="of a training")
     parser.add_argument("--items", type=int, default=500)
     parser.add_argument("--seed", type=int, default=30)
     arguments = parser.parse_args()
-    weights = Settings.read().data.languages
+    settings = Settings.read()
+    weights = settings.data.languages
     items = held_out_items(arguments.data, arguments.items, arguments.seed, languages=weights)
-    folder = folder_of("embedded")
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / "int8"
-        shutil.copytree(folder, copy)
-        tensors = load_file(copy / "model.safetensors")
-        kept = {name: rounded(tensor) for name, tensor in tensors.items()}
-        save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
-        found = {"bfloat16": right(folder, items), "int8": right(copy, items)}
-    rows = sum(tensor.numel() // tensor.shape[-1] for tensor in tensors.values() if tensor.ndim > 1)
-    count = sum(tensor.numel() for tensor in tensors.values())
-    size = {"bfloat16": 2 * count, "int8": count + 2 * rows}
-    for name, (exact, own) in found.items():
+    found: dict[Kind, tuple[list[bool], list[bool]]] = {}
+    for kind in KINDS:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            export(settings, arguments.work, folder, kind, "")
+            # What was fitted to the weights, which an export does not know.
+            shutil.copyfile(folder_of("embedded") / "profile.json", folder / "profile.json")
+            found[kind] = exact, own = right(folder, items)
+            size = (folder / WEIGHTS).stat().st_size / 2**20
         print(
-            f"{name}: {size[name] / 2**20:.1f} MiB, exact {Share(sum(exact), len(exact))},"
-            f" by the model alone {Share(sum(own), len(own))}"
+            f"{kind}: {size:.1f} MiB, exact {Share(sum(exact), len(exact))},"
+            f" by the model alone {Share(sum(own), len(own))}",
+            flush=True,
         )
     one, other = found["bfloat16"][0], found["int8"][0]
     only = [sum(a > b for a, b in zip(*pair, strict=True)) for pair in ((one, other), (other, one))]

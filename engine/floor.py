@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 
 from engine.checkpoints.checkpoint import Checkpoint, Placed
-from engine.checkpoints.formats import PLAIN
 from engine.models.diffusion_gemma import SLIDING, Config
 
 EMBEDDING = "embed_tokens.weight"
@@ -59,7 +58,7 @@ def step_work(checkpoint: Checkpoint, dtype: torch.dtype, packed: bool, shape: S
     moved = operations = 0.0
     for placed in checkpoint.placed:
         size = math.prod(placed.shape)
-        stored = placed.nbytes if packed and placed.format is not PLAIN else size * dtype.itemsize
+        stored = placed.nbytes if packed and placed.format.packed else size * dtype.itemsize
         if placed.name == EMBEDDING:
             times = 1 + shape.self_conditioning  # the head; the soft embedding
             moved += stored * times

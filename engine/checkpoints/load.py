@@ -32,6 +32,7 @@ DTYPES = {
     "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn,
     "U8": torch.uint8,
+    "I8": torch.int8,
 }
 
 
@@ -87,7 +88,7 @@ def read_weights(
     checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype
 ) -> Iterator[tuple[str, Weight]]:
     """Each weight of the model on `device` in the format it is stored in, experts stacked; what is
-    stored as floats comes as `dtype`."""
+    not packed comes as `dtype`."""
     shards = _Shards(writable=device.type == "cpu")
     for index, placed in enumerate(checkpoint.placed):
         yield placed.name, _read(placed, shards, device, dtype)

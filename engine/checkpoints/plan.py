@@ -38,7 +38,7 @@ RANK_BYTES = 3 * 4
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
 # processor what its library of matrix products keeps for itself, as measured.
-RUNTIME = {"cuda": 900_000_000, "cpu": 1_500_000}
+RUNTIME = {"cuda": 900_000_000, "cpu": 3_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) ->
     if not packed:
         return sum(math.prod(each.shape) * dtype.itemsize for each in checkpoint.placed)
     return sum(
-        each.nbytes if each.format.name != "plain" else math.prod(each.shape) * dtype.itemsize
+        each.nbytes if each.format.packed else math.prod(each.shape) * dtype.itemsize
         for each in checkpoint.placed
     )
 

@@ -106,14 +106,27 @@ def export(
     folder: Annotated[Path, typer.Option(help="Where the model goes")] = EMBEDDED,
     hardware: Annotated[str, typer.Option(help="What trained it, for the card")] = "2 CPU cores",
 ) -> None:
-    """Write the trained weights as a model folder."""
-    import torch
-
+    """Write the trained weights as a model folder, in int8."""
     from engine.training.export import export as run
     from engine.training.settings import Settings
 
-    run(Settings.read(), work, folder, torch.bfloat16, hardware)
+    run(Settings.read(), work, folder, "int8", hardware)
     print(f"wrote {folder}: {sum(f.stat().st_size for f in folder.iterdir()) / 2**20:.1f} MiB")
+
+
+@app.command()
+def dequantise(
+    folder: Annotated[Path, typer.Argument(help="Where the model goes")],
+    model: Annotated[str, typer.Option(help="embedded, or a model folder")] = "embedded",
+) -> None:
+    """Write a model in bfloat16, as `transformers` reads it."""
+    import torch
+
+    from engine.checkpoints.catalog import folder_of
+    from engine.training.export import dequantise as run
+
+    run(folder_of(model), folder, torch.bfloat16)
+    print(f"wrote {folder}")
 
 
 @app.command()

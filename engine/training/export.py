@@ -1,20 +1,28 @@
-"""Training state -> the folder that ships: weights, config, profile; loadable by `transformers`."""
+"""Training state -> the folder that ships: weights, config, profile.
+
+Weights ship in int8 (engine/checkpoints/formats/int8.py), which `transformers` does not read for
+this family; in floats, which `dequantise` makes of any folder, it reads them as this engine does.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from engine.checkpoints.checkpoint import PREFIX
+from engine.checkpoints.checkpoint import PREFIX, STACKED, open_checkpoint
+from engine.checkpoints.files import read_json
+from engine.checkpoints.formats.int8 import quantise
+from engine.checkpoints.load import load_weights
 from engine.profile import Profile, read_profile
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
@@ -25,6 +33,7 @@ DECIDED_BY_WEIGHTS = (
     "name", "bos", "eos", "pad", "first_text_token", "slack", "noise", "heal", "head_tokens",
     "prompt_tokens", "self_conditioning", "order",
 )  # fmt: skip
+WEIGHTS = "model.safetensors"
 TAIL = 100  # steps that the closing losses are averaged over
 
 # `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
@@ -41,7 +50,23 @@ VISION = {
 }
 
 
-def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, hardware: str) -> None:
+# In the words of compressed-tensors, so that a reader which does not know it says so.
+INT8 = {
+    "quant_method": "compressed-tensors",
+    "format": "int-quantized",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear", "Embedding"],
+            "weights": {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True},
+        }
+    },
+    "ignore": [r"re:.*router.*"],
+}
+
+Kind = Literal["int8", "bfloat16", "float32"]
+
+
+def export(settings: Settings, work: Path, folder: Path, kind: Kind, hardware: str) -> None:
     """Write model.safetensors, config.json, profile.json and training.json into `folder`.
 
     Of a profile that is there already the tuned part stays, but what was fitted to other weights
@@ -50,28 +75,79 @@ def export(settings: Settings, work: Path, folder: Path, dtype: torch.dtype, har
     """
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
-        PREFIX + name.removeprefix("model."): tensor.to(dtype).contiguous()
+        name.removeprefix("model."): tensor
         for name, tensor in load_file(work / "state.safetensors").items()
         if name.startswith("model.")
     }
-    # `transformers` shares the encoder's weights with the decoder, but not its layers' scalars:
-    # those it would leave uninitialised.
-    scalars = {
-        name.replace(PREFIX, ENCODER): tensor.clone()
-        for name, tensor in tensors.items()
-        if name.endswith(".layer_scalar")
-    }
-    save_file(tensors | scalars, folder / "model.safetensors", metadata={"format": "pt"})
     config = settings.config_json() | {"vision_config": VISION}
+    if kind == "int8":
+        stored, config = _in_int8(tensors), config | {"quantization_config": INT8}
+    else:
+        stored = _in_floats(tensors, getattr(torch, kind))
+    save_file(stored, folder / WEIGHTS, metadata={"format": "pt"})
     _write(folder / "config.json", config)
     if not (folder / TOKENIZER.name).exists():
         shutil.copyfile(TOKENIZER, folder / TOKENIZER.name)
     write_profile(_profile(settings, folder), folder)
     history = training_record(settings, work / "log.jsonl")
-    size = (folder / "model.safetensors").stat().st_size
+    size = (folder / WEIGHTS).stat().st_size
     parameters = sum(tensor.numel() for tensor in tensors.values())
     record = {"parameters": parameters, "bytes": size, "hardware": hardware, **history}
     _write(folder / "training.json", record)
+
+
+def dequantise(folder: Path, out: Path, dtype: torch.dtype) -> None:
+    """Write the model of `folder` into `out` with its weights in floats, for `transformers`.
+
+    Raises ModelMissing as `open_checkpoint` does.
+    """
+    model = load_weights(open_checkpoint(folder), torch.device("cpu"), dtype, packed=False)
+    config = read_json(folder / "config.json")
+    config.pop("quantization_config", None)
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(_in_floats(model.state_dict(), dtype), out / WEIGHTS, metadata={"format": "pt"})
+    _write(out / "config.json", config)
+    for name in ("tokenizer.json", "profile.json"):
+        if (folder / name).exists():
+            shutil.copyfile(folder / name, out / name)
+
+
+def _in_floats(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """`tensors`, by the model's names, as `transformers` wants them in a file."""
+    stored = {PREFIX + name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
+    # It shares the encoder's weights with the decoder, but not its layers' scalars: those it would
+    # leave uninitialised.
+    scalars = {
+        name.replace(PREFIX, ENCODER): tensor.clone()
+        for name, tensor in stored.items()
+        if name.endswith(".layer_scalar")
+    }
+    return stored | scalars
+
+
+def _in_int8(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors`, by the model's names: matrices in int8, experts one by one; the rest (norms,
+    scalars, the router) in bfloat16."""
+    stored = {}
+    for name, matrix in _one_by_one(tensors):
+        if matrix.ndim == 2 and ".router." not in name:
+            stored[PREFIX + name], stored[f"{PREFIX}{name}_scale"] = quantise(matrix)
+        else:
+            stored[PREFIX + name] = matrix.bfloat16()
+    return stored
+
+
+def _one_by_one(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    """`tensors` with the matrices of stacked experts under names of their own."""
+    for name, tensor in tensors.items():
+        layer, stacked, stack = name.rpartition("experts.")
+        if not stacked:
+            yield name, tensor
+            continue
+        parts = STACKED[stacked + stack]
+        for expert, matrix in enumerate(tensor):
+            for part, rows in zip(parts, matrix.chunk(len(parts)), strict=True):
+                yield f"{layer}experts.{expert}.{part}.weight", rows
 
 
 def training_record(settings: Settings, log: Path) -> dict[str, Any]:

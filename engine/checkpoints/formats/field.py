@@ -38,13 +38,15 @@ class Format:
     """`fields(shape)` of a stored matrix [out, in]; raises ValueError for a shape it cannot have.
 
     `allocate(shape, parts, dtype, device)` an unwritten weight [.., out, in] whose rows fall into
-    `parts` equal parts; `dtype` is for what is stored as floats. `put` writes one stored matrix.
+    `parts` equal parts; `dtype` is for what is not `packed`. `put` writes one stored matrix.
+    `packed`: kernels read the weight as it is stored; else it is floats once it is read.
     """
 
     name: str
     fields: Callable[[tuple[int, ...]], tuple[Field, ...]]
     allocate: Callable[[tuple[int, ...], int, torch.dtype, torch.device], Weight]
     put: Callable[[Weight, Place, Mapping[str, Tensor]], None]
+    packed: bool = True
 
 
 def matrices(tensor: Tensor) -> Tensor:

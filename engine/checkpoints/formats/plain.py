@@ -28,4 +28,4 @@ def _put(weight: Weight, place: Place, stored: Mapping[str, Tensor]) -> None:
     matrices(weight)[place.expert, place.rows].copy_(stored["values"])
 
 
-PLAIN = Format("plain", _fields, _allocate, _put)
+PLAIN = Format("plain", _fields, _allocate, _put, packed=False)

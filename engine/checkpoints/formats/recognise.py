@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from engine.checkpoints.files import Stored
 from engine.checkpoints.formats.field import Format
 from engine.checkpoints.formats.fp8 import FP8
+from engine.checkpoints.formats.int8 import INT8
 from engine.checkpoints.formats.nvfp4 import COMPRESSED_TENSORS, MODELOPT
 from engine.checkpoints.formats.plain import PLAIN
 
@@ -43,7 +44,9 @@ def recognise(stored: Mapping[str, Stored]) -> Format:
     if dtype == "F8_E5M2":
         raise Unsupported("F8_E5M2; of the 8-bit floats only F8_E4M3 can be run")
     if dtype == "I8":
-        raise Unsupported("8-bit integers (W8A8), for which there is no kernel here")
+        if "weight_zero_point" in stored:
+            raise Unsupported("8-bit integers with a zero point; they can be read only without one")
+        return INT8
     if dtype == "U8":
         raise Unsupported("bytes without the scales of NVFP4 (MXFP4, perhaps)")
     if dtype == "F8_E4M3" or "weight_scale" in stored:

@@ -27,7 +27,8 @@ GATE = "model.decoder.layers.1.experts.2.gate_proj"
 @dataclass(frozen=True, slots=True)
 class Layout:
     """`experts` is the type that stacked experts come in; `error` bounds a weight's, in parts of
-    its block's largest value; `drift` bounds that of logits, in parts of their own size."""
+    the largest value of its block (of its row, without `block`); `drift` bounds that of logits, in
+    parts of their own size."""
 
     write: Callable[[dict[str, Matrix]], dict[str, Raw]]
     format: str
@@ -35,11 +36,13 @@ class Layout:
     error: float
     drift: float
     shards: int = 1
+    block: int | None = 16
 
 
 LAYOUTS = {
     "google bf16": Layout(writer.google_bf16, "bf16", torch.Tensor, 0.0, 0.0, shards=3),
     "fp8": Layout(writer.compressed_tensors_fp8, "fp8", FP8, 1 / 16, 0.15),
+    "int8": Layout(writer.compressed_tensors_int8, "int8", torch.Tensor, 1 / 250, 0.05, block=None),
     "nvfp4 modelopt": Layout(
         writer.modelopt_nvfp4, "nvfp4 (modelopt)", NVFP4, 1 / 6 + 1 / 16, 0.3, shards=2
     ),
@@ -103,12 +106,15 @@ def test_every_weight_is_within_the_formats_error(
     for name, tensor in wanted.items():
         error = (loaded[name] - tensor).abs()
         if ".experts." in name:
-            blocks = tensor.unflatten(-1, (-1, 16)).abs().amax(-1, keepdim=True)
-            bound = (blocks * layout.error).expand(*blocks.shape[:-1], 16).flatten(-2)
+            block = layout.block or tensor.shape[-1]
+            blocks = tensor.unflatten(-1, (-1, block)).abs().amax(-1, keepdim=True)
+            bound = (blocks * layout.error).expand(*blocks.shape[:-1], block).flatten(-2)
             assert (error <= bound + 1e-6 * tensor.abs().max()).all(), name
             assert layout.error == 0 or error.max() > 0, f"{name} was not stored in this format"
         elif layout.format == "fp8" and any(part in name for part in ("_attn.", "mlp.")):
             assert (error <= tensor.abs() / 16 + 1e-4).all(), name
+        elif layout.format == "int8" and any(part in name for part in ("_attn.", "mlp.")):
+            assert (error <= tensor.abs().amax(-1, keepdim=True) / 254 * 1.01).all(), name
         else:
             assert torch.equal(loaded[name], tensor), name
 
@@ -325,10 +331,18 @@ DAMAGES = {
         (ATTENTION, "MLX"),
         "fetch the bfloat16 version",
     ),
-    "int8": Damage(
-        "google bf16",
-        put(ATTENTION + ".weight", "I8", 32, 32),
-        (ATTENTION, "8-bit integers"),
+    "int8: no scale": Damage(
+        "int8", drop(ATTENTION + ".weight_scale"), ("lacks", ATTENTION + ".weight_scale")
+    ),
+    "int8: a scale per group": Damage(
+        "int8",
+        put(ATTENTION + ".weight_scale", "BF16", 32, 2),
+        (ATTENTION + ".weight_scale", "[32, 2]"),
+    ),
+    "int8: a zero point": Damage(
+        "int8",
+        put(ATTENTION + ".weight_zero_point", "I8", 32, 1),
+        (ATTENTION, "zero point"),
         "fetch the bfloat16 version",
     ),
 }  # fmt: skip

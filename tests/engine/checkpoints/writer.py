@@ -11,7 +11,7 @@ import math
 import random
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,18 @@ def google_bf16(source: dict[str, Matrix]) -> dict[str, Raw]:
 
 def compressed_tensors_fp8(source: dict[str, Matrix]) -> dict[str, Raw]:
     """Attention, dense MLP and experts in FP8; the rest in bf16."""
+    return _by_channel(source, "F8_E4M3", 448, e4m3)
+
+
+def compressed_tensors_int8(source: dict[str, Matrix]) -> dict[str, Raw]:
+    """The same matrices as integers."""
+    return _by_channel(source, "I8", 127, lambda value: round(value) & 0xFF)
+
+
+def _by_channel(
+    source: dict[str, Matrix], dtype: str, most: int, code: Callable[[float], int]
+) -> dict[str, Raw]:
+    """A row's largest value is stored as `most`."""
     tensors: dict[str, Raw] = {}
     for name, matrix in source.items():
         stem = "model.decoder." + name
@@ -153,13 +165,13 @@ def compressed_tensors_fp8(source: dict[str, Matrix]) -> dict[str, Raw]:
         ):
             tensors[stem] = bf16(matrix)
             continue
-        scales = [max(map(abs, row)) / 448 for row in matrix.rows]
+        scales = [max(map(abs, row)) / most for row in matrix.rows]
         codes = bytes(
-            e4m3(value / scale)
+            code(value / scale)
             for row, scale in zip(matrix.rows, scales, strict=True)
             for value in row
         )
-        tensors[stem] = Raw("F8_E4M3", matrix.shape, codes)
+        tensors[stem] = Raw(dtype, matrix.shape, codes)
         tensors[stem + "_scale"] = Raw("F32", (len(scales), 1), _f32(*scales))
     return {**tensors, **_vision()}
 
