@@ -17,7 +17,8 @@ from engine.lookup import Found, look_up, look_up_block, says_again
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encode
-from engine.rank import Evidence, Likelihood, calibrated, likelihoods, surplus_closers
+from engine.rank import Evidence, Likelihood, calibrated, likelihoods
+from engine.structure import Surroundings
 
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
@@ -85,12 +86,13 @@ def rank_candidates(
     prompt: Prompt,
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
+    around: Surroundings,
     cache: KVCache,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
     nothing that says again the line below it.
 
-    `cache` holds `prompt.ids`.
+    `around` is what stands around the holes, and `cache` holds `prompt.ids`.
     """
     head, suffix = prompt.texts[0], prompt.texts[-1]
     found = [
@@ -104,12 +106,12 @@ def rank_candidates(
     middles = [_middle(prompt, texts) for texts in found]
     scores = likelihoods(model, tokenizer, profile, prompt, middles, cache)
     nowhere = Found("", 0, 0)
-    rest = suffix.split("\n", 1)[0]
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):
-        where, surplus = matches.get(texts, nowhere), surplus_closers(head + middle + rest)
-        evidence = Evidence(likelihood, where.match, len(middles), where.times, surplus)
+        where = matches.get(texts, nowhere)
         cut = tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True))
+        faults, is_block = around.faults(cut), LINE_BREAK.search(middle) is not None
+        evidence = Evidence(likelihood, where.match, len(middles), where.times, faults, is_block)
         candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
         candidates.append(candidate)
     return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)

@@ -22,8 +22,14 @@ from engine.api import (
     OnDraft,
     Shape,
 )
-from engine.beam import continue_line
-from engine.candidates import Candidate, look_up_candidates, rank_candidates, read_candidates
+from engine.beam import Writer
+from engine.candidates import (
+    Candidate,
+    Texts,
+    look_up_candidates,
+    rank_candidates,
+    read_candidates,
+)
 from engine.canvas import Canvas, Layout
 from engine.chat_prompt import build_chat_prompt
 from engine.denoise import Denoising, Step, denoise
@@ -35,6 +41,7 @@ from engine.profile import Profile
 from engine.prompt import Prompt, build_prompt, encode, far_apart
 from engine.replay import Replay, replays
 from engine.sampler import Seeded
+from engine.structure import Surroundings
 from engine.writable import Writable
 
 
@@ -129,7 +136,8 @@ class LocalEngine:
         layouts = lay_out_candidates(prompt, self.profile, lengths)
         if layouts:
             cache = self._prefixes.encode(prompt.ids, cancelled)
-            return _Begun(prompt, shape, drafts, layouts, cache)
+            around = Surroundings(request.texts, request.language or "")
+            return _Begun(prompt, shape, drafts, layouts, around, cache)
         if request.holes == 1:
             canvas = self.profile.canvas_tokens
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
@@ -165,22 +173,27 @@ class LocalEngine:
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
         written = read_candidates(tokenizer, layouts, last, profile.slack)
-        one_line = request.holes == 1 and begun.shape is Shape.LINE
-        if one_line and profile.beams:
-            lines = self._continued(request, begun, cancelled)
-            written = {(line + prompt.seams[0].right,): p for line, p in lines.items()} | written
+        if request.holes == 1 and profile.beams:
+            written = self._continued(request, begun, cancelled) | written
         looks_up = profile.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
-        ranked = rank_candidates(model, tokenizer, profile, prompt, written, matches, cache)
+        ranked = rank_candidates(
+            model, tokenizer, profile, prompt, written, matches, begun.around, cache
+        )
         return last, ranked
 
     def _continued(
         self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None
-    ) -> dict[str, float]:
+    ) -> dict[Texts, float]:
         """What the causal pass would go on with, see engine/beam.py."""
-        texts, most = self._writable.texts, request.max_tokens
-        given = self.model, self.tokenizer, texts, self.profile, begun.prompt, begun.cache
-        return continue_line(*given, most, cancelled)
+        prompt, around, cache = begun.prompt, begun.around, begun.cache
+        given = self.model, self.tokenizer, self._writable.texts, self.profile
+        writer = Writer(*given, prompt, around, cache, cancelled)
+        if begun.shape is Shape.LINE:
+            found = writer.lines(request.max_tokens)
+        else:
+            found = writer.blocks(request.max_tokens)
+        return {(text + prompt.seams[0].right,): p for text, p in found.items()}
 
     def _prompt(self, request: FillRequest) -> Prompt:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary
@@ -279,4 +292,5 @@ class _Begun:
     shape: Shape
     drafts: list[list[int]]
     layouts: list[Layout]
+    around: Surroundings
     cache: KVCache

@@ -14,7 +14,7 @@ from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
 
 STYLES = ("plain", "chat")
-FEATURES = 9  # of a candidate's evidence (engine/rank.py), which rank and calibration weigh
+FEATURES = 13  # of a candidate's evidence (engine/rank.py), which rank and calibration weigh
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
 
 

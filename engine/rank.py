@@ -8,7 +8,6 @@ section 2.1), in one batched pass because DiffusionGemma's encoder is itself a l
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -21,10 +20,10 @@ from engine.models.branches import Branches
 from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, before_canvas, encoding_of, last_piece
+from engine.structure import Faults
 
-PAIRS = {"(": ")", "[": "]", "{": "}"}
-STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
+NONE = Faults()
 LONGEST_MATCH = 20  # characters; agreeing in more says no more
 SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
@@ -56,13 +55,14 @@ class Likelihood:
 class Evidence:
     """What speaks for a candidate: its likelihood; where it was looked up, the characters before it
     that agreed and how often it was found (0 if the model alone wrote it); how many candidates
-    there were; and how many brackets its line closes that it did not open."""
+    there were; whether it has several lines; and how it fails to fit in (engine/structure.py)."""
 
     likelihood: Likelihood
     match: int
     of: int
     times: int = 0
-    surplus: int = 0
+    faults: Faults = NONE
+    is_block: bool = False
 
     def score(self, profile: Profile) -> float:
         """The rank score; higher is better."""
@@ -85,24 +85,13 @@ class Evidence:
             float(self.match > 0),
             float(self.of == 1),
             math.log1p(self.times),
-            float(min(self.surplus, 2)),
+            float(min(self.faults.surplus, 2)),
+            float(min(self.faults.unmatched, 2)),
+            float(self.faults.unopened),
+            float(self.faults.unfilled),
+            float(self.is_block),
             TOTAL * counted * (middle if middle is not None else 0.0),
         )
-
-
-def surplus_closers(line: str) -> int:
-    """How many brackets are closed in `line` that were not opened there, outside of strings."""
-    opened: list[str] = []
-    surplus = 0
-    for character in STRING.sub("", line):
-        if character in PAIRS:
-            opened.append(PAIRS[character])
-        elif character in PAIRS.values():
-            if opened and opened[-1] == character:
-                opened.pop()
-            else:
-                surplus += 1
-    return surplus
 
 
 def calibrated(weights: Sequence[float], evidence: Evidence) -> float:

@@ -148,7 +148,7 @@ def evaluate(
     from engine.load import load_engine
     from engine.training import evaluate as measure
     from engine.training.card import write_card
-    from engine.training.items import held_out_items
+    from engine.training.items import WITH_BLOCKS, held_out_items
     from engine.training.settings import Settings
 
     sources = corpus / "held_out.jsonl"
@@ -161,7 +161,7 @@ def evaluate(
     weights = {language: 1.0} if language else settings.data.languages
     engine = load_engine(model, "cpu")
     if calibrate:
-        others = held_out_items(sources, items, seed + 1, languages=weights)
+        others = held_out_items(sources, items, seed + 1, WITH_BLOCKS, weights)
         measure.calibrate(engine, others, folder, _count_to(items, "fitted to"))
         engine = load_engine(model, "cpu")
     asked = held_out_items(sources, items, seed, languages=weights)

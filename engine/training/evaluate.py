@@ -93,7 +93,8 @@ def alone(engine: LocalEngine, rolled: Rolled) -> str:
 
 
 def request_for(item: Item) -> FillRequest:
-    return FillRequest(texts=(item.prefix, item.suffix), shape=Shape.LINE, language=item.language)
+    shape = Shape.BLOCK if item.kind == "lines" else Shape.LINE
+    return FillRequest(texts=(item.prefix, item.suffix), shape=shape, language=item.language)
 
 
 def report(answers: Sequence[Answer], seed: int, started: float) -> dict[str, Any]:

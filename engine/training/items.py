@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.training.data import Corpus
 
 KINDS = ("rest_of_line", "whole_line")
+WITH_BLOCKS = (*KINDS, *KINDS, "lines")  # as often as they are asked for
 COMMENTS = ("#", "//", "/*", "* ", "--", "<!--")
 
 
@@ -36,8 +37,8 @@ def held_out_items(
     the file holds of them), files by their length.
 
     rest_of_line: the cursor is anywhere in the code of a line with something after it, the rest of
-    the line is cut out. whole_line: the cursor is at the line's indentation. Blank lines and
-    comments are not asked for.
+    the line is cut out. whole_line: the cursor is at the line's indentation. lines: two to six
+    whole ones. Blank lines and comments are not asked for, nor may a block begin with one.
     """
     rng = random.Random(seed)
     corpus = Corpus(path, languages)
@@ -60,6 +61,10 @@ def cut_item(text: str, kind: str, rng: random.Random) -> Item | None:
     indent = len(line) - len(line.lstrip())
     if not line.strip() or line.lstrip().startswith(COMMENTS):
         return None
+    if kind == "lines":
+        for _ in range(rng.randint(1, 5)):
+            end = max(end, text.find("\n", end + 1))
+        return Item(kind, text[:start], text[start:end], text[end:])
     end = start + len(line)
     cursor = start + indent
     if kind == "rest_of_line":

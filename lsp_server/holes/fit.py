@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.api import Shape
-from lsp_server.suggest.clean.brackets import unmatched_closer
+from engine.brackets import unmatched_closer
 
 
 def fit(text: str, shape: Shape, language: str, stops: Sequence[str]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from engine.api import Shape
+from engine.brackets import unmatched_closer
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import items_between, lead_of
 from lsp_server.holes.spot import Spot
-from lsp_server.suggest.clean.brackets import unmatched_closer
 
 # A line that goes on below is no statement.
 _OPENS = re.compile(r"(?:[:{(\[,\\]|\b(?:then|do|else|begin))$")

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.brackets import PAIRS, balance
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
-from lsp_server.suggest.clean.brackets import PAIRS, balance
 from lsp_server.suggest.clean.pipeline import DISPUTABLE
 from lsp_server.syntax.parsing import Parsing
 

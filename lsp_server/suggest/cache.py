@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.api import Shape
+from engine.brackets import PAIRS, balance, open_quote
 from lsp_server.document import Document
 from lsp_server.suggest.clean.around import Around
-from lsp_server.suggest.clean.brackets import PAIRS, balance, open_quote
 from lsp_server.suggest.clean.overlap import overwritten
 
 MOST = 250

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from engine.api import Cancelled
-from engine.beam import LONGEST, MARGIN, Tree, continue_line
+from engine.beam import LONGEST, MARGIN, MOST_LINES, Tree, Writer
 from engine.models.diffusion_gemma import KVCache
 from engine.models.fused import fuse
 from engine.profile import Profile
 from engine.prompt import Prompt, build_prompt
+from engine.structure import Surroundings
 from engine.training.export import default_profile
 from engine.writable import Writable
 
@@ -47,16 +48,23 @@ class Told:
         return logits, KVCache((known[None, None, :, None].float(),), cache.values)
 
 
-def search(
+def writer_of(
     model: Any, tiny: Any, texts: tuple[str, str], told: bool = False, **changes: Any
-) -> dict[str, float]:
+) -> Writer:
     profile = replace(default_profile(tiny.settings), bos=None, **changes)
     writable = Writable(tiny.tokenizer, tiny.model.config.vocab_size, profile, torch.device("cpu"))
     prompt = build_prompt(texts, tiny.tokenizer, profile, writable.vocabulary)
     ids = torch.tensor(prompt.ids, dtype=torch.long)
     one = ids[None, None, :, None].float()
     cache = KVCache((one,), (one,)) if told else tiny.model.encode(ids)
-    return continue_line(model, tiny.tokenizer, writable.texts, profile, prompt, cache)
+    given = model, tiny.tokenizer, writable.texts, profile, prompt, Surroundings(texts)
+    return Writer(*given, cache)
+
+
+def search(
+    model: Any, tiny: Any, texts: tuple[str, str], told: bool = False, **changes: Any
+) -> dict[str, float]:
+    return writer_of(model, tiny, texts, told, **changes).lines()
 
 
 def told(tiny: Any, *lines: tuple[str, float]) -> Told:
@@ -165,10 +173,43 @@ def test_a_cancel_ends_it(tiny: Any) -> None:
     profile = default_profile(tiny.settings)
     prompt: Prompt = build_prompt((BEFORE, ""), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids))
-    with pytest.raises(Cancelled):
-        continue_line(
-            tiny.model, tiny.tokenizer, ["x"], profile, prompt, cache, cancelled=lambda: True
-        )
+    given = tiny.model, tiny.tokenizer, ["x"], profile, prompt, Surroundings((BEFORE, "")), cache
+    writer = Writer(*given, cancelled=lambda: True)
+    for write in (writer.lines, writer.blocks):
+        with pytest.raises(Cancelled):
+            write(8)
+
+
+def write_blocks(tiny: Any, texts: tuple[str, str], *known: tuple[str, float]) -> dict[str, float]:
+    return writer_of(told(tiny, *known), tiny, texts, told=True).blocks(200)
+
+
+def test_blocks_are_what_follows_line_by_line(tiny: Any) -> None:
+    found = write_blocks(
+        tiny,
+        (BEFORE, "\nz = 1\n"),
+        (BEFORE + "if a:\n    b()\n    c()\nz = 1\nmore\n", 3.0),
+        (BEFORE + "d()\ne()\nz = 1\n", 1.0),
+    )
+    blocks = ["if a:", "if a:\n    b()", "if a:\n    b()\n    c()", "d()", "d()\ne()"]
+    assert sorted(found) == sorted(blocks), "they end before the line that stands below"
+    for block in blocks:
+        assert math.exp(found[block]) == pytest.approx(0.75 if block[0] == "i" else 0.25, abs=0.01)
+
+
+def test_a_block_is_six_lines_at_most(tiny: Any) -> None:
+    found = write_blocks(tiny, (BEFORE, "\n"), (BEFORE + "x = 1\n" * 40, 1.0))
+    assert max(block.count("\n") for block in found) == MOST_LINES - 1
+
+
+def test_blocks_have_the_files_line_breaks(tiny: Any) -> None:
+    known = BEFORE + "a()\r\nb()\r\nc()\r\n"
+    assert "a()\r\nb()" in write_blocks(tiny, (BEFORE, "\r\nz = 1\r\n"), (known, 1.0))
+
+
+def test_no_block_is_written_before_the_rest_of_a_line(tiny: Any) -> None:
+    known = BEFORE + "f(1)\nb()\n"
+    assert write_blocks(tiny, (BEFORE + "f(", ")\n"), (known, 1.0)) == {}
 
 
 def test_beams_below_zero_are_refused(tiny: Any) -> None:

@@ -13,7 +13,8 @@ from engine.models.branches import Branches
 from engine.models.diffusion_gemma import KVCache
 from engine.profile import FEATURES, Profile
 from engine.prompt import build_prompt, encode
-from engine.rank import Evidence, Likelihood, likelihoods, surplus_closers
+from engine.rank import Evidence, Likelihood, likelihoods
+from engine.structure import Faults
 from engine.training.export import default_profile
 
 
@@ -138,30 +139,14 @@ def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) 
     assert scores[1] > scores[0]
 
 
-@pytest.mark.parametrize(
-    ("line", "surplus"),
-    [
-        ("f(a[1], {b: 2})", 0),
-        ("f(a", 0),
-        ("f(a))", 1),
-        (")])", 3),
-        ("f(a]", 1),
-        ('print(")")', 0),
-        ("print('it\\'s )')", 0),
-    ],
-)
-def test_surplus_closers(line: str, surplus: int) -> None:
-    assert surplus_closers(line) == surplus
-
-
 def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
     likely = Evidence(Likelihood(-1.0, -1.0), match=0, of=2)
     found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
     formula = profile_of(tiny, rank_match_weight=0.0)
     assert likely.score(formula) > found.score(formula)
-    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, 0.0))
+    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 5))
     assert found.score(fitted) > likely.score(fitted)
-    assert found.score(fitted) > replace(found, surplus=2).score(fitted)
+    assert found.score(fitted) > replace(found, faults=Faults(surplus=2)).score(fitted)
     assert len(found.features()) == FEATURES
 
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.api import Shape
+from engine.brackets import unmatched_closer
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import PIPELINE, Around, Filter, clean, filtered
 from lsp_server.suggest.clean import pipeline as filters
-from lsp_server.suggest.clean.brackets import unmatched_closer
 from lsp_server.suggest.clean.overlap import overwritten
 
 LINE, BLOCK = Shape.LINE, Shape.BLOCK

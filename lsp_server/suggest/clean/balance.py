@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from engine.brackets import PAIRS, balance
 from lsp_server.suggest.clean.around import Around
-from lsp_server.suggest.clean.brackets import PAIRS, balance
 from lsp_server.suggest.clean.overlap import open_string, overwritten
 
 _WINDOW = 8000

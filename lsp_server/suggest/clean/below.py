@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from engine.brackets import unmatched_closer
 from lsp_server.suggest.clean.around import CLOSER, REPEATABLE, Around, lines_that_hold
-from lsp_server.suggest.clean.brackets import unmatched_closer
 
 _WORD_OPENER = re.compile(r"\b(then|do|function|case|def|class|module|begin|if|unless|while)\b")
 _CLOSES = re.compile(r"[)\]}]|\b(end|fi|done|esac)\b")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from engine.brackets import balance, open_quote, unmatched_closer
 from lsp_server.suggest.clean.around import Around
-from lsp_server.suggest.clean.brackets import balance, open_quote, unmatched_closer
 
 _MARKS = "\"'`,;:"
 _WORD = re.compile(r"\w")
