@@ -149,7 +149,7 @@ class Writer:
             for each, token, likely in zip(live, best.indices.tolist(), best.values, strict=True):
                 text, score = each.text + (self.texts[token] or ""), each.score + float(likely)
                 *lines, open_line = LINE_BREAK.split(text)
-                if not open_line:  # a line has ended
+                if not open_line and not text.endswith("\r"):  # a line has ended
                     if lines[-1].strip() and lines[-1].strip() == below:
                         continue
                     found[line_break.join(lines)] = score

@@ -11,7 +11,7 @@ from engine.canvas import Layout, lay_out
 from engine.profile import Profile
 from engine.prompt import Prompt
 
-LINE_BREAK = re.compile(r"[\r\n]")
+LINE_BREAK = re.compile(r"\r\n|[\r\n]")
 WIDTH_STEP = 16  # canvases are a multiple of it wide: a CPU is slow at the first of every width
 
 

@@ -132,11 +132,9 @@ def likelihoods(
     branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
     # Only what is scored needs logits; the token at k is predicted at k - 1.
     first = min(row.middle.start for row in rows)
-    start = min(first, branches.shared)
-    logits = model.score_branches(branches, before, first=start)
-    at = [place - start for path in branches.paths for place in path[first:-1]]
-    chosen = logits[at, [token for row in rows for token in row.ids[first + 1 :]]]
-    per_token = iter((chosen - logits[at].logsumexp(dim=-1)).tolist())
+    at = [place for path in branches.paths for place in path[first:-1]]
+    tokens = [token for row in rows for token in row.ids[first + 1 :]]
+    per_token = iter(model.score_branches(branches, before, at, tokens).tolist())
     scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(

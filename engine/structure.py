@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.brackets import PAIRS, Balance, balance
+from engine.lengths import LINE_BREAK
 
 WINDOW = 8000  # characters on each side of the gap's lines
 _TAB = 8
@@ -18,7 +19,6 @@ _TAB = 8
 _OPENS = re.compile(r"(?:[:({\[]|=>|->|\b(?:then|do|else|repeat|begin))\s*$")
 _GOES_ON = re.compile(r"(?:[,=+\-*/%&|<>.?\\]|\b(?:and|or|not|in|is|return))\s*$")
 _CONTINUES = re.compile(r"\s*(?:[.?:&|+*/=<>)\]}]|-|else\b|end\b|and\b|or\b)")
-_LINE_BREAK = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Surroundings:
         self._whole_before, self._whole_below = first == 0, len(suffix) == len(known)
         self._opened = balance(prefix[first:start], language).opened
         self._closers = tuple(closer for _, closer in balance(below, language).closers)
-        self._next = next((line for line in _LINE_BREAK.split(below) if line.strip()), None)
+        self._next = next((line for line in LINE_BREAK.split(below) if line.strip()), None)
 
     def faults(self, fills: Sequence[str]) -> Faults:
         """Of the text with one of `fills` in each hole."""
@@ -65,7 +65,7 @@ class Surroundings:
         lines = self._head + middle + self._rest
         inside = balance(lines, self._language)
         left, unmatched = self._matched(inside)
-        unopened, unfilled = self._judged(_LINE_BREAK.split(lines)[-1], bool(left))
+        unopened, unfilled = self._judged(LINE_BREAK.split(lines)[-1], bool(left))
         return Faults(len(inside.closers), unmatched, unopened, unfilled)
 
     def _matched(self, inside: Balance) -> tuple[list[str], int]:
@@ -104,7 +104,7 @@ def _close(opened: list[str], closers: Sequence[str], is_whole: bool) -> int:
 
 def _cut_line(text: str) -> tuple[str, str]:
     """The first line, and what is below it."""
-    found = _LINE_BREAK.search(text)
+    found = LINE_BREAK.search(text)
     return (text, "") if found is None else (text[: found.start()], text[found.end() :])
 
 

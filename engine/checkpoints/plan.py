@@ -19,7 +19,7 @@ from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
-from engine.models.diffusion_gemma import SLIDING, Config, DiffusionGemma
+from engine.models.diffusion_gemma import SLICE, SLIDING, Config, DiffusionGemma
 from engine.profile import INSTRUCT, SMALLEST_HOLE, Profile
 
 GB = 1_000_000_000
@@ -37,8 +37,9 @@ MASKED = 1 + 4
 RANK_BYTES = 3 * 4
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
-# processor what its library of matrix products keeps for itself, as measured.
-RUNTIME = {"cuda": 900_000_000, "cpu": 3_000_000}
+# processor what its library of matrix products keeps for itself, and what the attention of a
+# search (engine/beam.py) takes, as measured.
+RUNTIME = {"cuda": 900_000_000, "cpu": 4_500_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def limited(profile: Profile, most: Use) -> Profile:
 def needs(config: Config, weights: int, use: Use, device: str = "cuda", item: int = BF16) -> Needs:
     """What `use` of a model of `weights` bytes takes, with activations of `item` bytes."""
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
-    rank = RANK_BYTES * use.candidates * use.ranked * config.vocab_size
+    rank = RANK_BYTES * min(SLICE, use.candidates * use.ranked) * config.vocab_size
     # A longer cache is made beside the one it continues.
     copied = context_bytes(config, use.context, item)
     return Needs(

@@ -1,5 +1,5 @@
-"""Texts that begin alike as one row of tokens: what they share is computed once, and none is padded
-to the length of another."""
+"""Texts that begin alike as one tree of tokens: what any of them share is computed once, and none
+is padded to the length of another."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """What all rows begin with (`shared` tokens), then what each of them goes on with.
+    """Rows of tokens as a tree, of which all begin with the first `shared` tokens.
 
-    `ids` [T]; `depth` [T] is the place of each token in its own row; `sees` [T, T] is True where
-    the second token stands at or before the first in a row of both. `paths` says where in `ids` the
-    tokens of each row are.
+    `ids` [T]; `depth` [T] is the place of each token in its row; `sees` [T, T] is True where the
+    second token is the first or stands before it in its row. `paths` says where in `ids` the tokens
+    of each row are.
     """
 
     ids: Tensor
@@ -30,25 +30,32 @@ class Branches:
         cls, rows: Sequence[Sequence[int]], pad: int, grain: int, device: torch.device
     ) -> Branches:
         """`ids` are filled up to a multiple of `grain` with a row of `pad` that is none of them."""
-        shared = min(_common(rows[0], row) for row in rows)
-        rests = [row[shared:] for row in rows]
-        spare = -(shared + sum(map(len, rests))) % grain
-        ids, owner = list(rows[0][:shared]), [-1] * shared
-        depth = list(range(shared))
+        ids: list[int] = []
+        depth: list[int] = []
+        known: dict[tuple[int, int], int] = {}  # (the token before, id) -> where it is
         paths = []
-        for number, rest in enumerate([*rests, [pad] * spare]):
-            paths.append([*range(shared), *range(len(ids), len(ids) + len(rest))])
-            ids += rest
-            owner += [number] * len(rest)
-            depth += range(shared, shared + len(rest))
-        of = torch.tensor(owner, device=device)
-        kin = (of[None, :] == -1) | (of[:, None] == of[None, :])
+        for row in rows:
+            path: list[int] = []
+            for place, token in enumerate(row):
+                at = known.setdefault((path[-1] if path else -1, token), len(ids))
+                if at == len(ids):
+                    ids.append(token)
+                    depth.append(place)
+                path.append(at)
+            paths.append(path)
+        spare = -len(ids) % grain
+        filling = list(range(len(ids), len(ids) + spare))
+        sees = torch.zeros(len(ids) + spare, len(ids) + spare, dtype=torch.bool)
+        for path in [*paths, filling]:
+            sees[torch.tensor(path, dtype=torch.long)[:, None], path] |= torch.ones(
+                len(path), len(path), dtype=torch.bool
+            ).tril()
         return cls(
-            ids=torch.tensor(ids, device=device),
-            depth=torch.tensor(depth, device=device),
-            sees=kin.tril(),
-            shared=shared,
-            paths=paths[:-1],
+            ids=torch.tensor([*ids, *[pad] * spare], device=device),
+            depth=torch.tensor([*depth, *range(spare)], device=device),
+            sees=sees.to(device),
+            shared=min(_common(rows[0], row) for row in rows),
+            paths=paths,
         )
 
 

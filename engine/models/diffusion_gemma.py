@@ -10,7 +10,7 @@ where it is relied on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ from kernels.router import route
 # The rows of a product are a multiple of it: in bfloat16 a CPU compiles each product anew for each
 # number of rows, and keeps what it compiled.
 GRAIN = 32
+SLICE = 64  # places whose logits live at once when texts are ranked
 
 
 # How a layer attends: (layer index, query, key, value), [B, heads, T, D] each -> [B, heads, T, D]
@@ -76,23 +77,45 @@ class DiffusionGemma(nn.Module):
         hidden, _, _ = self._causal(_to_grain(ids), cache)
         return self.logits(hidden[:, : ids.shape[1]])
 
-    def score_branches(self, branches: Branches, cache: KVCache, *, first: int = 0) -> Tensor:
-        """Next-token logits [T - first, V] of `branches.ids` from `first` on, each token after the
-        cache and those before it in its own row."""
+    def score_branches(
+        self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
+    ) -> Tensor:
+        """The log-probability [N] of each of `tokens` [N] behind place `at` [N] of `branches.ids`,
+        where a token comes after the cache and those before it in its own row.
+
+        The vocabulary is looked at for SLICE places at a time.
+        """
         past = torch.arange(cache.length, device=self.device)
         places = torch.cat((past, cache.length + branches.depth))
         sees = nn.functional.pad(branches.sees, (cache.length, 0), value=True)
-        return self.score_tree(branches.ids, places, sees, cache, first=first)[0]
+        some = torch.tensor(sorted(set(at)), device=self.device)
+        hidden, _ = self._read_tree(branches.ids, places, sees, cache, some)
+        rows = torch.searchsorted(some, torch.tensor(at, device=self.device))
+        chosen = torch.tensor(tokens, device=self.device)
+        found = torch.empty(len(chosen), device=self.device)
+        for start in range(0, len(some), SLICE):
+            scores = self.logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
+            inside = (rows >= start) & (rows < start + SLICE)
+            found[inside] = scores[rows[inside] - start, chosen[inside]]
+        return found
 
     def score_tree(
-        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, *, first: int = 0
+        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache
     ) -> tuple[Tensor, KVCache]:
-        """Next-token logits [T - first, V] of `ids` [T] from `first` on, and the cache with all of
-        them behind what it holds.
+        """Next-token logits [T, V] of `ids` [T], and the cache with all of them behind what it
+        holds.
 
         `places` [P + T] are the positions of what the cache holds (P) and of `ids`; `sees`
         [T, P + T] is True where the token is to look, a sliding window aside.
         """
+        everywhere = torch.arange(len(ids), device=self.device)
+        hidden, longer = self._read_tree(ids, places, sees, cache, everywhere)
+        return self.logits(hidden), longer
+
+    def _read_tree(
+        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, some: Tensor
+    ) -> tuple[Tensor, KVCache]:
+        """As `score_tree`, but the hidden states [S, H] of the tokens `some` [S]."""
         past = cache.length
         near = places[past:, None] - places[None, :] < self.config.sliding_window
         masks = {FULL: sees, SLIDING: sees & near}
@@ -106,9 +129,8 @@ class DiffusionGemma(nn.Module):
             mask = masks[self.config.layer_types[index]]
             return prefix_attention(query, key, value, *before, mask)
 
-        some = torch.arange(first, len(ids), device=self.device)[None]
-        logits = self.logits(self.run(self.embed(ids[None]), places[past:], attend, some))[0]
-        return logits, KVCache(tuple(keys), tuple(values))
+        hidden = self.run(self.embed(ids[None]), places[past:], attend, some[None])[0]
+        return hidden, KVCache(tuple(keys), tuple(values))
 
     def decode(
         self,

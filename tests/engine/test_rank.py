@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,11 +108,13 @@ class Reader:
     size: int
     device: str = "cpu"
 
-    def score_branches(self, branches: Branches, cache: KVCache, *, first: int = 0) -> Tensor:
+    def score_branches(
+        self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
+    ) -> Tensor:
         logits = torch.zeros(len(branches.ids), self.size)
         for before, after in zip(self.known, self.known[1:], strict=False):
             logits[..., after] += 4.0 * (branches.ids == before)
-        return logits[first:]
+        return logits.log_softmax(dim=-1)[at, tokens]
 
 
 TRUE = "a = first(b)"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from engine.models import diffusion_gemma
 from engine.models.branches import Branches
 from engine.models.fused import fuse
 
@@ -25,19 +26,31 @@ CASES = [
 @pytest.mark.parametrize(("name", "past", "rows"), CASES, ids=[c[0] for c in CASES])
 @torch.no_grad()
 def test_each_row_as_if_alone(
-    name: str, past: int, rows: list[list[int]], fused: bool, oracle: Callable[[str], Any]
+    name: str,
+    past: int,
+    rows: list[list[int]],
+    fused: bool,
+    oracle: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = oracle("two experts, both used").ours()
     model = fuse(model) if fused else model
     cache = model.encode(torch.arange(past) % 97)
     branches = Branches.of(rows, pad=0, grain=32, device=torch.device("cpu"))
-    first = min(1, branches.shared)
-    found = model.score_branches(branches, cache, first=first)
-    assert len(found) == len(branches.ids) - first
+    monkeypatch.setattr(diffusion_gemma, "SLICE", 4)  # so that there are several
+    at = [place for path in branches.paths for place in path[:-1]]
+    tokens = [token for row in rows for token in row[1:]]
+    found = iter(model.score_branches(branches, cache, at, tokens))
     for row, path in zip(rows, branches.paths, strict=True):
         assert branches.ids[path].tolist() == row
-        alone = model.score(torch.tensor([row]), cache)[0]
-        shown = [at for at in path if at >= first]
-        torch.testing.assert_close(
-            found[[at - first for at in shown]], alone[len(path) - len(shown) :], atol=1e-4, rtol=0
-        )
+        alone = model.score(torch.tensor([row]), cache)[0].log_softmax(dim=-1)
+        for place, token in enumerate(row[1:]):
+            torch.testing.assert_close(next(found), alone[place, token], atol=1e-4, rtol=0)
+
+
+def test_what_rows_share_is_there_once() -> None:
+    rows = [[5, 6, 7, 8], [5, 6], [5, 6, 9, 8], [5, 6, 9, 10]]
+    branches = Branches.of(rows, pad=0, grain=8, device=torch.device("cpu"))
+    assert branches.ids.tolist() == [5, 6, 7, 8, 9, 8, 10, 0]
+    assert branches.shared == 2
+    assert branches.sees[5].tolist() == [True, True, False, False, True, True, False, False]
