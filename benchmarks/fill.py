@@ -30,6 +30,7 @@ import os
 import platform
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ from engine.infill import LocalEngine
 from engine.lengths import hole_lengths
 from engine.load import load_engine
 from engine.prompt import build_prompt
+from engine.training.export import dequantise
 
 PREFIX_LINES = 200
 
@@ -195,9 +197,11 @@ class Reference:
 
         self.name = f"{str(dtype).removeprefix('torch.')}, {attention}"
         self._engine = engine
-        self._model = DiffusionGemmaForBlockDiffusion.from_pretrained(
-            folder, dtype=dtype, attn_implementation=attention
-        ).eval()
+        with tempfile.TemporaryDirectory() as floats:
+            dequantise(folder, Path(floats), dtype)
+            self._model = DiffusionGemmaForBlockDiffusion.from_pretrained(
+                floats, dtype=dtype, attn_implementation=attention
+            ).eval()
 
     @classmethod
     def fastest(cls, engine: LocalEngine, folder: Path, gap: FillRequest) -> Reference:

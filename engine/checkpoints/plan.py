@@ -37,9 +37,8 @@ MASKED = 1 + 4
 RANK_BYTES = 3 * 4
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
-# processor what its library of matrix products keeps for itself, and what the attention of a
-# search (engine/beam.py) takes, as measured.
-RUNTIME = {"cuda": 900_000_000, "cpu": 4_500_000}
+# processor what its library of matrix products keeps for itself, as measured.
+RUNTIME = {"cuda": 900_000_000, "cpu": 1_500_000}
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 from engine.api import EngineError, Fill
 from engine.checkpoints.catalog import store
 from engine.evaluation.items import HELD_OUT, SUITES, BadData, Item, read_items
-from engine.evaluation.measure import Answer, Parses, judge, report
+from engine.evaluation.measure import Answer, judge, report
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
 METHODS_OF = {HELD_OUT: ("searched", "alone", "checked")}
@@ -74,7 +74,7 @@ def evaluate(options: argparse.Namespace) -> None:
 def _answer(
     options: argparse.Namespace, jobs: list[tuple[Item, str]], results: TextIO, done: int
 ) -> list[Answer]:
-    filler, parser = _filler(options), _parser(options.parser)
+    filler, parser = _filler(options), _named(options.parser)
     answers = []
     for item, method in jobs:
         fill: Fill = filler.fill(item, method)
@@ -96,18 +96,16 @@ def _filler(options: argparse.Namespace) -> Any:
     from engine.evaluation.methods import Filler
     from engine.load import load_engine
 
-    return Filler(
-        load_engine(options.model, options.device), options.steps, _parser(options.parser)
-    )
+    engine = load_engine(options.model, options.device)
+    return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
-def _parser(named: str | None) -> Parses | None:
-    """The grammars belong to who asks; this package knows none."""
+def _named(named: str | None) -> Any:
+    """Grammars, and what is made of fills, belong to who asks; this package knows neither."""
     if named is None:
         return None
     module, _, function = named.partition(":")
-    found: Parses = getattr(importlib.import_module(module), function)
-    return found
+    return getattr(importlib.import_module(module), function)
 
 
 def _default_results(asked: dict[str, Any]) -> Path:
@@ -168,6 +166,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--gate", type=float, default=0.0)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--parser", help="module:function that says whether a text parses")
+    parser.add_argument("--editor", help="module:function that says what is put into a gap")
     return parser
 
 

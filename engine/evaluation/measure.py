@@ -19,7 +19,8 @@ SHORT = 4  # characters: a shorter line ("}", "end") may well stand there twice
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One item filled by one method; `parses` and `passed` are None where nothing was judged."""
+    """One item filled by one method; `parses`, `breaks` and `passed` are None where nothing was
+    judged."""
 
     id: str
     method: str
@@ -35,6 +36,7 @@ class Answer:
     seconds: float
     block: bool = False
     confidence: float = 0.0
+    breaks: bool | None = None
 
     def is_shown(self, gate: float) -> bool:
         """Whether an editor would show it unasked: it is sure enough, and breaks nothing."""
@@ -74,6 +76,7 @@ def judge(
         seconds=seconds,
         block=item.block,
         confidence=confidence,
+        breaks=breaks(item, text, parser),
     )
 
 
@@ -102,6 +105,15 @@ def parses(item: Item, text: str, parser: Parses | None = None) -> bool | None:
     if not is_grammatical(item.language, item.prefix + item.solution + item.suffix, parser):
         return None
     return is_grammatical(item.language, item.prefix + text + item.suffix, parser)
+
+
+def breaks(item: Item, text: str, parser: Parses | None = None) -> bool | None:
+    """Whether a file that parses with nothing in the gap no longer does; None where it does not, or
+    nobody can tell."""
+    if not is_grammatical(item.language, item.prefix + item.suffix, parser):
+        return None
+    whole = is_grammatical(item.language, item.prefix + text + item.suffix, parser)
+    return None if whole is None else not whole
 
 
 def is_grammatical(language: str, text: str, parser: Parses | None = None) -> bool | None:
@@ -162,6 +174,7 @@ def _row(
         "similarity": told(lambda answer: answer.similarity),
         "repeats_suffix": told(lambda answer: answer.repeats),
         "parse_errors": told(lambda each: None if each.parses is None else not each.parses),
+        "breaks": told(lambda answer: answer.breaks),
         "shown": told(lambda answer: answer.is_shown(gate)),
         "shown_exact": told(lambda each: each.exact if each.is_shown(gate) else None),
         "forwards": _mean([answer.forwards for answer in answers]),

@@ -3,6 +3,7 @@ or told by an oracle."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
@@ -19,22 +20,30 @@ FIXED, ORACLE = "fixed", "oracle"
 METHODS = (SEARCHED, ALONE, CHECKED, FIXED, ORACLE)
 MOST = 256  # tokens of a gap
 
+# What an editor puts into an item's gap, of the texts that a model offers, the best first.
+Editor = Callable[[Item, Sequence[str]], str]
+
 
 class Filler:
     """A model that fills an item's gap by one of METHODS."""
 
     def __init__(
-        self, engine: LocalEngine, steps: int | None = None, parser: Parses | None = None
+        self,
+        engine: LocalEngine,
+        steps: int | None = None,
+        parser: Parses | None = None,
+        editor: Editor | None = None,
     ) -> None:
-        self._engine, self._steps, self._parser = engine, steps, parser
+        self._engine, self._steps, self._parser, self._editor = engine, steps, parser, editor
         self._profile = engine.profile
         self._last: tuple[Item, Rolled, Fill] | None = None
 
     def fill(self, item: Item, method: str) -> Fill:
         """`searched` is the engine's answer. Of the same candidates, `alone` is the best that the
-        model wrote itself, looking nothing up, and `checked` the first with which the file parses,
-        as an editor would show it. `oracle` has as many tokens as the solution, `fixed` the middle
-        one of the lengths that the profile searches, each in a single candidate."""
+        model wrote itself, looking nothing up, and `checked` what `editor` puts into the gap, or
+        without one the first with which the file parses. `oracle` has as many tokens as the
+        solution, `fixed` the middle one of the lengths that the profile searches, each in a single
+        candidate."""
         if method in (SEARCHED, ALONE, CHECKED):
             return self._of_candidates(item, method)
         length = fixed_length(self._profile, item.block)
@@ -56,6 +65,9 @@ class Filler:
         if method == ALONE:
             best = written_alone(rolled, self._profile)
             return replace(fill, texts=best.texts if best else ("",))
+        if self._editor is not None:
+            offered = [each.texts[0] for each in rolled.candidates]
+            return replace(fill, texts=(self._editor(item, offered),))
         for each in rolled.candidates:
             whole = item.prefix + each.texts[0] + item.suffix
             if is_grammatical(item.language, whole, self._parser) is not False:

@@ -2,11 +2,15 @@
 
 A row of `ablations.toml` changes some settings of a small model; every row trains on the same
 texts for the same steps, and is measured by its loss on held-out slots, noised alike for all.
+
+A row with another vocabulary has a tokenizer of its own, and other tokens: its losses are told for
+as much text as one token of the baseline's stands for.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import time
 import tomllib
 from collections.abc import Callable, Mapping
@@ -19,6 +23,7 @@ from safetensors.torch import load_file
 
 from engine.models.diffusion_gemma import DiffusionGemma
 from engine.tokenizer import read_tokenizer
+from engine.training import tokenizer
 from engine.training.data import Corpus, Share, batch_of
 from engine.training.objective import joint_loss
 from engine.training.settings import Settings
@@ -26,12 +31,13 @@ from engine.training.train import Run, train
 
 TABLE = Path(__file__).with_name("ablations.toml")
 MEASURED = 8  # held-out batches
+SAMPLED = 200  # held-out texts that a vocabulary's density is told from
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A training of `steps` steps; losses in nats a token on held-out text, and the gain on slots
-    over the first row (positive is better)."""
+    """A training of `steps` steps; losses in nats a token of the baseline's on held-out text, and
+    the gain on slots over the first row (positive is better)."""
 
     name: str
     parameters: int
@@ -61,10 +67,22 @@ def ablate(
     for name in dict.fromkeys(("baseline", *(names or table["rows"]))):
         settings = changed(small, table["rows"].get(name, {}))
         started = time.monotonic()
-        train(0, replace(run, settings=settings, folder=run.folder / name))
+        row_run = replace(run, settings=settings, folder=run.folder / name)
+        size, asked = settings.model["vocab_size"], small
+        if size != small.model["vocab_size"]:
+            row_run = replace(row_run, tokenizer=_tokenizer(row_run, size))
+            asked = changed(small, {"model.vocab_size": size})
+        train(0, row_run)
         seconds = time.monotonic() - started
         # Batches are made by the baseline's settings: every row answers the same questions.
-        row = measure(name, settings, small, run, held_out, seconds)
+        row = measure(name, asked, row_run, held_out, seconds)
+        if row_run.tokenizer != run.tokenizer:
+            scale = _density(run.tokenizer, held_out) / _density(row_run.tokenizer, held_out)
+            row = replace(
+                row,
+                slot_loss=round(row.slot_loss * scale, 3),
+                causal_loss=round(row.causal_loss * scale, 3),
+            )
         row = replace(row, gain=round(rows[0].slot_loss - row.slot_loss, 3) if rows else 0.0)
         rows.append(row)
         told(row)
@@ -72,29 +90,43 @@ def ablate(
 
 
 @torch.no_grad()
-def measure(
-    name: str, settings: Settings, asked: Settings, run: Run, held_out: Corpus, seconds: float
-) -> Row:
-    model = DiffusionGemma(settings.config())
-    state = load_file(run.folder / name / "state.safetensors")
+def measure(name: str, asked: Settings, run: Run, held_out: Corpus, seconds: float) -> Row:
+    """The model that `run` has trained, on batches made by the settings `asked`."""
+    model = DiffusionGemma(run.settings.config())
+    state = load_file(run.folder / "state.safetensors")
     kept = {key: tensor for key, tensor in state.items() if key.startswith("model.")}
     model.load_state_dict({key.removeprefix("model."): tensor for key, tensor in kept.items()})
-    tokenizer = read_tokenizer(run.tokenizer)
+    cut = read_tokenizer(run.tokenizer)
     slots = causal = 0.0
     last = asked.schedule.steps
     for number in range(MEASURED):
-        batch = batch_of(asked, tokenizer, held_out, last + number, Share())
+        batch = batch_of(asked, cut, held_out, last + number, Share())
         _, slot, clm = joint_loss(model, batch, None, 0.0)
         slots, causal = slots + float(slot), causal + float(clm)
     return Row(
         name=name,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
-        steps=settings.schedule.steps,
+        steps=run.settings.schedule.steps,
         seconds=round(seconds, 1),
         slot_loss=round(slots / MEASURED, 3),
         causal_loss=round(causal / MEASURED, 3),
         gain=0.0,
     )
+
+
+def _tokenizer(run: Run, size: int) -> Path:
+    """A tokenizer of `size` tokens, trained on the run's corpus."""
+    path = run.folder / "tokenizer.json"
+    if not path.exists():
+        tokenizer.train(run.corpus, path, size)
+    return path
+
+
+def _density(path: Path, texts: Corpus) -> float:
+    """Characters a token."""
+    cut, rng = read_tokenizer(path), random.Random(0)
+    drawn = [texts.draw(rng) for _ in range(SAMPLED)]
+    return sum(map(len, drawn)) / sum(len(cut.encode(text).ids) for text in drawn)
 
 
 def changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:

@@ -38,11 +38,14 @@ PIECE = "|".join(
 )
 
 
-def train(corpus: Path = Path("build/corpus"), out: Path = EMBEDDED) -> Tokenizer:
-    """Learn the tokens from the first SAMPLE_BYTES of `corpus`/train.jsonl, and save them."""
+def train(
+    corpus: Path = Path("build/corpus"), out: Path = EMBEDDED, size: int | None = None
+) -> Tokenizer:
+    """Learn `size` tokens (None: VOCABULARY) from the first SAMPLE_BYTES of `corpus`/train.jsonl,
+    and save them."""
     tokenizer = untrained()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=size or VOCABULARY,
         special_tokens=SPECIAL_TOKENS,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         max_token_length=25,  # exclusive: an indentation of 24 is one token

@@ -20,12 +20,14 @@ from lsp_server.commands.options import Device, Model, Seed, Steps
 from lsp_server.settings import Settings
 
 PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
+EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
 RATES = {
     "pass@1": "pass@1",
     "exact": "exact",
     "similarity": "edit similarity",
     "repeats_suffix": "repeats suffix",
     "parse_errors": "parse errors",
+    "breaks": "breaks a sound file",
     "shown": "shown unasked",
     "shown_exact": "exact of those shown",
 }
@@ -61,7 +63,7 @@ def command(
     if suite not in SUITES:
         raise CommandError(f"there is no suite {suite}: choose one of {', '.join(SUITES)}", USAGE)
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
-    arguments += ["--parser", PARSER, "--gate", str(Settings().min_confidence)]
+    arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
         "--device": device, "--limit": limit, "--steps": steps, "--results": results
     }.items():  # fmt: skip

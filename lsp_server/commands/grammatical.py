@@ -1,17 +1,48 @@
-"""Whether a text is what a language's grammar allows: for evaluation, which has no grammars."""
+"""What evaluation asks of the server, which alone has grammars: whether a text is what its language
+allows, and what the server makes of a model's texts."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.api import Shape
+from engine.evaluation.items import Item
 from lsp_server.document import Document
-from lsp_server.syntax.tree import parse
+from lsp_server.gap import cut
+from lsp_server.suggest.arbitrate import asked_for
+from lsp_server.syntax.parsing import Parsing
+from lsp_server.syntax.tree import SyntaxTree, parse
 
 SECONDS = 5.0  # for one text
 
 
 def parses(language: str, text: str) -> bool | None:
     """None without a grammar for `language`, and where parsing takes too long."""
+    tree = _tree(Document("evaluation:", 0, language, text))
+    return None if tree is None else not tree.tree.root_node.has_error
+
+
+def put_in(item: Item, texts: Sequence[str]) -> str:
+    """What of `texts` the server puts into the gap of `item` for somebody who asks by hand."""
+    document = Document("evaluation:", 0, item.language, item.prefix + item.suffix)
+    gap = cut(document, len(item.prefix), tree=_tree(document))
+    gap = replace(gap, shape=Shape.BLOCK if item.block else Shape.LINE)
+
+    async def put() -> str:
+        parsing = Parsing()
+        try:
+            verdicts = await asked_for(texts, gap, parsing)
+        finally:
+            parsing.close()
+        return verdicts[0].cleaned.text if verdicts else ""
+
+    return asyncio.run(put())
+
+
+def _tree(document: Document) -> SyntaxTree | None:
     try:
-        tree = parse(Document("evaluation:", 0, language, text), time_cap=SECONDS)
+        return parse(document, time_cap=SECONDS)
     except TimeoutError:
         return None
-    return None if tree is None else not tree.tree.root_node.has_error

@@ -164,19 +164,20 @@ async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> 
 
 
 async def _best(session: Session, plan: Plan, fill: Fill) -> tuple[str, ...]:
-    """The best candidate that breaks nothing, or else the best; "" for a hole that stays as it is.
+    """The best of the candidates that leave the fewest errors; "" for a hole that stays as it is.
 
-    One that changes nothing is none.
+    One that changes nothing is none, nor is one that breaks a file that is sound.
     """
     candidates = dict.fromkeys([fill.texts, *(other.texts for other in fill.alternatives)])
     changes = [texts for each in candidates if any(texts := _changes(plan, each))]
-    tree = await session.parsing.tree(plan.document) if len(changes) > 1 else None
-    if tree is not None:
-        for texts in changes:
-            made = await session.parsing.variant(plan.filled(texts), tree)
-            if made is not None and made.errors() <= tree.errors():
-                return texts
-    return changes[0] if changes else ("",) * len(plan.holes)
+    tree = await session.parsing.tree(plan.document) if changes else None
+    nothing = ("",) * len(plan.holes)
+    if tree is None:
+        return changes[0] if changes else nothing
+    made = [await session.parsing.variant(plan.filled(texts), tree) for texts in changes]
+    errors = [each.errors() if each is not None else tree.errors() for each in made]
+    least = min(errors)
+    return nothing if least > tree.errors() == 0 else changes[errors.index(least)]
 
 
 def _changes(plan: Plan, fills: tuple[str, ...]) -> tuple[str, ...]:

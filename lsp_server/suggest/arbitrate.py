@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.brackets import PAIRS, balance
+from engine.structure import Surroundings
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
@@ -25,10 +26,12 @@ _LUA_OPENER = re.compile(r"\b(?:then|do|function)\b")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The variant to go on with, and whether the file would have more errors than it has now."""
+    """The variant to go on with, whether the file would have more errors than it has now, and how
+    many there would be."""
 
     cleaned: Cleaned
     breaks: bool = False
+    errors: int = 0
 
 
 def variants(
@@ -42,15 +45,44 @@ def variants(
     return (first, second) if second.text and second.text != first.text else (first,)
 
 
-async def arbitrate(choices: tuple[Cleaned, ...], gap: Gap, parsing: Parsing) -> Verdict:
-    """Without a tree of the document, or in time, the first choice."""
+async def arbitrate(
+    choices: tuple[Cleaned, ...], gap: Gap, parsing: Parsing, *, finished: bool = True
+) -> Verdict:
+    """Without a tree of the document, or in time, the first choice.
+
+    `finished`: what a fill has yet to close counts as closed, for somebody who is still typing.
+    """
     if gap.tree is None or not any(choice.text for choice in choices):
         return Verdict(choices[0])
     errors = []
     for choice in choices:
-        tree = await parsing.variant(as_filled(gap, choice), gap.tree) if choice.text else None
+        filled = as_filled(gap, choice, finished=finished)
+        tree = await parsing.variant(filled, gap.tree) if choice.text else None
         errors.append(tree.errors() if tree is not None else None)
     return judge(choices, errors, gap.tree.errors())
+
+
+async def asked_for(texts: Iterable[str], gap: Gap, parsing: Parsing, **how: Any) -> list[Verdict]:
+    """What somebody who asks by hand gets of `texts`, cleaned, the first choice first.
+
+    They get what stands there, so what leaves the fewest errors comes first, in the parser's view
+    and in that of engine/structure.py, which also knows a block that lacks its body. Of what breaks
+    the file whatever may follow, nothing where the file is sound, and else the first.
+    """
+    around = Surroundings((gap.prefix, gap.suffix), gap.document.language)
+    found: dict[str, Verdict] = {}
+    for text in texts:
+        verdict = await arbitrate(variants(text, gap, **how), gap, parsing, finished=False)
+        cleaned = verdict.cleaned
+        if not cleaned.text or cleaned.text in found:
+            continue
+        faults = 0 if cleaned.covers else around.faults((cleaned.text,)).count
+        breaks = verdict.breaks and (await arbitrate((cleaned,), gap, parsing)).breaks
+        found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults)
+    verdicts = sorted(found.values(), key=lambda each: each.errors)
+    sound = [each for each in verdicts if not each.breaks]
+    is_sound = gap.tree is not None and not gap.tree.errors()
+    return sound or verdicts[: 0 if is_sound else 1]
 
 
 def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -> Verdict:
@@ -59,14 +91,14 @@ def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -
     if not known:
         return Verdict(choices[0])
     count, index = min(known)
-    return Verdict(choices[index], breaks=count > before)
+    return Verdict(choices[index], count > before, count)
 
 
-def as_filled(gap: Gap, choice: Cleaned) -> Document:
+def as_filled(gap: Gap, choice: Cleaned, *, finished: bool = True) -> Document:
     """The document with the fill in it, and with what an unfinished fill has yet to close."""
     document = gap.document
     tail = document.text[gap.end + choice.covers :]
-    text = gap.prefix + choice.text + _finish(choice, gap) + tail
+    text = gap.prefix + choice.text + (_finish(choice, gap) if finished else "") + tail
     return replace(document, text=text, line_starts=())
 
 

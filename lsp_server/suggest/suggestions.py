@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.api import Draft, Fill
 from lsp_server.anchor import Placed, place
@@ -20,7 +20,7 @@ from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
-from lsp_server.suggest.arbitrate import Verdict, arbitrate, variants
+from lsp_server.suggest.arbitrate import Verdict, arbitrate, asked_for, variants
 from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.feedback import Feedback, Outcome
 from lsp_server.suggest.history import Edit, History
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 PATIENCE = 20.0
 # How many of the engine's candidates are looked at before none is shown.
 MOST_CANDIDATES = 8
+# ... and how many for somebody who has asked by hand.
+MOST_ASKED_FOR = 24
 # Characters of one key: editors close a bracket with it.
 KEY = 2
 
@@ -188,26 +190,28 @@ class Suggestions:
         return self._session.documents.get(document.uri) is document
 
     async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Verdict]:
-        """The first candidates that say something, were not rejected here, and break nothing.
-
-        Where all of them break something, the first of these.
-        """
-        settings = self._session.settings
+        """The first candidates that say something, were not rejected here, and break nothing; where
+        all of them break something, the first of these. For who asks by hand: `asked_for`."""
+        settings, parsing = self._session.settings, self._session.parsing
         is_automatic = ask.trigger is not Trigger.INVOKED
+        how: dict[str, Any] = {
+            "automatic": is_automatic,
+            "max_lines": settings.max_lines,
+            "may_overwrite": ask.ghost,
+            "without": settings.without_filters,
+        }
+        texts = dict.fromkeys([fill.texts[0], *(each.texts[0] for each in fill.alternatives)])
+        if not is_automatic:
+            verdicts = await asked_for(list(texts)[:MOST_ASKED_FOR], gap, parsing, **how)
+            self.filters_fired.update(name for each in verdicts for name in each.cleaned.fired)
+            wanted = [each for each in verdicts if not self._is_unwanted(ask, each.cleaned.text)]
+            return wanted[: ask.most]
         good: list[Verdict] = []
         broken: list[Verdict] = []
-        texts = dict.fromkeys([fill.texts[0], *(each.texts[0] for each in fill.alternatives)])
         for text in list(texts)[: max(MOST_CANDIDATES, ask.most)]:
-            choices = variants(
-                text,
-                gap,
-                automatic=is_automatic,
-                max_lines=settings.max_lines,
-                may_overwrite=ask.ghost,
-                without=settings.without_filters,
-            )
+            choices = variants(text, gap, **how)
             self.filters_fired.update(choices[0].fired)
-            verdict = await arbitrate(choices, gap, self._session.parsing)
+            verdict = await arbitrate(choices, gap, parsing)
             best = verdict.cleaned.text
             is_known = any(best == each.cleaned.text for each in good)
             if not best or is_known or self._is_unwanted(ask, best):

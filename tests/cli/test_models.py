@@ -134,6 +134,7 @@ ROW = {
     "similarity": {"mean": 0.75, "low": 0.6, "high": 0.9, "n": 10},
     "repeats_suffix": {"mean": 0.0, "low": 0.0, "high": 0.0, "n": 10},
     "parse_errors": None,
+    "breaks": {"mean": 0.1, "low": 0.0, "high": 0.2, "n": 6},
     "shown": {"mean": 0.6, "low": 0.3, "high": 0.9, "n": 10},
     "shown_exact": {"mean": 0.7, "low": 0.3, "high": 1.0, "n": 6},
     "forwards": 14.5,

@@ -12,7 +12,7 @@ from engine.api import Alternative, Fill
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.settings import Settings
-from lsp_server.suggest.arbitrate import Verdict, as_filled, judge, variants
+from lsp_server.suggest.arbitrate import Verdict, as_filled, asked_for, judge, variants
 from lsp_server.suggest.clean import Cleaned
 from lsp_server.suggest.feedback import Outcome
 from lsp_server.suggest.policy import Trigger
@@ -91,6 +91,8 @@ CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
     ("x = \n", ["= 2 if", "second"], False, "second"),
     ("x = \n", ["= 2 if", "= 3 if"], False, None),
     ("x = \n", ["= 2 if", "= 3 if"], True, "= 2 if"),
+    ("x = \n", ["f(a", "f(a)"], False, "f(a"),  # somebody who types goes on
+    ("x = \n", ["f(a", "f(a)"], True, "f(a)"),
 ]
 
 
@@ -197,8 +199,8 @@ A, B = Cleaned("a"), Cleaned("b")
 JUDGED: list[tuple[list[int | None], int, Verdict]] = [
     ([0, 0], 0, Verdict(A)),
     ([1, 0], 0, Verdict(B)),
-    ([1, 2], 0, Verdict(A, breaks=True)),
-    ([1, 2], 1, Verdict(A)),
+    ([1, 2], 0, Verdict(A, breaks=True, errors=1)),
+    ([1, 2], 1, Verdict(A, errors=1)),
     ([None, 0], 0, Verdict(B)),
     ([None, None], 0, Verdict(A)),
 ]
@@ -207,6 +209,38 @@ JUDGED: list[tuple[list[int | None], int, Verdict]] = [
 @pytest.mark.parametrize(("errors", "before", "verdict"), JUDGED)
 def test_judge(errors: list[int | None], before: int, verdict: Verdict) -> None:
     assert judge((A, B), errors, before) == verdict
+
+
+# What is offered, best first, and what is put in where somebody asks by hand.
+ASKED_FOR = [
+    ("‸\ny = 1\n", ["if a:", "b()"], "b()"),
+    ("‸\n    b()\n", ["a()", "if a:", "else:"], "if a:"),
+    ("‸\n", ["x = (", "x = [1, (", "y"], "y"),
+    ("‸\n", ["x = [1, (", "x = ("], "x = ("),
+    ("‸\n", ["x", "y"], "x"),
+]
+
+
+@pytest.mark.parametrize(("marked", "offered", "first"), ASKED_FOR)
+async def test_the_fewest_errors_come_first(marked: str, offered: list[str], first: str) -> None:
+    document = Document("file:///a", 1, "python", marked.replace("‸", ""))
+    gap = cut(document, marked.index("‸"), tree=parse(document))
+    verdicts = await asked_for(offered, gap, Parsing())
+    assert verdicts[0].cleaned.text == first
+    assert [each.errors for each in verdicts] == sorted(each.errors for each in verdicts)
+
+
+async def test_nothing_is_better_than_what_breaks_a_sound_file() -> None:
+    assert await Window("x = 1\n", ["= 2 if"]).ask(6, invoked=True) is None
+    assert await Window("x = 1\n", ["if a:"]).ask(6, invoked=True) == "if a:"  # may go on
+    assert await Window("x = 1\ny =\n", ["= 2 if"]).ask(6, invoked=True) == "= 2 if"
+
+
+async def test_without_a_grammar_brackets_tell() -> None:
+    document = Document("file:///a", 1, "cobol", "\n")
+    gap = cut(document, 0)
+    verdicts = await asked_for(["f(a", "f(a)"], gap, Parsing())
+    assert [each.cleaned.text for each in verdicts] == ["f(a)", "f(a"]
 
 
 # language, text with the gap at ‸, the fill: what has to be finished before it can be parsed.

@@ -186,3 +186,25 @@ def test_a_program_that_never_ends(tmp_path: Path) -> None:
     outcome = run("while True: pass", Limits(seconds=1.0))
     assert outcome.reason == "timed out"
     assert time.monotonic() - started < 60  # it ended at all
+
+
+def test_what_the_server_puts_into_a_gap() -> None:
+    item = replace(ITEM, language="javascript", prefix="f(", suffix=");\n", solution="a")
+    assert grammatical.put_in(item, ["a))", "a(", "a"]) == "a"
+    assert grammatical.put_in(item, []) == ""
+    assert grammatical.put_in(replace(item, language="cobol"), ["b", "a("]) == "b"
+    lines = replace(item, prefix="if (a) {\n", suffix="\n}\n", block=True)
+    assert grammatical.put_in(lines, ["  b();\n  c(", "  b();"]) == "  b();"
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "suffix", "told"),
+    [
+        ("a()\n", "b(", "\nc()\n", True),
+        ("a()\n", "b()", "\nc()\n", False),
+        ("a(", "b", "\nc()\n", None),
+    ],
+)
+def test_what_breaks_a_sound_file(prefix: str, text: str, suffix: str, told: bool | None) -> None:
+    item = replace(ITEM, prefix=prefix, suffix=suffix)
+    assert judge(item, "m", text, 1, 1, execute=False).breaks is told

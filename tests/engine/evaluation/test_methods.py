@@ -78,3 +78,10 @@ def test_which_candidate_a_method_takes(
     rolled = Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64)
     monkeypatch.setattr(engine, "roll", lambda _: rolled)
     assert Filler(engine).fill(ITEM, method).texts == (text,)
+
+
+def test_an_editor_chooses_for_itself(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "roll", lambda _: Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64))
+    filler = Filler(engine, editor=lambda item, texts: f"{item.language} {texts[1]}")
+    assert filler.fill(ITEM, "checked").texts == (f"{ITEM.language} sum(",)
+    assert filler.fill(ITEM, "searched").texts == ("(",)

@@ -48,6 +48,7 @@ def test_rows(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     table.write_text(
         '[scale]\n"model.hidden_size" = 16\n[rows.baseline]\n'
         '[rows.frozen]\n"optimiser.matrix_rate" = 0.0\n"optimiser.other_rate" = 0.0\n'
+        '[rows.bytes]\n"model.vocab_size" = 300\n'
     )
     monkeypatch.setattr(ablation, "TABLE", table)
     monkeypatch.setattr(ablation, "MEASURED", 2)
@@ -61,11 +62,14 @@ def test_rows(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     told: list[Row] = []
     rows = ablate(run, 6, told=told.append)
     assert told == rows
-    assert [row.name for row in rows] == ["baseline", "frozen"]
+    assert [row.name for row in rows] == ["baseline", "frozen", "bytes"]
     assert rows[0].gain == 0.0
     assert rows[1].gain == pytest.approx(rows[0].slot_loss - rows[1].slot_loss, abs=1e-3)
     assert rows[1].causal_loss > rows[0].causal_loss  # what does not learn knows less
     write_rows(rows, tmp_path / "rows.json")
-    assert [row["steps"] for row in json.loads((tmp_path / "rows.json").read_text())] == [6, 6]
+    assert [row["steps"] for row in json.loads((tmp_path / "rows.json").read_text())] == [6, 6, 6]
+    # Untrained alike, but a token of 300 says less than one of 4096: more of them for a text.
+    assert rows[2].parameters < rows[0].parameters
+    assert rows[2].causal_loss > 1.2 * rows[0].causal_loss
     with pytest.raises(ValueError, match="no row nothing"):
         ablate(run, 6, ("nothing",))
