@@ -123,10 +123,14 @@ def _ablations(path: Path) -> str:
     rows = json.loads(path.read_text(encoding="utf-8"))
     lines = [
         f"| {row['name']} | {row['parameters'] / 1e6:.2f} million | {row['steps']} "
-        f"| {row['seconds']:.0f} s | {row['slot_loss']:.3f} | {row['gain']:+.3f} |"
+        f"| {row['seconds']:.0f} s | {row['causal_loss']:.3f} | {row['slot_loss']:.3f} "
+        f"| {row['gain']:+.3f} |"
         for row in rows
     ]
-    head = "| change | parameters | steps | time | slot loss | gain |\n|---|---|---|---|---|---|\n"
+    head = (
+        "| change | parameters | steps | time | causal loss | slot loss | gain |\n"
+        "|---|---|---|---|---|---|---|\n"
+    )
     return head + "\n".join(lines)
 
 

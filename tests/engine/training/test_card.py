@@ -50,5 +50,5 @@ def test_the_card(tmp_path: Path) -> None:
     write_rows([*rows, replace(rows[0], name="no order", gain=-0.25)], tmp_path / "ablations.json")
     conditioned = replace(settings.schedule, self_conditioning=0.5)
     text = write_card(replace(settings, schedule=conditioned), tmp_path).read_text(encoding="utf-8")
-    assert "| no order | 1.00 million | 60 | 30 s | 6.100 | -0.250 |" in text
+    assert "| no order | 1.00 million | 60 | 30 s | 5.000 | 6.100 | -0.250 |" in text
     assert "back (self-conditioning) 50% of the time" in text
