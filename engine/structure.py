@@ -65,7 +65,9 @@ class Surroundings:
         lines = self._head + middle + self._rest
         inside = balance(lines, self._language)
         left, unmatched = self._matched(inside)
-        unopened, unfilled = self._judged(LINE_BREAK.split(lines)[-1], bool(left))
+        # Braces are blocks, but in Python: inside of any bracket there indentation says nothing.
+        is_inside = bool(left) and (left[-1] in "([" or self._language == "python")
+        unopened, unfilled = self._judged(LINE_BREAK.split(lines)[-1], is_inside)
         return Faults(len(inside.closers), unmatched, unopened, unfilled)
 
     def _matched(self, inside: Balance) -> tuple[list[str], int]:

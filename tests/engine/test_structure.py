@@ -74,6 +74,8 @@ def test_what_is_too_far_away_to_be_known_is_no_fault() -> None:
         ("⟦if (a) {⟧\n}\n", "javascript", (False, False)),
         ("⟦if (a) {⟧\nb()\n", "javascript", (False, True)),
         ("⟦case a:⟧\nb()\n", "javascript", (False, True)),
+        ("f() {\n  ⟦a();⟧\n    b();\n}\n", "javascript", (True, False)),
+        ("f({\n  ⟦a: 1⟧\n    b: 2\n})\n", "python", (False, False)),
         ("⟦if a then⟧\n  b()\nend\n", "lua", (False, False)),
         ("⟦if a:⟧", "python", (False, False)),
         ("⟦⟧\n    b()\n", "python", (False, False)),
