@@ -20,11 +20,10 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from engine.api import Cancelled, IsCancelled
-from engine.lengths import LINE_BREAK
 from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, before_canvas, encode, encoding_of, last_piece
-from engine.structure import Surroundings
+from engine.structure import LINE_BREAK, Surroundings
 
 MISFIT = 3.0  # nats that each fault of a line (engine/structure.py) takes from it
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one

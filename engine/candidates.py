@@ -12,13 +12,12 @@ from engine.api import FillRequest, Shape
 from engine.canvas import Layout, fill_hole
 from engine.denoise import Step
 from engine.drafts import UNFINISHED, read_text
-from engine.lengths import LINE_BREAK
 from engine.lookup import Found, look_up, look_up_block, says_again
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encode
 from engine.rank import Evidence, Likelihood, calibrated, likelihoods
-from engine.structure import Surroundings
+from engine.structure import LINE_BREAK, Surroundings
 
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,8 +9,8 @@ from engine.api import FillRequest, Shape
 from engine.canvas import Layout, lay_out
 from engine.profile import Profile
 from engine.prompt import Prompt
+from engine.structure import LINE_BREAK
 
-LINE_BREAK = re.compile(r"\r\n|[\r\n]")
 WIDTH_STEP = 16  # canvases are a multiple of it wide: a CPU is slow at the first of every width
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.brackets import PAIRS, Balance, balance
-from engine.lengths import LINE_BREAK
 
+LINE_BREAK = re.compile(r"\r\n|[\r\n]")
 WINDOW = 8000  # characters on each side of the gap's lines
 _TAB = 8
 # What a line ends with that opens a block, and what goes on in the next one in some other way.

@@ -12,9 +12,9 @@ from torch import Tensor
 from engine.api import Shape
 from engine.canvas import Canvas, Layout
 from engine.drafts import UNFINISHED
-from engine.lengths import LINE_BREAK
 from engine.profile import Profile
 from engine.seams import Seam, Vocabulary
+from engine.structure import LINE_BREAK
 
 
 class Writable:

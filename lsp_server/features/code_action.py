@@ -83,6 +83,9 @@ async def filled(
     started = time.perf_counter()
     fill = await _fill(session, plan, token)
     texts = await _best(session, plan, fill)
+    if texts is None:
+        session.tell("all that the model has would break the file, so nothing was put in")
+        return []
     if not any(texts):
         session.tell("the model has nothing to put here")
         return []
@@ -163,21 +166,18 @@ async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> 
         raise failed(str(error)) from error
 
 
-async def _best(session: Session, plan: Plan, fill: Fill) -> tuple[str, ...]:
+async def _best(session: Session, plan: Plan, fill: Fill) -> tuple[str, ...] | None:
     """The best of the candidates that leave the fewest errors; "" for a hole that stays as it is.
-
-    One that changes nothing is none, nor is one that breaks a file that is sound.
-    """
+    One that changes nothing is none. None where the file is sound and all of them break it."""
     candidates = dict.fromkeys([fill.texts, *(other.texts for other in fill.alternatives)])
     changes = [texts for each in candidates if any(texts := _changes(plan, each))]
     tree = await session.parsing.tree(plan.document) if changes else None
-    nothing = ("",) * len(plan.holes)
     if tree is None:
-        return changes[0] if changes else nothing
+        return changes[0] if changes else ("",) * len(plan.holes)
     made = [await session.parsing.variant(plan.filled(texts), tree) for texts in changes]
     errors = [each.errors() if each is not None else tree.errors() for each in made]
     least = min(errors)
-    return nothing if least > tree.errors() == 0 else changes[errors.index(least)]
+    return None if least > tree.errors() == 0 else changes[errors.index(least)]
 
 
 def _changes(plan: Plan, fills: tuple[str, ...]) -> tuple[str, ...]:

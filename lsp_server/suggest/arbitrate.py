@@ -89,7 +89,7 @@ def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -
     """The fewest errors win, the earlier of two that are equal; an unparsed one does not."""
     known = [(count, index) for index, count in enumerate(errors) if count is not None]
     if not known:
-        return Verdict(choices[0])
+        return Verdict(choices[0], errors=before)
     count, index = min(known)
     return Verdict(choices[index], count > before, count)
 

@@ -218,6 +218,17 @@ async def test_a_hole_with_nothing_to_put_in_stays(start: StartEditor) -> None:
     await until(lambda: any("1 of 2 holes" in each for each in editor.messages()), "a word of it")
 
 
+async def test_a_sound_file_is_not_broken(start: StartEditor) -> None:
+    editor = await start({"text": "return (a"})
+    uri = editor.open("def f(a):\n    pass\n")
+    action = (await editor.code_actions(uri, 6, 6))[0]
+    assert (await editor.resolve(action)).edit is None
+    await until(lambda: any("would break" in each for each in editor.messages()), "a word of it")
+    uri = editor.open("x = (\ndef f(a):\n    pass\n", "file:///broken.py")
+    action = (await editor.code_actions(uri, 12, 12))[0]
+    assert (await editor.resolve(action)).edit is not None  # it was broken before
+
+
 async def test_holes_follow_an_edit_elsewhere_and_die_by_one_between(start: StartEditor) -> None:
     editor = await start({"texts": ["1", "2"], "steps": 30, "delay": 0.01})
     text = "def f():\n    x = ...\n    y = ...\n"

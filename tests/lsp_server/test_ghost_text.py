@@ -41,7 +41,7 @@ AUTOMATIC = [
     ("x = ‸\n", "markdown", "5.md", False, True),
     ("x = ‸\n", "python", ".env", False, False),
     ("unsure = ‸\n", "python", "6.py", False, True),
-    ("bad\n‸\n", "python", "7.py", False, True),
+    ("bad\n‸\n", "python", "7.py", False, False),
 ]
 
 

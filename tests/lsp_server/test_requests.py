@@ -20,7 +20,7 @@ from tests.lsp_server.conftest import (
     until,
 )
 
-SLOW = {"after": "slow ", "text": "late", "steps": 500, "delay": 0.01}
+SLOW = {"after": "slow=", "text": "late", "steps": 500, "delay": 0.01}
 CANCELLED = t.LSPErrorCodes.RequestCancelled
 FILL = {"text": "fill"}
 
@@ -68,7 +68,7 @@ async def test_a_newer_request_answers_the_older_null_and_stops_its_work(
     start: StartEditor,
 ) -> None:
     editor = await start(SLOW, FILL)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     older = asyncio.ensure_future(editor.inline(uri, 5))
     await editor.engine_has("step")
     newer = asyncio.ensure_future(editor.inline(uri, 2))
@@ -79,7 +79,7 @@ async def test_a_newer_request_answers_the_older_null_and_stops_its_work(
 
 async def test_requests_of_another_document_are_left_alone(start: StartEditor) -> None:
     editor = await start({**SLOW, "steps": 20}, FILL)
-    one, other = editor.open("slow ", "file:///1"), editor.open("x", "file:///2")
+    one, other = editor.open("slow=", "file:///1"), editor.open("x", "file:///2")
     first = asyncio.ensure_future(editor.inline(one, 5))
     assert (await editor.inline(other, 1)).items[0].insert_text == "fill"
     assert (await first).items[0].insert_text == "late"
@@ -87,7 +87,7 @@ async def test_requests_of_another_document_are_left_alone(start: StartEditor) -
 
 async def test_equal_requests_share_one_fill(start: StartEditor) -> None:
     editor = await start({**SLOW, "steps": 20})
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     inline, completion = await asyncio.gather(editor.inline(uri, 5), editor.completion(uri, 5))
     assert inline.items[0].insert_text == "late"
     assert completion.items[0].text_edit.new_text == "late"
@@ -97,7 +97,7 @@ async def test_equal_requests_share_one_fill(start: StartEditor) -> None:
 @pytest.mark.parametrize("method", ["inline", "completion", "resolve"])
 async def test_the_clients_cancel_stops_the_engine(start: StartEditor, method: str) -> None:
     editor = await start(SLOW, FILL)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     if method == "resolve":
         (action,) = await editor.code_actions(uri, 5, 5)
         answer = asyncio.ensure_future(editor.resolve(action, "mine"))
@@ -121,7 +121,7 @@ async def test_a_cancel_of_nothing_is_harmless(start: StartEditor) -> None:
 
 async def test_an_answer_for_a_closed_document_is_dropped(start: StartEditor) -> None:
     editor = await start({**SLOW, "steps": 12})
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     answer = asyncio.ensure_future(editor.inline(uri, 5))
     await editor.engine_has("step")
     editor.client.text_document_did_close(
@@ -161,7 +161,7 @@ async def test_an_action_that_is_not_ours_is_refused(start: StartEditor) -> None
 
 async def test_a_stale_code_action_is_refused(start: StartEditor) -> None:
     editor = await start(SLOW, FILL)
-    uri = editor.open("slow \nb\n")
+    uri = editor.open("slow=\nb\n")
     (old,) = await editor.code_actions(uri, 6, 6)
     editor.type(uri, 0, "x")
     assert await code_of(editor.resolve(old)) == t.LSPErrorCodes.ContentModified
@@ -193,7 +193,7 @@ async def test_an_edit_is_versioned_where_the_client_can(
 
 async def test_progress_of_a_code_action_can_be_stopped(start: StartEditor) -> None:
     editor = await start(SLOW, FILL)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     (action,) = await editor.code_actions(uri, 5, 5)
     answer = asyncio.ensure_future(editor.resolve(action))
     reports = editor.client.progress_reports
@@ -209,7 +209,7 @@ async def test_progress_of_a_code_action_can_be_stopped(start: StartEditor) -> N
 
 async def test_progress_of_a_request_uses_the_clients_token(start: StartEditor) -> None:
     editor = await start({**SLOW, "steps": 3})
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     params = t.CompletionParams(
         t.TextDocumentIdentifier(uri), t.Position(0, 5), work_done_token="mine"
     )
@@ -220,7 +220,7 @@ async def test_progress_of_a_request_uses_the_clients_token(start: StartEditor) 
 
 async def test_a_killed_engine_is_told_once_and_another_one_asked(start: StartEditor) -> None:
     editor = await start({**SLOW, "steps": 40}, FILL)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     for fills in (2, 5):
         assert (await editor.inline(uri, 1)).items[0].insert_text == "fill"
         answer = asyncio.ensure_future(editor.inline(uri, 5))
@@ -260,8 +260,8 @@ async def test_an_engine_that_exits_is_no_problem_of_the_server(start: StartEdit
 
 
 async def test_a_server_with_a_hanging_engine_answers(start: StartEditor) -> None:
-    editor = await start({"after": "slow ", "hang": True})
-    uri = editor.open("slow ")
+    editor = await start({"after": "slow=", "hang": True})
+    uri = editor.open("slow=")
     first = asyncio.ensure_future(editor.inline(uri, 5, "first"))
     await editor.engine_has("begin")
     second = asyncio.ensure_future(editor.inline(uri, 1, "second"))
@@ -345,7 +345,7 @@ async def test_a_fill_under_way_is_asked_of_the_new_model(
     start: StartEditor, tmp_path: Path
 ) -> None:
     editor = await start(SLOW)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     answer = asyncio.ensure_future(editor.inline(uri, 5))
     await editor.engine_has("step")
     other = tmp_path / "other.json"
@@ -359,7 +359,7 @@ async def test_a_fill_under_way_is_asked_of_the_new_model(
 @pytest.mark.parametrize("how", ["shutdown", "stdin", "SIGINT", "SIGTERM", "SIGKILL", "exit alone"])
 async def test_however_the_server_ends_its_engine_goes_too(start: StartEditor, how: str) -> None:
     editor = await start(SLOW)
-    uri = editor.open("slow ")
+    uri = editor.open("slow=")
     answer = asyncio.ensure_future(editor.inline(uri, 5))
     await editor.engine_has("step")
     (engine,) = {event["pid"] for event in editor.events()}
