@@ -31,7 +31,8 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
     if fault.get("of") == "files":
         yield wrong("model", *said_and_mend(fault["says"]))
         return
-    size = f"{told['bytes'] / GB:.2g} GB"
+    stored = told["bytes"]
+    size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
     yield ok("model", f"{name}, {told['format']}, {size} in {told['folder']}")
     yield memory(told)
 
