@@ -27,7 +27,7 @@ def really(monkeypatch: pytest.MonkeyPatch, infill: Infill) -> Infill:
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "script.json"
-    path.write_text(json.dumps({"fills": [{"text": "pass"}]}))
+    path.write_text(json.dumps({"fills": [{"text": "a"}]}))
     return path
 
 
