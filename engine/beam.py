@@ -108,10 +108,10 @@ class Writer:
         """
         seam = self.prompt.seams[0]
 
-        def fit(line: str) -> float:
+        def misfit(line: str) -> float:
             return MISFIT * self.around.faults((line.removeprefix(seam.left),)).count
 
-        return self._search(longest, self._rest(), fit)
+        return self._search(longest, self._rest(), misfit)
 
     @torch.no_grad()
     def blocks(self, longest: int) -> dict[str, float]:
