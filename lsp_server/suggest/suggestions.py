@@ -225,7 +225,7 @@ class Suggestions:
         self, ask: Ask, gap: Gap, verdicts: list[Verdict], confidence: float, outside: int
     ) -> list[Placed]:
         if not verdicts:
-            self._nothing(ask, "the model would put nothing here")
+            self._nothing(ask, "the model would put nothing here, or only what breaks the file")
             return []
         reason = policy.hidden_because(
             confidence, verdicts[0].breaks, ask.trigger, self._session.settings, self.outcomes
