@@ -25,6 +25,8 @@ from engine.training.source import read_sources
 
 PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
 FIRST_TEXT_TOKEN = 16
+CLOSING = {"(": ")", "[": "]", "{": "}"}
+LONGEST_NODE = 300  # characters between two brackets
 DRAWS = 6  # of a canvas, before another chunk is taken
 CHARACTERS_PER_TOKEN = 5  # more than nearly any text has: slices hold enough to fill a chunk
 
@@ -191,8 +193,25 @@ def choose_cut(
     if kind == "within_line":
         first, second = sorted(_cursor(text, code_start, line_end, rng) for _ in range(2))
         return Cut(first, second) if first < second else None
+    if kind == "bracketed":
+        return _bracketed(text, code_start, line_end, rng)
     at = _cursor(text, code_start, line_end + 1, rng)
     return Cut(at, at)
+
+
+def _bracketed(text: str, start: int, end: int, rng: random.Random) -> Cut | None:
+    """What stands between two brackets, the first of which is in [start, end): a node of the syntax
+    in any language, told without its grammar."""
+    openers = [at for at in range(start, end) if text[at] in CLOSING]
+    if not openers:
+        return None
+    first = rng.choice(openers)
+    opener, closer, depth = text[first], CLOSING[text[first]], 0
+    for at in range(first, min(len(text), first + LONGEST_NODE)):
+        depth += (text[at] == opener) - (text[at] == closer)
+        if not depth:
+            return Cut(first + 1, at) if at > first + 1 else None
+    return None
 
 
 def _cursor(text: str, start: int, end: int, rng: random.Random) -> int:
@@ -281,7 +300,8 @@ def _noised(
     of a canvas would otherwise teach nothing.
     """
     data, noise = settings.data, settings.noise
-    size = rng.choice([size for size in data.slot_tokens if size >= len(pieces.middle)])
+    roomy = [size for size in data.slot_tokens if size >= len(pieces.middle)]
+    size = rng.choice(roomy) if data.slack else max(1, len(pieces.middle))
     clean = pieces.middle + [DEL] * (size - len(pieces.middle))
     seen, weights = _noised_slot(settings, clean, len(pieces.middle), rng)
     left, width = len(pieces.head), data.canvas_tokens

@@ -19,6 +19,7 @@ class Data:
     canvases: int
     canvas_tokens: int
     slot_tokens: tuple[int, ...]
+    slack: bool
     head_tokens: int
     file_start: float
     spans: dict[str, float]

@@ -171,6 +171,7 @@ def tiny_settings() -> Settings:
         canvases=3,
         canvas_tokens=32,
         slot_tokens=(4, 8, 12),
+        slack=True,
         head_tokens=10,
     )
     schedule = replace(

@@ -212,12 +212,12 @@ def test_training_and_filling_cut_a_text_alike(tiny: Any) -> None:
     assert cut_lines < alike
 
 
-KINDS = ["rest_of_line", "whole_line", "lines", "within_line", "nothing"]
+KINDS = ["rest_of_line", "whole_line", "lines", "within_line", "nothing", "bracketed"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_cuts(kind: str) -> None:
-    text = "import os\n\n\ndef f(x):\n    # why\n    y = x + 1\n    return y\n"
+    text = "import os\n\n\ndef f(x):\n    # why\n    y = g([x, (1)], {a[0]: (b)})\n    return y\n"
     rng = random.Random(0)
     cuts: set[Cut] = set()
     for _ in range(400):
@@ -241,7 +241,20 @@ def test_cuts(kind: str) -> None:
             assert taken.count("\n") <= 4
         if kind == "nothing":
             assert taken == ""
+        if kind == "bracketed":
+            assert text[cut.start - 1] + text[cut.end] in ("()", "[]", "{}")
+            assert taken in ("x", "[x, (1)], {a[0]: (b)}", "x, (1)", "1", "a[0]: (b)", "0", "b")
     assert len(cuts) > 5
+
+
+def test_a_slot_without_slack_is_as_long_as_its_text(tiny: Any) -> None:
+    data = replace(tiny.settings.data, slack=False)
+    settings = replace(tiny.settings, data=data)
+    pieces = Pieces(0, [20], [30, 31, 32], [40] * 200)
+    _, target, _, _ = _noised(settings, pieces, random.Random(0))
+    assert target[:5] == [20, 30, 31, 32, 40]
+    _, target, _, _ = _noised(settings, replace(pieces, middle=[]), random.Random(0))
+    assert target[:3] == [20, DEL, 40]
 
 
 @pytest.mark.parametrize(
