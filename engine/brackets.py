@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 PAIRS = {")": "(", "]": "[", "}": "{"}
+CLOSING = {opener: closer for closer, opener in PAIRS.items()}
 _HASH = frozenset(("python", "ruby", "shellscript", "bash", "sh", "yaml", "toml", "makefile"))
 _DASHES = frozenset(("lua", "sql", "haskell"))
 

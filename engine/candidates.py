@@ -17,7 +17,7 @@ from engine.models.diffusion_gemma import DiffusionGemma, KVCache
 from engine.profile import Profile
 from engine.prompt import Prompt, encode
 from engine.rank import Evidence, Likelihood, calibrated, likelihoods
-from engine.structure import LINE_BREAK, Surroundings
+from engine.structure import LINE_BREAK, Surroundings, woven
 
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
@@ -102,7 +102,7 @@ def rank_candidates(
     if not found:
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
-    middles = [_middle(prompt, texts) for texts in found]
+    middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
     scores = likelihoods(model, tokenizer, profile, prompt, middles, cache)
     nowhere = Found("", 0, 0)
     candidates = []
@@ -114,11 +114,3 @@ def rank_candidates(
         candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
         candidates.append(candidate)
     return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)
-
-
-def _middle(prompt: Prompt, texts: Texts) -> str:
-    """Everything from the start of the first hole to the end of the last."""
-    between = prompt.texts[1:-1]
-    return texts[0] + "".join(
-        text for pair in zip(between, texts[1:], strict=True) for text in pair
-    )

@@ -59,10 +59,7 @@ class Surroundings:
 
     def faults(self, fills: Sequence[str]) -> Faults:
         """Of the text with one of `fills` in each hole."""
-        middle = fills[0] + "".join(
-            text for pair in zip(self._between, fills[1:], strict=True) for text in pair
-        )
-        lines = self._head + middle + self._rest
+        lines = self._head + woven(fills, self._between) + self._rest
         inside = balance(lines, self._language)
         left, unmatched = self._matched(inside)
         # Braces are blocks, but in Python: inside of any bracket there indentation says nothing.
@@ -83,13 +80,24 @@ class Surroundings:
         """Whether what is below is unopened, or the block that `last` opens unfilled."""
         if self._next is None or not last.strip():
             return False, False
-        deeper = _width(self._next) > _width(last)
+        deeper = width(self._next) > width(last)
         opens = _OPENS.search(last) is not None
         if deeper:
             told = is_inside or opens or _GOES_ON.search(last) or _CONTINUES.match(self._next)
             return not told, False
         is_block = last.rstrip().endswith(":") if self._language == "python" else opens
         return False, is_block and not _CONTINUES.match(self._next)
+
+
+def woven(fills: Sequence[str], between: Sequence[str]) -> str:
+    """Everything from the start of the first hole to the end of the last."""
+    pairs = zip(between, fills[1:], strict=True)
+    return fills[0] + "".join(text for pair in pairs for text in pair)
+
+
+def width(line: str) -> int:
+    """Columns that `line` is indented by."""
+    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))
 
 
 def _close(opened: list[str], closers: Sequence[str], is_whole: bool) -> int:
@@ -108,7 +116,3 @@ def _cut_line(text: str) -> tuple[str, str]:
     """The first line, and what is below it."""
     found = LINE_BREAK.search(text)
     return (text, "") if found is None else (text[: found.start()], text[found.end() :])
-
-
-def _width(line: str) -> int:
-    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))

@@ -19,8 +19,9 @@ SHORT = 4  # characters: a shorter line ("}", "end") may well stand there twice
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One item filled by one method; `parses`, `breaks` and `passed` are None where nothing was
-    judged."""
+    """One item filled by one method. `parses`: the whole does; None where the original does not.
+    `breaks`: a file that parses with nothing in the gap no longer does; None where it does not.
+    They and `passed` are None where nobody can tell, too."""
 
     id: str
     method: str
@@ -57,7 +58,11 @@ def judge(
 ) -> Answer:
     """`execute` runs the item's tests in a sandbox, if it has any. `parser` knows the languages
     that are not Python."""
-    passed = None
+
+    def parsed(middle: str) -> bool | None:
+        return is_grammatical(item.language, item.prefix + middle + item.suffix, parser)
+
+    whole, passed = parsed(text), None
     if execute and item.test:
         program = f"{item.prefix}{text}{item.suffix}\n{item.test}\ncheck({item.entry_point})\n"
         passed = run(program, limits).passed
@@ -70,13 +75,13 @@ def judge(
         exact=text.strip() == item.solution.strip(),
         similarity=similarity(text.strip(), item.solution.strip()),
         repeats=repeats_suffix(text, item.suffix),
-        parses=parses(item, text, parser),
+        parses=whole if parsed(item.solution) else None,
         passed=passed,
         forwards=forwards,
         seconds=seconds,
         block=item.block,
         confidence=confidence,
-        breaks=breaks(item, text, parser),
+        breaks=not whole if whole is not None and parsed("") else None,
     )
 
 
@@ -98,22 +103,6 @@ def repeats_suffix(text: str, suffix: str) -> bool:
     """Whether the fill says again what follows it: its first line with something on it."""
     following = next((line.strip() for line in suffix.splitlines() if line.strip()), "")
     return len(following) >= SHORT and following in {line.strip() for line in text.splitlines()}
-
-
-def parses(item: Item, text: str, parser: Parses | None = None) -> bool | None:
-    """Whether the whole parses; None where the original does not, or nobody can tell."""
-    if not is_grammatical(item.language, item.prefix + item.solution + item.suffix, parser):
-        return None
-    return is_grammatical(item.language, item.prefix + text + item.suffix, parser)
-
-
-def breaks(item: Item, text: str, parser: Parses | None = None) -> bool | None:
-    """Whether a file that parses with nothing in the gap no longer does; None where it does not, or
-    nobody can tell."""
-    if not is_grammatical(item.language, item.prefix + item.suffix, parser):
-        return None
-    whole = is_grammatical(item.language, item.prefix + text + item.suffix, parser)
-    return None if whole is None else not whole
 
 
 def is_grammatical(language: str, text: str, parser: Parses | None = None) -> bool | None:

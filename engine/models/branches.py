@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """Rows of tokens as a tree, of which all begin with the first `shared` tokens.
+    """Rows of tokens as a tree.
 
     `ids` [T]; `depth` [T] is the place of each token in its row; `sees` [T, T] is True where the
     second token is the first or stands before it in its row. `paths` says where in `ids` the tokens
@@ -22,7 +22,6 @@ class Branches:
     ids: Tensor
     depth: Tensor
     sees: Tensor
-    shared: int
     paths: list[list[int]]
 
     @classmethod
@@ -54,15 +53,8 @@ class Branches:
             ids=torch.tensor([*ids, *[pad] * spare], device=device),
             depth=torch.tensor([*depth, *range(spare)], device=device),
             sees=sees.to(device),
-            shared=min(_common(rows[0], row) for row in rows),
             paths=paths,
         )
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many leading tokens agree."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((at for at, (one, other) in pairs if one != other), min(len(first), len(second)))
 
 
 __all__ = ["Branches"]

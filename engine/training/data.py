@@ -19,13 +19,13 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from engine.brackets import CLOSING
 from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
 from engine.training.source import read_sources
 
 PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
 FIRST_TEXT_TOKEN = 16
-CLOSING = {"(": ")", "[": "]", "{": "}"}
 LONGEST_NODE = 300  # characters between two brackets
 DRAWS = 6  # of a canvas, before another chunk is taken
 CHARACTERS_PER_TOKEN = 5  # more than nearly any text has: slices hold enough to fill a chunk

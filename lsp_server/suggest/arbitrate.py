@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.brackets import PAIRS, balance
+from engine.brackets import CLOSING, balance
 from engine.structure import Surroundings
 from lsp_server.document import Document
 from lsp_server.gap import Gap
@@ -15,7 +15,6 @@ from lsp_server.suggest.clean import Cleaned, cleaned
 from lsp_server.suggest.clean.pipeline import DISPUTABLE
 from lsp_server.syntax.parsing import Parsing
 
-_CLOSING = {opener: closer for closer, opener in PAIRS.items()}
 _SHELL = (("then", "\n:\nfi"), ("do", "\n:\ndone"))
 _RUBY_OPENER = re.compile(
     r"^\s*(?:def|class|module|if|unless|while|until|case|begin|for)\b|\bdo\b(?=\s*(?:\|.*\|)?\s*$)",
@@ -77,7 +76,9 @@ async def asked_for(texts: Iterable[str], gap: Gap, parsing: Parsing, **how: Any
         if not cleaned.text or cleaned.text in found:
             continue
         faults = 0 if cleaned.covers else around.faults((cleaned.text,)).count
-        breaks = verdict.breaks and (await arbitrate((cleaned,), gap, parsing)).breaks
+        breaks = verdict.breaks
+        if breaks and _finish(cleaned, gap):
+            breaks = (await arbitrate((cleaned,), gap, parsing)).breaks
         found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults)
     verdicts = sorted(found.values(), key=lambda each: each.errors)
     sound = [each for each in verdicts if not each.breaks]
@@ -106,7 +107,7 @@ def _finish(choice: Cleaned, gap: Gap) -> str:
     text, language = choice.text, gap.document.language
     opened = balance(text, language).opened
     if opened:
-        return "".join(_CLOSING[opener] for opener in reversed(opened))
+        return "".join(CLOSING[opener] for opener in reversed(opened))
     match language:
         case "python":
             return " pass" if text.rstrip().endswith(":") else ""

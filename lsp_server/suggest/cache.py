@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.api import Shape
-from engine.brackets import PAIRS, balance, open_quote
+from engine.brackets import CLOSING, balance, open_quote
 from lsp_server.document import Document
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.overlap import overwritten
@@ -21,7 +21,6 @@ MOST = 250
 # Characters on either side that have to be the same.
 WINDOW = 16_000
 Key = tuple[str, int, int, int, int]
-_CLOSING = {opener: closer for closer, opener in PAIRS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ def _closed_by_editor(entry: Entry, document: Document, offset: int) -> Iterator
     was_open = open_quote(document.text[line_start : entry.start])
     wanted = quote if quote != was_open else ""
     opened = balance(typed.rstrip(quote) if quote else typed, document.language).opened
-    wanted += "".join(_CLOSING[opener] for opener in reversed(opened))
+    wanted += "".join(CLOSING[opener] for opener in reversed(opened))
     for count in range(1, len(wanted) + 1):
         if document.text[offset : offset + count] == wanted[:count]:
             yield count

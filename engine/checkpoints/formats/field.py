@@ -49,6 +49,13 @@ class Format:
     packed: bool = True
 
 
+def allocate_floats(
+    shape: tuple[int, ...], parts: int, dtype: torch.dtype, device: torch.device
+) -> Weight:
+    """For a format that is floats once it is read."""
+    return torch.empty(shape, dtype=dtype, device=device)
+
+
 def matrices(tensor: Tensor) -> Tensor:
     """[.., N, K] -> [E, N, K]."""
     return tensor.view(-1, *tensor.shape[-2:])

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.checkpoints.formats.field import SCALAR, Field, Format, Place, matrices
+from engine.checkpoints.formats.field import SCALAR, Field, Format, Place, allocate_floats, matrices
 from kernels.weights import Weight
 
 MOST = 127
@@ -36,16 +36,10 @@ def _fields(shape: tuple[int, ...]) -> tuple[Field, ...]:
     )
 
 
-def _allocate(
-    shape: tuple[int, ...], parts: int, dtype: torch.dtype, device: torch.device
-) -> Weight:
-    return torch.empty(shape, dtype=dtype, device=device)
-
-
 def _put(weight: Weight, place: Place, stored: Mapping[str, Tensor]) -> None:
     assert isinstance(weight, Tensor)
     scale = stored["scale"].float().view(-1, 1)
     matrices(weight)[place.expert, place.rows].copy_(stored["values"].float() * scale)
 
 
-INT8 = Format("int8", _fields, _allocate, _put, packed=False)
+INT8 = Format("int8", _fields, allocate_floats, _put, packed=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.brackets import PAIRS, balance
+from engine.brackets import CLOSING, balance
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.overlap import open_string, overwritten
 
@@ -30,10 +30,9 @@ def cut_at_surplus_closer(text: str, around: Around) -> str:
 
 def missing_closers(around: Around) -> list[str]:
     """The closers that the text around lacks, the innermost first."""
-    closing = {opener: closer for closer, opener in PAIRS.items()}
     before = balance(around.prefix[-_WINDOW:], around.language).opened
     after = balance(around.suffix[:_WINDOW], around.language).closers
-    wanted = [closing[opener] for opener in reversed(before)]
+    wanted = [CLOSING[opener] for opener in reversed(before)]
     for _, closer in after:
         if closer in wanted:
             return wanted[: wanted.index(closer)]

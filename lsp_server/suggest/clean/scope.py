@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
+from engine.structure import width
 from lsp_server.suggest.clean.around import Around
 
 _CLOSES = re.compile(r"[}\])]|</|(end|fi|done|esac)\b")
 _GOES_ON = re.compile(
     r"[}\])]+\s*\w.*[{(:\[]$|(else|elif|elsif|except|finally|catch|rescue|ensure|when|then|case|default)\b"
 )
-_TAB = 8
 
 
 def limit_scope(text: str, around: Around) -> str:
@@ -28,16 +28,16 @@ def limit_scope(text: str, around: Around) -> str:
     if begun is None:
         return text
     goes_on = bool(before.strip())
-    first, above = _width(lines[begun]), _width(around.line_above)
+    first, above = width(lines[begun]), width(around.line_above)
     limit = _limit(goes_on, first, above, bool(around.line_above.strip()))
     for number in range(begun + 1, len(lines)):
         line = lines[number]
-        if not line.strip() or _width(line) >= limit or _is_flush_left(line, around.language):
+        if not line.strip() or width(line) >= limit or _is_flush_left(line, around.language):
             continue
-        if _width(line) == limit - 1 and _GOES_ON.match(line.lstrip()):
+        if width(line) == limit - 1 and _GOES_ON.match(line.lstrip()):
             continue
         last = number
-        if goes_on and _width(line) == limit - 1 and _CLOSES.match(line.lstrip()):
+        if goes_on and width(line) == limit - 1 and _CLOSES.match(line.lstrip()):
             last = number + (not _is_closed_below(around, limit))
         return "\n".join(lines[:last])[len(before) :].rstrip() if last < len(lines) else text
     return text
@@ -56,13 +56,9 @@ def _is_closed_below(around: Around, limit: int) -> bool:
     if around.line_after.strip():
         return False  # what of it the fill says again is not this filter's business
     below = around.lines_below
-    return bool(below) and _width(below[0]) == limit - 1 and bool(_CLOSES.match(below[0].lstrip()))
+    return bool(below) and width(below[0]) == limit - 1 and bool(_CLOSES.match(below[0].lstrip()))
 
 
 def _is_flush_left(line: str, language: str) -> bool:
     """The preprocessor's lines belong to no block, and a label to the one around it."""
     return language in ("c", "cpp") and (line.startswith("#") or bool(re.match(r"\s*\w+:$", line)))
-
-
-def _width(line: str) -> int:
-    return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(_TAB))
