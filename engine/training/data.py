@@ -1,7 +1,7 @@
 """Source text in infill form: chunks, and canvases with a noised slot cut from them.
 
-A canvas is laid out as it is when filling (see engine/canvas.py): the cursor's line so far, the
-slot (what was cut out, then <del> to its end), the text that follows, and at the end of a file
+A canvas is laid out as it is when filling (see engine/denoise/canvas.py): the cursor's line so far,
+the slot (what was cut out, then <del> to its end), the text that follows, and at the end of a file
 <eos> and padding. The three are encoded apart, so that a cut inside a word is learned as such.
 Every batch depends on the seed and its step alone: training resumes where it stopped.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from engine.brackets import CLOSING
+from engine.fill.brackets import CLOSING
 from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
 from engine.training.source import read_sources
@@ -275,7 +275,8 @@ def _head_start(
     """The chunk token that the head before `cut` begins with, None if the cut is past the chunk.
 
     The head is the line so far; of more than `most` tokens it is the last few, as when filling (see
-    engine/prompt.py): cut where a token begins, and again where what is left is more tokens anew.
+    engine/fill/prompt.py): cut where a token begins, and again where what is left is more tokens
+    anew.
     """
     line_start = text.rfind("\n", 0, cut) + 1
     before_cut = bisect.bisect_right(starts, cut) - 1
