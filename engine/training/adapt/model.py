@@ -120,7 +120,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
 class Sight(NamedTuple):
     """What every position may see, and how far along it is; the same in every layer.
 
-    `cos`, `sin` [B, T + K * C, D]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
+    `cos`, `sin` [B, T + K * C, D / 2]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
     0 where a position is seen. `past` [B, K, T]: the chunk's tokens before a canvas.
     """
 
@@ -140,7 +140,6 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     positions = torch.cat((places.expand(size, length), canvas), dim=1)
     exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
     angles = positions[..., None].float() / dimensions.rope_theta**exponent
-    angles = torch.cat((angles, angles), dim=-1)
     hidden = torch.tensor(UNSEEN, device=device)
     later = offsets[None, :] > offsets[:, None]
     return Sight(
@@ -222,9 +221,10 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D]."""
+    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D / 2]."""
     first, second = x.chunk(2, dim=-1)
-    return x * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, sight: Sight, groups: int) -> Tensor:
