@@ -77,6 +77,14 @@ class Parsing:
         part = start, end + len(document.text) - len(base.document.text)
         return _parse_part(document, part, PART_CAP)
 
+    async def alone(self, document: Document, start: int, end: int) -> SyntaxTree | None:
+        """The tree of what lies between two offsets, as if nothing else were there. Not kept."""
+        loop = asyncio.get_running_loop()
+        parsing = loop.run_in_executor(
+            self._executor(), _parse_part, document, (start, end), TIME_CAP
+        )
+        return await _waited(parsing)
+
     def forget(self, uri: str) -> None:
         for known in (self._newest, self._trees, self._sound, self._wanted):
             known.pop(uri, None)
@@ -91,10 +99,13 @@ class Parsing:
         base: SyntaxTree | None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Parsed:
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._executor(), _parse, document, base, is_wanted)
+
+    def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "parsing")
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._pool, _parse, document, base, is_wanted)
+        return self._pool
 
     def _keep(self, document: Document, parsed: Parsed) -> None:
         if parsed.cancelled() or document.uri not in self._newest:
