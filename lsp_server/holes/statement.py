@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from engine.api import Shape
-from engine.brackets import unmatched_closer
+from engine.fill.brackets import unmatched_closer
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import items_between, lead_of
 from lsp_server.holes.spot import Spot

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.brackets import CLOSING, balance
-from engine.structure import Surroundings
+from engine.fill.brackets import CLOSING, balance
+from engine.fill.structure import Surroundings
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
@@ -70,8 +70,8 @@ async def asked_for(
     choice first.
 
     They get what stands there, so what leaves the fewest errors comes first, in the parser's view
-    and in that of engine/structure.py, which also knows a block that lacks its body. Nothing of
-    what breaks the file, or in a broken one what is touched, whatever may follow.
+    and in that of engine/fill/structure.py, which also knows a block that lacks its body. Nothing
+    of what breaks the file, or in a broken one what is touched, whatever may follow.
     """
     guard = await Guard.of(
         parsing,
@@ -92,7 +92,9 @@ async def asked_for(
             found[cleaned.text] = replace(known, confidence=max(known.confidence, confidence))
             continue
         faults = 0 if cleaned.covers else around.faults((cleaned.text,)).count
-        _, breaks = await guard.judge(as_filled(gap, cleaned))
+        breaks = verdict.breaks
+        if breaks or guard.part is not None:
+            _, breaks = await guard.judge(as_filled(gap, cleaned))
         found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults, confidence)
     verdicts = sorted(found.values(), key=lambda each: each.errors)
     return [each for each in verdicts if not each.breaks]
