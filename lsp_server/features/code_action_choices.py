@@ -3,6 +3,7 @@ confident of that, the one that the user picks."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 MOST_JUDGED = 24
 LONGEST_TITLE = 60
+# Seconds for the user's choice: an editor may show nothing else of ours meanwhile.
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,10 @@ async def chosen(session: Session, plan: Plan, choices: Choices) -> Choice | Non
         actions=[t.MessageActionItem(title) for title in reversed(offered)],
     )
     try:
-        answer = await session.server.window_show_message_request_async(params)
+        async with asyncio.timeout(PATIENCE):
+            answer = await session.server.window_show_message_request_async(params)
+    except TimeoutError:
+        return None
     except JsonRpcException as error:
         log.info("the client offers no choice: %s", error)
         raise failed(

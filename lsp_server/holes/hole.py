@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.api import Shape
 from lsp_server.document import Document
@@ -115,16 +115,16 @@ class Plan:
                 return is_copied(text, self.document)
         return False
 
-    def filled(self, texts: tuple[str, ...]) -> Document:
-        """The document with each of `texts` in its hole; "" leaves a hole as it is."""
+    def filled(self, texts: tuple[str, ...]) -> str:
+        """The document's text with each of `texts` in its hole; "" leaves a hole as it is."""
         text, parts, at = self.document.text, [], 0
         for hole, new in zip(self.holes, texts, strict=True):
             parts += [text[at : hole.start], new or text[hole.start : hole.end]]
             at = hole.end
-        return replace(self.document, text="".join(parts) + text[at:], line_starts=())
+        return "".join(parts) + text[at:]
 
-    def plain(self, text: str) -> Document:
-        """The document with `text` in every hole, and what is written around it."""
+    def plain(self, text: str) -> str:
+        """The document's text with `text` in every hole, and what is written around it."""
         return self.filled(self._written([text] * len(self.holes)))
 
     def gap(self, hole: Hole) -> Gap:

@@ -73,13 +73,7 @@ async def asked_for(
     and in that of engine/fill/structure.py, which also knows a block that lacks its body. Nothing
     of what breaks the file, or in a broken one what is touched, whatever may follow.
     """
-    guard = await Guard.of(
-        parsing,
-        gap.document,
-        gap.tree,
-        ((gap.start, gap.end),),
-        lambda text: as_filled(gap, Cleaned(text), finished=False),
-    )
+    guard = await guard_of(gap, parsing)
     around = Surroundings((gap.prefix, gap.suffix), gap.document.language)
     found: dict[str, Verdict] = {}
     for text, confidence in texts:
@@ -94,10 +88,19 @@ async def asked_for(
         faults = 0 if cleaned.covers else around.faults((cleaned.text,)).count
         breaks = verdict.breaks
         if breaks or guard.part is not None:
-            _, breaks = await guard.judge(as_filled(gap, cleaned))
+            _, breaks = await guard.judge(text_filled(gap, cleaned))
         found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults, confidence)
     verdicts = sorted(found.values(), key=lambda each: each.errors)
     return [each for each in verdicts if not each.breaks]
+
+
+async def guard_of(gap: Gap, parsing: Parsing) -> Guard:
+    """Of what a fill of `gap` touches."""
+
+    def plain(text: str) -> str:
+        return text_filled(gap, Cleaned(text), finished=False)
+
+    return await Guard.of(parsing, gap.document, gap.tree, ((gap.start, gap.end),), plain)
 
 
 def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -> Verdict:
@@ -110,11 +113,15 @@ def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -
 
 
 def as_filled(gap: Gap, choice: Cleaned, *, finished: bool = True) -> Document:
-    """The document with the fill in it, and with what an unfinished fill has yet to close."""
-    document = gap.document
-    tail = document.text[gap.end + choice.covers :]
-    text = gap.prefix + choice.text + (_finish(choice, gap) if finished else "") + tail
-    return replace(document, text=text, line_starts=())
+    """The document with `text_filled`."""
+    text = text_filled(gap, choice, finished=finished)
+    return replace(gap.document, text=text, line_starts=())
+
+
+def text_filled(gap: Gap, choice: Cleaned, *, finished: bool = True) -> str:
+    """The text with the fill in it, and with what an unfinished fill has yet to close."""
+    tail = gap.document.text[gap.end + choice.covers :]
+    return gap.prefix + choice.text + (_finish(choice, gap) if finished else "") + tail
 
 
 def _finish(choice: Cleaned, gap: Gap) -> str:

@@ -35,15 +35,15 @@ class Guard:
         document: Document,
         tree: SyntaxTree | None,
         holes: Sequence[tuple[int, int]],
-        filled: Callable[[str], Document],
+        filled: Callable[[str], str],
     ) -> Guard:
-        """`holes` are ranges of `document`; `filled` is the document with a text in each of them.
+        """`holes` are ranges of `document`; `filled` is its text with something in each of them.
         Without a `tree` nothing is known, and nothing breaks."""
         if tree is None or not tree.errors():
             return cls(parsing, tree)
         functions = FUNCTIONS.get(document.language, ())
         first, last = holes[0][0], holes[-1][1]
-        plain = [document, *(filled(text) for text in PLAIN)]
+        plain = [document.text, *(filled(text) for text in PLAIN)]
         of_function = touched(document, tree, first, last, functions)
         guard = await cls._of_touched(parsing, tree, of_function, plain)
         if guard.fewest == 0:
@@ -57,28 +57,31 @@ class Guard:
 
     @classmethod
     async def _of_touched(
-        cls, parsing: Parsing, tree: SyntaxTree, part: tuple[int, int], plain: Sequence[Document]
+        cls, parsing: Parsing, tree: SyntaxTree, part: tuple[int, int], plain: Sequence[str]
     ) -> Guard:
         start, end = part
-        guard = cls(parsing, tree, (start, len(plain[0].text) - end))
+        guard = cls(parsing, tree, (start, len(plain[0]) - end))
         counts = [await guard._of_part(each) for each in plain]
         known = [count for count in counts if count is not None]
         return replace(guard, fewest=min(known, default=tree.errors()))
 
-    async def judge(self, filled: Document) -> tuple[int, bool]:
-        """The errors that `filled` has, of the whole or of what is touched, and whether that is
+    async def judge(self, filled: str) -> tuple[int, bool]:
+        """The errors of the text `filled`, of the whole or of what is touched, and whether that is
         more than there would be with anything plain."""
         if self.tree is None:
             return 0, False
         if self.part is not None:
             count = await self._of_part(filled)
             return (count, count > self.fewest) if count is not None else (self.fewest, False)
-        made = await self.parsing.variant(filled, self.tree)
+        whole = replace(self.tree.document, text=filled, line_starts=())
+        made = await self.parsing.variant(whole, self.tree)
         count = made.errors() if made is not None else 0
         return count, count > 0
 
-    async def _of_part(self, document: Document) -> int | None:
+    async def _of_part(self, text: str) -> int | None:
         assert self.part is not None
+        assert self.tree is not None
         start, behind = self.part
-        tree = await self.parsing.alone(document, start, len(document.text) - behind)
+        part = text[start : len(text) - behind]
+        tree = await self.parsing.alone(replace(self.tree.document, text=part, line_starts=()))
         return tree.errors() if tree is not None else None

@@ -20,7 +20,14 @@ from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
-from lsp_server.suggest.arbitrate import Verdict, arbitrate, asked_for, variants
+from lsp_server.suggest.arbitrate import (
+    Verdict,
+    arbitrate,
+    asked_for,
+    guard_of,
+    text_filled,
+    variants,
+)
 from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.feedback import Feedback, Outcome
 from lsp_server.suggest.history import Edit, History
@@ -206,6 +213,7 @@ class Suggestions:
             self.filters_fired.update(name for each in verdicts for name in each.cleaned.fired)
             wanted = [each for each in verdicts if not self._is_unwanted(ask, each.cleaned.text)]
             return wanted[: ask.most]
+        guard = await guard_of(gap, parsing)
         good: list[Verdict] = []
         broken: list[Verdict] = []
         for text, confidence in texts[: max(MOST_CANDIDATES, ask.most)]:
@@ -216,7 +224,11 @@ class Suggestions:
             is_known = any(best == each.cleaned.text for each in good)
             if not best or is_known or self._is_unwanted(ask, best):
                 continue
-            (broken if verdict.breaks else good).append(replace(verdict, confidence=confidence))
+            breaks = verdict.breaks
+            if guard.part is not None:
+                _, breaks = await guard.judge(text_filled(gap, verdict.cleaned))
+            verdict = replace(verdict, breaks=breaks, confidence=confidence)
+            (broken if breaks else good).append(verdict)
             if len(good) == ask.most:
                 break
         return good or broken[:1]

@@ -77,13 +77,9 @@ class Parsing:
         part = start, end + len(document.text) - len(base.document.text)
         return _parse_part(document, part, PART_CAP)
 
-    async def alone(self, document: Document, start: int, end: int) -> SyntaxTree | None:
-        """The tree of what lies between two offsets, as if nothing else were there. Not kept."""
-        loop = asyncio.get_running_loop()
-        parsing = loop.run_in_executor(
-            self._executor(), _parse_part, document, (start, end), TIME_CAP
-        )
-        return await _waited(parsing)
+    async def alone(self, document: Document) -> SyntaxTree | None:
+        """The tree of a text that no editor has open. Not kept."""
+        return await _waited(self._in_thread(document, None))
 
     def forget(self, uri: str) -> None:
         for known in (self._newest, self._trees, self._sound, self._wanted):
@@ -99,13 +95,10 @@ class Parsing:
         base: SyntaxTree | None,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Parsed:
-        loop = asyncio.get_running_loop()
-        return loop.run_in_executor(self._executor(), _parse, document, base, is_wanted)
-
-    def _executor(self) -> ThreadPoolExecutor:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "parsing")
-        return self._pool
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._pool, _parse, document, base, is_wanted)
 
     def _keep(self, document: Document, parsed: Parsed) -> None:
         if parsed.cancelled() or document.uri not in self._newest:

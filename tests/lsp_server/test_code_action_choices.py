@@ -33,7 +33,7 @@ def plan_of(action: str, language: str, marked: str) -> Plan:
 
 def filled(plan: Plan, *fills: str) -> str:
     texts = plan.fitted((*fills, *[""] * (len(plan.holes) - len(fills))))
-    return plan.filled(texts).text
+    return plan.filled(texts)
 
 
 PLACEHOLDERS = [

@@ -100,6 +100,9 @@ CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
     ("x = \n", ["= 2 if", "second"], False, "second"),
     ("x = \n", ["= 2 if", "= 3 if"], False, None),
     ("x = \n", ["= 2 if", "= 3 if"], True, None),
+    ("x = \n", ["= 2", "second"], False, "second"),  # no better than what is broken now
+    ("x = \n\ny = (\n", ["= 2", "second"], False, "second"),
+    ("x = \n\ny = (\n", ["= 2", "= 3"], False, None),
     ("x = \n", ["f(a", "f(a)"], False, "f(a"),  # somebody who types goes on
     ("x = \n", ["f(a", "f(a)"], True, "f(a)"),
 ]
