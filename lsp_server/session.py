@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -40,6 +40,9 @@ from lsp_server.support import ClientSupport
 from lsp_server.syntax.parsing import Parsing
 
 log = logging.getLogger(__name__)
+
+# What of a fill goes into each hole, as it is written there; None for nothing.
+Settle = Callable[[Fill], Awaitable[Sequence[str] | None]]
 
 # Seconds. What is asked meanwhile of a long document is answered from a part of it.
 PAUSE = 1.0
@@ -210,13 +213,15 @@ class Session:
         plan: Plan,
         on_draft: Callable[[Draft], None] | None = None,
         request: FillRequest | None = None,
+        settle: Settle | None = None,
     ) -> Fill:
         """All holes of `plan` in one request: `request_for_plan`, or `request` made from that.
 
+        `settle` tells what of the fill goes into the holes, which is then shown as the last draft.
         Raises an EngineError.
         """
         asked = self.request_for_plan(plan) if request is None else request
-        return await self._fill(asked, plan.document, plan.holes, on_draft)
+        return await self._fill(asked, plan.document, plan.holes, on_draft, settle)
 
     async def _fill(
         self,
@@ -224,6 +229,7 @@ class Session:
         document: Document,
         holes: Sequence[Hole],
         on_draft: Callable[[Draft], None] | None,
+        settle: Settle | None = None,
     ) -> Fill:
         """The fill, watched by whoever wants to: its drafts, its state."""
         stream = DraftStream(self.server, document, holes) if self.support.drafts else None
@@ -236,8 +242,11 @@ class Session:
 
         watched = on_draft is not None or stream is not None
         self.status.begun()
+        settled: Sequence[str] | None = None
         try:
             fill = await self._fill_in_spite_of_a_loss(request, show if watched else None)
+            if settle is not None:
+                settled = await settle(fill)
         except (BadRequest, Cancelled):
             raise
         except EngineError as error:
@@ -246,7 +255,7 @@ class Session:
         finally:
             self.status.ended()
             if stream is not None:
-                stream.close()
+                stream.close(settled)
         self._may_repeat = True
         self.status.ready()
         return fill

@@ -5,9 +5,9 @@ A request of ours, for tools that show how a fill comes about; editors have the 
 Parameters: {textDocument: {uri, version?}, holes: [range, ...]} and, each optional, `steps`,
 `candidates`, `seed`, `maxTokens`, and `trace`, which keeps every draft for the answer. What stands
 in a hole gives way. Answer: {texts, confidence, steps, canvasTokens, seconds, model, device,
-alternatives: [{texts, score}]}, where `texts` has one text per hole, as it would stand in the
-document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds` since
-the request and `confidence` one list of {start, end, confidence} per hole.
+alternatives: [{texts, score, confidence}]}, where `texts` has one text per hole, as it would stand
+in the document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds`
+since the request and `confidence` one list of {start, end, confidence} per hole.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from lsprotocol import types as t
 
-from engine.api import BadRequest, Draft, EngineError, Fill, Span
+from engine.api import Alternative, BadRequest, Draft, EngineError, Fill, Span
 from lsp_server.document import Document
 from lsp_server.features.draft import spans_in_units
 from lsp_server.gap import cut
@@ -75,9 +75,9 @@ class Trace:
 
 def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
     """Candidates that are the same once they are cleaned are one, with the better score."""
-    scores: dict[tuple[str, ...], float] = {}
+    found: dict[tuple[str, ...], Alternative] = {}
     for each in fill.alternatives:
-        scores.setdefault(plan.fitted(each.texts), each.score)
+        found.setdefault(plan.fitted(each.texts), each)
     return {
         "texts": list(plan.fitted(fill.texts)),
         "confidence": round(fill.confidence, 4),
@@ -85,8 +85,12 @@ def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
         "canvasTokens": fill.canvas_tokens,
         "seconds": round(fill.seconds, 4),
         "alternatives": [
-            {"texts": list(texts), "score": round(score, 4) if math.isfinite(score) else None}
-            for texts, score in scores.items()
+            {
+                "texts": list(texts),
+                "score": round(each.score, 4) if math.isfinite(each.score) else None,
+                "confidence": round(each.confidence, 4),
+            }
+            for texts, each in found.items()
         ],
     }
 
