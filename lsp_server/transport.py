@@ -16,8 +16,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from engine.streams import claim_standard_streams
 from lsp_server.framing import MOST_BODY, Framing
+from lsp_server.streams import claim_standard_streams
 
 if TYPE_CHECKING:
     from lsp_server.server import InfillServer
