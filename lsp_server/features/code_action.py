@@ -23,6 +23,7 @@ from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.progress import FillProgress
 from lsp_server.protocol import failed
+from lsp_server.reading import position
 from lsp_server.session import Session
 from lsp_server.stats import Kind
 from lsp_server.syntax.tree import SyntaxTree
@@ -114,7 +115,7 @@ def edit_of(session: Session, placed: Sequence[Placed]) -> t.WorkspaceEdit:
     ]
     if not session.support.versioned_edits:
         return t.WorkspaceEdit(changes={document.uri: edits})
-    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.reported_version)
     return t.WorkspaceEdit(document_changes=[t.TextDocumentEdit(identifier, list(edits))])
 
 
@@ -219,7 +220,10 @@ async def _planned(session: Session, data: Any) -> Plan:
 
 def range_of(data: Any) -> t.Range:
     """Raises KeyError, TypeError or ValueError where there is none."""
-    start, end = (t.Position(*map(int, data[name])) for name in ("start", "end"))
+    start, end = (
+        position(dict(zip(("line", "character"), data[name], strict=True)))
+        for name in ("start", "end")
+    )
     return t.Range(start, end)
 
 

@@ -82,7 +82,7 @@ class DraftStream:
                 {
                     "id": self._id,
                     "uri": self._document.uri,
-                    "version": self._document.version,
+                    "version": self._document.reported_version,
                     "hole": number,
                     "holes": len(self._holes),
                     "range": _as_json(range),

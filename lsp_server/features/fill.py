@@ -26,6 +26,7 @@ from lsp_server.features.draft import spans_in_units
 from lsp_server.gap import cut
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.protocol import failed
+from lsp_server.reading import integer, position
 from lsp_server.session import Session
 
 METHOD = "infill/fill"
@@ -99,9 +100,11 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
     given = _plain(params)
     try:
         uri, version = given["textDocument"]["uri"], given["textDocument"].get("version")
+        if not isinstance(uri, str):
+            raise TypeError("a uri is a string")
         ranges = [_range(each) for each in given["holes"]]
         numbers: dict[str, Any] = {
-            ours: int(given[theirs])
+            ours: _number(given[theirs])
             for theirs, ours in _NUMBERS.items()
             if given.get(theirs) is not None
         }
@@ -112,7 +115,7 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
         ) from error
     document = session.documents.get(uri)
     if document is None:
-        raise failed(f"{uri} is not open: send textDocument/didOpen first")
+        raise failed(session.why_absent(uri))
     if version not in (None, document.version):
         raise failed("the document has changed since", t.LSPErrorCodes.ContentModified)
     return document, ranges, numbers, given.get("trace") is True
@@ -132,12 +135,15 @@ async def _plan(session: Session, document: Document, ranges: Sequence[t.Range])
     return Plan("Fill the holes", document, holes)
 
 
+def _number(given: Any) -> int:
+    number = integer(given)
+    if number is None:
+        raise ValueError(f"{given!r} is no whole number")
+    return number
+
+
 def _range(given: Any) -> t.Range:
-    start, end = (
-        t.Position(int(given[name]["line"]), int(given[name]["character"]))
-        for name in ("start", "end")
-    )
-    return t.Range(start, end)
+    return t.Range(position(given["start"]), position(given["end"]))
 
 
 def _plain(given: Any) -> Any:
