@@ -19,7 +19,7 @@ from lsp_server.suggest.secrets import is_secret
 from lsp_server.syntax.place import Place
 
 # Closers, then at most one mark: what an editor has closed by itself, and the end of a statement.
-REST_OF_LINE = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*(?:</[\w.:-]*>\s*)?")
+REST_OF_LINE = re.compile(r"\s*+[)>}\]\"'`]*+\s*+[:{;,]?+\s*+(?:</[\w.:-]*+>\s*+)?+")
 # In these a string is not an aside but what the file is made of.
 DATA_LANGUAGES = frozenset(("json", "jsonc", "yaml", "toml", "html", "css", "xml"))
 

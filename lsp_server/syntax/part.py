@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 from lsp_server.difference import difference
 from lsp_server.document import Document
 from lsp_server.syntax.blocks import indent_width
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.syntax.tree import SyntaxTree
 
 # Characters. What is shorter is parsed as a whole; a part that is longer is none.
 LONG = 8_000
@@ -80,5 +80,5 @@ def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bo
     node = known.tree.root_node.descendant_for_byte_range(byte, byte)
     return not any(
         each.start_byte < byte < each.end_byte and _WHOLE.search(each.type)
-        for each in upwards(node)
+        for each in known.notable(node)
     )
