@@ -81,6 +81,8 @@ _NAMING_PARENTS = {
     "assignment_expression": "left",
 }
 LONGEST_NAME = 40
+# A comment or a cursor that is farther below a function does not belong to it.
+LINES_BELOW = 100
 LONGEST_NAMING = 400  # in bytes, with what white space there is
 MEANT_TO_BE_EMPTY = re.compile(r"@\s*(?:\w+\.)*(?:overload|abstractmethod)\b")
 
@@ -196,7 +198,8 @@ def _after_colon(spot: Spot, node: Node) -> tuple[int, int] | None:
         end = max(end, spot.end_of(body))
     text, document = spot.document.text, spot.document
     outer = len(spot.indent_at(spot.start_of(node)))
-    for number in range(document.line_at(end) + 1, len(document.line_starts)):
+    below = document.line_at(end) + 1
+    for number in range(below, min(below + LINES_BELOW, len(document.line_starts))):
         first, last = document.line_bounds(number)
         line = text[first:last]
         bare = line.lstrip(" \t")

@@ -66,7 +66,9 @@ def opens_block_here(document: Document, offset: int, tree: SyntaxTree | None) -
         return False
     is_ruby_name = document.language == "ruby" and leaf.type not in ("do", "then", "else", "|")
     return (
-        not is_ruby_name and _opens(tree, leaf, document, line) and _is_empty_below(document, line, line)
+        not is_ruby_name
+        and _opens(tree, leaf, document, line)
+        and _is_empty_below(document, line, line)
     )
 
 

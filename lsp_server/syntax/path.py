@@ -25,6 +25,13 @@ NOTABLE = re.compile(
     r"|use_declaration|extern_crate|interpolation|substitution|expansion"
 )
 
+# Levels. A way that is longer is that of no code that anybody wrote: what lies between these and
+# the node itself stays unknown, so that a cursor in it costs milliseconds.
+DEEPEST = 6_000
+
+# A node, what is above it, and the nearest notable one from it on, linked likewise: whoever walks
+# up such links is not disturbed by the next way.
+_Link = tuple["Node", "_Link | None", "_Notable | None"]
 _Notable = tuple["Node", "_Notable | None"]
 
 
@@ -43,48 +50,49 @@ class Path:
 
     def __init__(self, root: Node, language: str) -> None:
         self._kinds = notable_kinds(language)
-        # From the root down, and for each of these the notable ones from there up, linked. New
-        # lists for every new way: whoever still walks the old one is not disturbed.
-        self._nodes = [root]
-        self._notable = [self._with(root, None)]
+        self._links: list[_Link] = []  # of the last node's way, from the root down
+        self._add(root)
 
     def upwards(self, node: Node) -> Iterator[Node]:
         """`node`, what it stands in, and so on to the root."""
-        depth = self._go_to(node)
-        nodes = self._nodes
-        return (nodes[at] for at in range(depth, -1, -1))
+        link: _Link | None = self._links[self._go_to(node)]
+        while link is not None:
+            yield link[0]
+            link = link[1]
 
     def notable(self, node: Node) -> Iterator[Node]:
         """Those of `upwards` that are notable, without a look at the others."""
         depth = self._go_to(node)
-        return _chain(self._notable[depth])
+        notable = self._links[depth][2]
+        while notable is not None:
+            yield notable[0]
+            notable = notable[1]
 
     def parent(self, node: Node) -> Node | None:
         depth = self._go_to(node)
-        return self._nodes[depth - 1] if depth else None
+        return self._links[depth - 1][0] if depth else None
 
     def _go_to(self, node: Node) -> int:
         """The depth of `node`, which is on the kept way afterwards."""
         start, end = node.start_byte, node.end_byte
         around = self._count_around(start, end)
         for depth in range(around - 1, -1, -1):
-            at = self._nodes[depth]
+            at = self._links[depth][0]
             if at.id == node.id:
                 return depth
             if at.start_byte != start or at.end_byte != end:
                 break
         # What has no width may stand at the edge of a node without being in it.
         if not self._descend(node, around) and not self._descend(node, 1):
-            self._nodes.append(node)
-            self._notable.append(self._with(node, self._notable[-1]))
-        return len(self._nodes) - 1
+            self._add(node)
+        return len(self._links) - 1
 
     def _count_around(self, start: int, end: int) -> int:
         """How many nodes of the kept way hold these bytes; the root counts in any case."""
-        low, high = 1, len(self._nodes)
+        low, high = 1, len(self._links)
         while low < high:
             middle = (low + high) // 2
-            at = self._nodes[middle]
+            at = self._links[middle][0]
             if at.start_byte <= start and end <= at.end_byte:
                 low = middle + 1
             else:
@@ -92,22 +100,22 @@ class Path:
         return low
 
     def _descend(self, node: Node, kept: int) -> bool:
-        nodes, notable = self._nodes[:kept], self._notable[:kept]
-        wanted, kinds = node.id, self._kinds
-        at: Node | None = nodes[-1]
-        linked = notable[-1]
+        """Whether `node` has been reached, or as much of the way to it as is wanted."""
+        del self._links[kept:]
+        wanted = node.id
+        at: Node | None = self._links[-1][0]
         while at is not None and at.id != wanted:
-            at = at.child_with_descendant(node)
+            at = at.child_with_descendant(node) if len(self._links) < DEEPEST else node
             if at is not None:
-                if at.kind_id in kinds:
-                    linked = (at, linked)
-                nodes.append(at)
-                notable.append(linked)
-        self._nodes, self._notable = nodes, notable
+                self._add(at)
         return at is not None
 
-    def _with(self, node: Node, above: _Notable | None) -> _Notable | None:
-        return (node, above) if node.kind_id in self._kinds else above
+    def _add(self, node: Node) -> None:
+        above = self._links[-1] if self._links else None
+        notable = above[2] if above is not None else None
+        if node.kind_id in self._kinds:
+            notable = (node, notable)
+        self._links.append((node, above, notable))
 
 
 def children(node: Node, *, named: bool = False) -> Iterator[Node]:
@@ -123,9 +131,3 @@ def children(node: Node, *, named: bool = False) -> Iterator[Node]:
 
 def last_child(node: Node) -> Node | None:
     return node.child(node.child_count - 1) if node.child_count else None
-
-
-def _chain(linked: _Notable | None) -> Iterator[Node]:
-    while linked is not None:
-        node, linked = linked
-        yield node

@@ -22,6 +22,7 @@ _LONE_CR = re.compile(rb"\r(?!\n)")
 # Bytes. What is shorter is parsed in a few milliseconds, and nobody watches it.
 UNWATCHED = 1 << 14
 CHUNK = 1 << 16
+MOST_COMMENTS = 200
 MOST_ERRORS = 1000
 REST_EVERY = 2000
 NEAR = 2000
@@ -58,9 +59,9 @@ class SyntaxTree:
         return self.tree.root_node.named_descendant_for_byte_range(at, at)
 
     def leaf_before(self, offset: int) -> Node | None:
-        """The last token that ends at or before `offset`, comments aside."""
+        """The last token that ends at or before `offset`, comments aside; None below too many."""
         end = self.byte(offset)
-        while True:
+        for _ in range(MOST_COMMENTS):
             while end > 0 and self.source[end - 1] in _SPACE:
                 end -= 1
             if end == 0:
@@ -72,6 +73,7 @@ class SyntaxTree:
             if comment is None:
                 return leaf
             end = comment.start_byte
+        return None
 
     @property
     def path(self) -> Path:

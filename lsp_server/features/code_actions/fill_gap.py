@@ -49,5 +49,7 @@ def _is_open(spot: Spot) -> bool:
     if after is None or not _WANTS_MORE.search(spot.before(spot.start)):
         return False
     return not any(
-        kind in node.type for node in spot.notable(spot.node_before()) for kind in ("string", "comment")
+        kind in node.type
+        for node in spot.notable(spot.node_before())
+        for kind in ("string", "comment")
     )

@@ -19,7 +19,9 @@ def plan(spot: Spot) -> Plan | None:
     inner: tuple[int, int] | None = None
     for function in functions_around(spot):
         outer = spot.start_of(function), spot.end_of(function)
-        if inner is not None and outer[0] <= inner[0] and inner[1] <= outer[1]:  # no text is read twice
+        if (
+            inner is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
+        ):  # no text is read twice
             before, after = (outer[0], inner[0]), (inner[1], outer[1])
             items = [*items_between(spot, *before), *items, *items_between(spot, *after)]
         else:
