@@ -89,6 +89,14 @@ class Notebooks:
                 return order
         return set()
 
+    def around(self, uri: str) -> set[str]:
+        """The notebook that `uri` is a cell of, and all its cells: what the model reads is of."""
+        for notebook, cells in self._cells.items():
+            order = {cell.document for cell in cells}
+            if uri in order:
+                return {notebook, *order}
+        return set()
+
     def _text(self, cell: t.NotebookCell, asking: Document) -> str:
         other = self._session.documents.get(cell.document)
         if other is None:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lsprotocol.types import MessageType
+
 from engine.api import Draft, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
@@ -131,6 +133,12 @@ class Suggestions:
         edit = self.history.last(document.uri)
         outside = self._session.notebooks.outside(document)
         hit = self.cache.look(document, ask.offset, outside)
+        secret = self._session.withheld_because(document)
+        if secret is not None:
+            if ask.ghost and ask.trigger is Trigger.INVOKED:
+                self._session.tell_once(secret, MessageType.Info)
+            self._nothing(ask, secret)
+            return []
         reason = self._silent_because(ask, edit)
         if reason is not None and not (edit and hit and self._stays(ask, hit, edit)):
             self._nothing(ask, reason)
