@@ -85,7 +85,8 @@ _DOTS_MEAN_SOMETHING = {
     "type_parameter",
     "catch_clause",
 }
-REACH = 20_000
+# Characters on either side of the cursor.
+REACH = 10_000
 # Holes, and comments among them: more no model fills at once.
 MOST = 50
 # Levels of the syntax in which three dots can belong to what they stand in.

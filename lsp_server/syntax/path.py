@@ -102,13 +102,18 @@ class Path:
     def _descend(self, node: Node, kept: int) -> bool:
         """Whether `node` has been reached, or as much of the way to it as is wanted."""
         del self._links[kept:]
-        wanted = node.id
-        at: Node | None = self._links[-1][0]
-        while at is not None and at.id != wanted:
-            at = at.child_with_descendant(node) if len(self._links) < DEEPEST else node
+        links, kinds, wanted = self._links, self._kinds, node.id
+        link = links[-1]
+        at: Node | None = link[0]
+        for _ in range(DEEPEST - kept):
+            if at is None or at.id == wanted:
+                return at is not None
+            at = at.child_with_descendant(node)
             if at is not None:
-                self._add(at)
-        return at is not None
+                link = (at, link, (at, link[2]) if at.kind_id in kinds else link[2])
+                links.append(link)
+        self._add(node)
+        return True
 
     def _add(self, node: Node) -> None:
         above = self._links[-1] if self._links else None
