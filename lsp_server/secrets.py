@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from engine.api import Draft, EngineError, FillRequest, Priority
 
 if TYPE_CHECKING:
-    from engine.connect import HostEngine, Job
+    from engine.client.connect import HostEngine, Job
 
 _NAME = re.compile(
     r"\.env(\..*|rc)?|.*\.env|.*\.(pem|key|p12|pfx|jks|keystore|kdbx?|gpg|asc|ppk|pgpass|tfvars|tfstate)"
