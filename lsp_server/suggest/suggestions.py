@@ -20,6 +20,7 @@ from engine.api import Draft, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
+from lsp_server.secrets import withheld_because
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
 from lsp_server.suggest.arbitrate import Verdict, arbitrate, asked_for, variants
@@ -133,7 +134,7 @@ class Suggestions:
         edit = self.history.last(document.uri)
         outside = self._session.notebooks.outside(document)
         hit = self.cache.look(document, ask.offset, outside)
-        secret = self._session.withheld_because(document)
+        secret = withheld_because(document.uri)
         if secret is not None:
             if ask.ghost and ask.trigger is Trigger.INVOKED:
                 self._session.tell_once(secret, MessageType.Info)

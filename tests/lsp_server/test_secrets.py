@@ -20,8 +20,8 @@ from tests.lsp_server.conftest import Editor, StartEditor
 
 PACKAGE = Path(__file__).parents[2] / "lsp_server"
 CODE = "def f(a):\n    # TODO: add one\n    x = ...\n    y = ...\n"
-PLAIN = "file:///work/a.py"
-SECRETS = ("file:///work/secrets/a.py", "file:///work/.env", "untitled:prod.env")
+PLAIN = "file:///home/me/a.py"
+SECRETS = ("file:///home/me/secrets/a.py", "file:///home/me/.env", "untitled:prod.env")
 AT = len("def f(a):\n    # TODO")
 
 Door = Callable[[Editor, str], Awaitable[Any]]
@@ -101,7 +101,7 @@ async def test_secrets_leave_by_no_door(start: StartEditor, method: str) -> None
 
 async def test_who_asks_by_hand_is_told_once(start: StartEditor) -> None:
     editor = await start({"text": "1"})
-    uri = editor.open("x = \n", "file:///work/.env", "dotenv")
+    uri = editor.open("x = \n", "file:///home/me/.env", "dotenv")
     for _ in range(2):
         assert await editor.inline(uri, 4) is None
     assert await editor.inline(uri, 4, automatic=True) is None
@@ -109,18 +109,18 @@ async def test_who_asks_by_hand_is_told_once(start: StartEditor) -> None:
     assert told == ["infill: .env may hold secrets, so none of its text is given to the model"]
 
 
-REQUEST = FillRequest(("a", "b"), path="/work/a.py")
+REQUEST = FillRequest(("a", "b"), path="/home/me/a.py")
 
 
 @pytest.mark.parametrize(
     ("request_", "sources"),
     [
-        (REQUEST, ("file:///work/.env",)),
-        (REQUEST, ("file:///work/a.py", "file:///work/secrets/b.py")),
-        (REQUEST, ("vscode-notebook-cell:/work/.ssh/a.ipynb#W0",)),
-        (REQUEST, ("git:/work/.env?%7B%22ref%22%3A1%7D",)),
-        (REQUEST, ("/work/c#/.env",)),
-        (FillRequest(("a", "b"), path="C:\\work\\.env"), ("untitled:1",)),
+        (REQUEST, ("file:///home/me/.env",)),
+        (REQUEST, ("file:///home/me/a.py", "file:///home/me/secrets/b.py")),
+        (REQUEST, ("vscode-notebook-cell:/home/me/.ssh/a.ipynb#W0",)),
+        (REQUEST, ("git:/home/me/.env?%7B%22ref%22%3A1%7D",)),
+        (REQUEST, ("/home/me/c#/.env",)),
+        (FillRequest(("a", "b"), path="C:\\me\\.env"), ("untitled:1",)),
     ],
 )
 def test_the_gate(request_: FillRequest, sources: tuple[str, ...]) -> None:
@@ -130,7 +130,7 @@ def test_the_gate(request_: FillRequest, sources: tuple[str, ...]) -> None:
 
 
 def test_context_is_left_out() -> None:
-    plain, secret = Snippet("p", "/work/b.py"), Snippet("s", "/work/a#b/.env")
+    plain, secret = Snippet("p", "/home/me/b.py"), Snippet("s", "/home/me/a#b/.env")
     request = FillRequest(("a", "b"), context=(secret, plain))
     assert cleared(request, ("file:///a.py",)).request.context == (plain,)
 
