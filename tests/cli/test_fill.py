@@ -153,7 +153,7 @@ def test_json_with_watch_keeps_stdout_clean(infill: Infill, source: Callable[...
 def test_ctrl_c_while_the_engine_works(
     infill: Infill, source: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infill.engine, "submit", interrupt)
