@@ -36,12 +36,15 @@ class Verdict:
 def variants(
     text: str, gap: Gap, *, without: Collection[str] = (), **how: Any
 ) -> tuple[Cleaned, ...]:
-    """`text` cleaned, and where that took a cut that may be wrong, cleaned without such cuts."""
-    first = cleaned(text, gap, without=without, **how)
-    if first.fired.isdisjoint(DISPUTABLE):
-        return (first,)
-    second = cleaned(text, gap, without={*without, *DISPUTABLE}, **how)
-    return (first, second) if second.text and second.text != first.text else (first,)
+    """`text` cleaned; where that took a cut that may be wrong, cleaned without such cuts; and
+    cleaned of repetitions that may be chance."""
+    found = [cleaned(text, gap, without=without, **how)]
+    if not found[0].fired.isdisjoint(DISPUTABLE):
+        found.append(cleaned(text, gap, without={*without, *DISPUTABLE}, **how))
+    found.append(cleaned(text, gap, without=without, doubtful=True, **how))
+    first, *others = dict.fromkeys(found)
+    known = {first.text, ""}
+    return (first, *(each for each in others if each.text not in known))
 
 
 async def arbitrate(
@@ -107,6 +110,9 @@ def _finish(choice: Cleaned, gap: Gap) -> str:
     text, language = choice.text, gap.document.language
     opened = balance(text, language).opened
     if opened:
+        # What follows the fill is the block of the opener that stands there, not of the fill's.
+        if opened[-1] in _opened_next(choice, gap):
+            return ""
         return "".join(CLOSING[opener] for opener in reversed(opened))
     match language:
         case "python":
@@ -122,3 +128,15 @@ def _finish(choice: Cleaned, gap: Gap) -> str:
                 closing if re.search(rf"\b{opener}\s*$", text) else "" for opener, closing in _SHELL
             )
     return ""
+
+
+def _opened_next(choice: Cleaned, gap: Gap) -> tuple[str, ...]:
+    """What the rest of the fill's line leaves open; where that is blank, what the next begins with.
+
+    The fill's last line goes on with it, and so does an opener on a line of its own.
+    """
+    rest = gap.document.text[gap.end + choice.covers :]
+    line, _, below = rest.partition("\n")
+    if line.strip():
+        return balance(line, gap.document.language).opened
+    return tuple(below.lstrip()[:1])
