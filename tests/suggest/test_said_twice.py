@@ -6,7 +6,7 @@ import pytest
 
 from lsp_server.document import Document
 from lsp_server.gap import cut
-from lsp_server.suggest.arbitrate import arbitrate, as_filled, asked_for, variants
+from lsp_server.suggest.arbitrate import arbitrate, as_filled, asked_for, settled, variants
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
 
@@ -80,9 +80,32 @@ async def test_once(language: str, marked: str, fill: str, left: str, may_overwr
     choice = (await arbitrate(variants(fill, gap, automatic=True, **how), gap, parsing)).cleaned
     asked = await asked_for([fill], gap, parsing, **how)
     parsing.close()
+    assert settled(fill, gap) == left
     for each in (choice, asked[0].cleaned):
         filled = document.text[:at] + each.text + document.text[at + each.covers :]
         assert filled == marked.replace("‸", left)
+
+
+# All of the fill is an end of the line, and the file has more errors with it.
+NOTHING_OF_ITS_OWN = [
+    ("rust", "fn f() {\n    let v: u8‸ = b(1);\n}\n", "(1);"),
+    ("rust", "fn f() {\n    let v: Vec‸> = Vec::new();\n}\n", "::new();"),
+    ("c", "int x‸ = b(1);\n", "(1);"),
+    ("java", "class A { int x‸ = b(1); }\n", "(1); }"),
+]
+
+
+@pytest.mark.parametrize(("language", "marked", "fill"), NOTHING_OF_ITS_OWN)
+async def test_nothing_is_better_than_an_end_of_the_line(
+    language: str, marked: str, fill: str
+) -> None:
+    document = document_of(language, marked)
+    gap, parsing = cut(document, marked.index("‸"), tree=parse(document)), Parsing()
+    choices = variants(fill, gap, automatic=True, may_overwrite=True)
+    assert not (await arbitrate(choices, gap, parsing)).cleaned.text
+    assert await asked_for([fill], gap, parsing) == []
+    assert settled(fill, gap) == ""
+    parsing.close()
 
 
 # language, text, the fill, and what is offered to somebody who asks by hand.

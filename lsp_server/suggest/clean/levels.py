@@ -9,7 +9,7 @@ from engine.structure import width
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.statements import STATEMENTS, Statement
 
-_WINDOW = 8000
+_WINDOW = 4000
 # Nothing is open above a line that begins so: from there on the text can be read.
 _OUTERMOST = re.compile(r"^(?:(?:async )?def |class |import |from |@\w|[\w-]+:)", re.M)
 LEAST = 2  # columns of a block, where nothing else tells one from a slip
@@ -32,7 +32,8 @@ def fit_to_open_levels(text: str, around: Around) -> str:
     on are left alone. Where the cursor stands on no level that is open, there is no fill.
     """
     statements = STATEMENTS.get(around.language)
-    if statements is None or not text.strip():
+    is_inside = "\n" not in text and around.line_before.strip()
+    if statements is None or is_inside or not text.strip():
         return text
     before = _readable(around.prefix)
     at = len(before) - len(around.line_before)
@@ -125,12 +126,10 @@ class _Levels:
 
 
 def _readable(prefix: str) -> str:
-    """The end of `prefix` from a line on above which nothing is open, as far as that is near."""
-    if len(prefix) <= _WINDOW:
-        return prefix
-    start = prefix.find("\n", len(prefix) - _WINDOW) + 1
-    found = _OUTERMOST.search(prefix, start)
-    return prefix[found.start() if found is not None else start :]
+    """The end of `prefix`, from the last line on above which nothing is open, if that is near."""
+    start = prefix.find("\n", len(prefix) - _WINDOW) + 1 if len(prefix) > _WINDOW else 0
+    *_, last = [start, *(each.start() for each in _OUTERMOST.finditer(prefix, start))]
+    return prefix[last:]
 
 
 def _next(around: Around) -> str | None:
