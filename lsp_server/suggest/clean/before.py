@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.structure import Surroundings
+from engine.fill.structure import Surroundings
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.overlap import drop_repeat_of_rest_of_line
 from lsp_server.suggest.clean.tokens import Token, common, is_word, tokens

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.structure import width
+from engine.fill.structure import width
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.statements import STATEMENTS, Statement
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from engine.brackets import CLOSING, balance, open_quote, unmatched_closer
-from engine.structure import Surroundings
+from engine.fill.brackets import CLOSING, balance, open_quote, unmatched_closer
+from engine.fill.structure import Surroundings
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.tokens import common, tokens
 

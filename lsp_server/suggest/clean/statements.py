@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from engine.structure import width
+from engine.fill.structure import width
 
 
 @dataclass(frozen=True, slots=True)
