@@ -20,7 +20,7 @@ from lsp_server.commands.options import Anyway, Device, Factory, MaxTokens, Mode
 from lsp_server.commands.show import all_alike, in_place, summary, watch
 from lsp_server.commands.source import check_writable, read_source, replace_content
 from lsp_server.gap import Gap, with_lf
-from lsp_server.suggest.clean import clean
+from lsp_server.suggest.arbitrate import settled
 
 
 def command(
@@ -59,7 +59,7 @@ def command(
     with connect.connect(model, device, factory) as engine, watching as show:
         fill, info = ask(engine, request, drafts.and_then(show) if show else None)
 
-    text = clean(fill.texts[0], gap)
+    text = settled(fill.texts[0], gap)
     if as_json:
         print(json.dumps(as_object(gap, text, fill, info), allow_nan=False))
     else:
@@ -111,7 +111,7 @@ def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, An
     """`text` is what --write puts into the file, its line ends as there."""
     found: dict[str, Alternative] = {}
     for each in fill.alternatives:
-        found.setdefault(clean(each.texts[0], gap), each)
+        found.setdefault(settled(each.texts[0], gap), each)
     return {
         "text": text,
         "confidence": fill.confidence,
