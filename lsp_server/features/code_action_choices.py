@@ -83,7 +83,7 @@ async def chosen(session: Session, plan: Plan, choices: Choices) -> Choice | Non
     """The first, or what the user picks of them where its confidence is under the threshold; None
     for none, which the user has been told unless it was they who said so."""
     if not choices.sound:
-        session.tell(
+        session.messages.show(
             "all that the model has would break what it touches, so nothing was put in"
             if choices.broken
             else "the model has nothing to put here"
@@ -92,7 +92,9 @@ async def chosen(session: Session, plan: Plan, choices: Choices) -> Choice | Non
     first, needed = choices.sound[0], session.settings.min_confidence
     if first.confidence >= needed:
         if session.support.drafts and choices.shown not in (None, first.texts):
-            session.tell("another candidate than the last draft went in: it was ranked higher")
+            session.messages.show(
+                "another candidate than the last draft went in: it was ranked higher"
+            )
         return first
     offered = {each.title: each for each in reversed(choices.sound[: session.settings.choices])}
     params = t.ShowMessageRequestParams(

@@ -12,11 +12,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lsprotocol.types import MessageType
-
-from engine.api import Draft, Fill
+from engine.api import Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
@@ -35,9 +33,7 @@ from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.feedback import Feedback, Outcome
 from lsp_server.suggest.history import Edit, History
 from lsp_server.suggest.policy import Outcomes, Pace, Trigger
-
-if TYPE_CHECKING:
-    from lsp_server.session import Session
+from lsp_server.suggest.ports import OnDraft, Ports
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +46,6 @@ MOST_ASKED_FOR = 24
 # Characters of one key: editors close a bracket with it.
 KEY = 2
 
-OnDraft = Callable[[Draft], None]
 OnOutcome = Callable[[Document, Outcome], None]
 
 
@@ -72,12 +67,15 @@ class Ask:
 
 
 class Suggestions:
-    """Lives on the event loop. The session tells it what happens to its documents."""
+    """On the event loop. `opened`, `changed` and `closed` are called with what happens to the
+    window's documents, and so keep `history`."""
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._session = session
+    def __init__(
+        self, ports: Ports, history: History, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ports = ports
         self._clock = clock
-        self.history = History()
+        self.history = history
         self.cache = Cache()
         self.feedback = Feedback()
         self.outcomes = Outcomes()
@@ -86,10 +84,10 @@ class Suggestions:
         self.on_outcome: list[OnOutcome] = []
         self._ahead = Ahead(
             self.cache,
-            session.parsing,
-            self._is_idle,
+            ports.parsing,
+            ports.is_idle,
             self._fill_ahead,
-            lambda document: session.notebooks.outside(document),
+            ports.outside,
         )
         self._accepted: tuple[str, int] | None = None
 
@@ -139,12 +137,12 @@ class Suggestions:
         """What to show for `ask`, where it belongs by now, the best first; nothing for nothing."""
         document = ask.document
         edit = self.history.last(document.uri)
-        outside = self._session.notebooks.outside(document)
+        outside = self._ports.outside(document)
         hit = self.cache.look(document, ask.offset, outside)
         secret = withheld_because(document.uri)
         if secret is not None:
             if ask.ghost and ask.trigger is Trigger.INVOKED:
-                self._session.tell_once(secret, MessageType.Info)
+                self._ports.show_once(secret)
             self._nothing(ask, secret)
             return []
         reason = self._silent_because(ask, edit)
@@ -158,14 +156,14 @@ class Suggestions:
                 return cached
         if ask.trigger is Trigger.AUTOMATIC and not await self._is_still_wanted(ask):
             return []
-        tree = await self._session.parsing.near(document, ask.offset)
+        tree = await self._ports.parsing.near(document, ask.offset)
         gap = cut(document, ask.offset, tree=tree)
-        reason = policy.silent_at(gap, ask.trigger, self._session.settings)
+        reason = policy.silent_at(gap, ask.trigger, self._ports.settings())
         if reason is not None:
             self._nothing(ask, reason)
             return []
         asked = self._clock()
-        fill = await self._session.try_to_fill(gap, PATIENCE, ask.on_draft)
+        fill = await self._ports.fill(gap, PATIENCE, ask.on_draft)
         if fill is None:
             return cached
         self.pace.answered(self._clock() - asked)
@@ -175,7 +173,7 @@ class Suggestions:
         return self._show(ask, gap, verdicts, outside)
 
     def _silent_because(self, ask: Ask, edit: Edit | None) -> str | None:
-        settings = self._session.settings
+        settings = self._ports.settings()
         return policy.silent_because(ask.document, ask.offset, ask.trigger, settings, edit)
 
     def _stays(self, ask: Ask, hit: Hit, edit: Edit) -> bool:
@@ -197,18 +195,18 @@ class Suggestions:
 
     async def _is_still_wanted(self, ask: Ask) -> bool:
         """After the pause that shows that the user waits for something."""
-        document, settings = ask.document, self._session.settings
+        document, settings = ask.document, self._ports.settings()
         before = document.text[max(0, ask.offset - 1) : ask.offset]
         after = document.text[ask.offset : ask.offset + 1]
         is_boundary = not before.isalnum() and after in ("", "\n", "\r")
         least = (settings.delay or 0) / 1000
         await asyncio.sleep(self.pace.wait(self._clock(), is_boundary, least))
-        return self._session.documents.get(document.uri) is document
+        return self._ports.documents.get(document.uri) is document
 
     async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Verdict]:
         """The first candidates that say something, were not rejected here, and break nothing; where
         all of them break something, the first of these. For who asks by hand: `asked_for`."""
-        settings, parsing = self._session.settings, self._session.parsing
+        settings, parsing = self._ports.settings(), self._ports.parsing
         is_automatic = ask.trigger is not Trigger.INVOKED
         how: dict[str, Any] = {
             "automatic": is_automatic,
@@ -248,13 +246,13 @@ class Suggestions:
             return []
         first, best = verdicts[0], verdicts[0].cleaned
         reason = policy.hidden_because(
-            first.confidence, first.breaks, ask.trigger, self._session.settings, self.outcomes
+            first.confidence, first.breaks, ask.trigger, self._ports.settings(), self.outcomes
         )
         if reason is not None:
             self._nothing(ask, reason)
             return []
         entry = self.cache.store(gap.document, gap.start, best.text, first.confidence, outside)
-        current = self._session.documents.get(gap.document.uri)
+        current = self._ports.documents.get(gap.document.uri)
         placed = place(best.text, gap, current, best.covers)
         if placed is None:
             return self._others(gap, verdicts, best.text)
@@ -265,7 +263,7 @@ class Suggestions:
 
     def _others(self, gap: Gap, verdicts: list[Verdict], first: str) -> list[Placed]:
         """What there is to choose from besides `first`."""
-        current = self._session.documents.get(gap.document.uri)
+        current = self._ports.documents.get(gap.document.uri)
         texts = [each.cleaned for each in verdicts if each.cleaned.text != first]
         placed = [place(each.text, gap, current, each.covers) for each in texts]
         return [each for each in placed if each is not None]
@@ -288,17 +286,14 @@ class Suggestions:
     # What comes next
 
     def _look_ahead(self, gap: Gap, text: str, covers: int) -> None:
-        if self._session.settings.speculate:
+        if self._ports.settings().speculate:
             self._ahead.go(gap, text, covers)
 
-    def _is_idle(self) -> bool:
-        return self._session.is_idle
-
     async def _fill_ahead(self, gap: Gap) -> tuple[str, float]:
-        settings, trigger = self._session.settings, Trigger.AUTOMATIC
+        settings, trigger = self._ports.settings(), Trigger.AUTOMATIC
         if policy.silent_at(gap, trigger, settings) is not None:
             return "", 0.0
-        fill = await self._session.fill_ahead(gap)
+        fill = await self._ports.fill_ahead(gap)
         verdicts = await self._good(fill, gap, Ask(gap.document, gap.start, trigger))
         if not verdicts:
             return "", 0.0

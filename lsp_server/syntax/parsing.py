@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 # A request waits this long for a tree, and a parse that has taken this long is given up.
 PATIENCE = 0.25
 TIME_CAP = 0.5
+# Seconds. What is asked meanwhile of a long document is answered from a part of it.
+PAUSE = 1.0
 # A part is parsed on the event loop.
 PART_CAP = 0.004
 LARGEST = 4_000_000
@@ -38,6 +40,8 @@ class Parsing:
         self._trees: dict[str, SyntaxTree] = {}
         self._sound: dict[str, SyntaxTree] = {}  # the last ones that were free of errors
         self._wanted: dict[str, Document] = {}
+        self._soon: asyncio.TimerHandle | None = None
+        self._ahead: asyncio.Future[SyntaxTree | None] | None = None
 
     async def tree(self, document: Document) -> SyntaxTree | None:
         """None without a grammar, for a huge document, and when it would take too long."""
@@ -82,11 +86,26 @@ class Parsing:
         """The tree of a text that no editor has open. Not kept."""
         return await _waited(self._in_thread(document, None))
 
+    def in_a_pause(self, document: Document, is_wanted: Callable[[], bool]) -> None:
+        """Parse `document` once nothing has changed for a while and it is still wanted, so that
+        the tree by which parts of a long document are found is not an old one."""
+        if self._soon is not None:
+            self._soon.cancel()
+
+        def parse() -> None:
+            self._soon = None
+            if is_wanted():
+                self._ahead = asyncio.ensure_future(self.tree(document))
+
+        self._soon = asyncio.get_running_loop().call_later(PAUSE, parse)
+
     def forget(self, uri: str) -> None:
         for known in (self._newest, self._trees, self._sound, self._wanted):
             known.pop(uri, None)
 
     def close(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 

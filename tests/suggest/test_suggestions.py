@@ -15,7 +15,9 @@ from lsp_server.settings import Settings
 from lsp_server.suggest.arbitrate import Verdict, as_filled, asked_for, judge, variants
 from lsp_server.suggest.clean import Cleaned
 from lsp_server.suggest.feedback import Outcome
+from lsp_server.suggest.history import History
 from lsp_server.suggest.policy import Trigger
+from lsp_server.suggest.ports import Ports
 from lsp_server.suggest.suggestions import Ask, Suggestions
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
@@ -24,8 +26,8 @@ URI = "file:///a.py"
 
 
 @dataclass
-class FakeSession:
-    """What Suggestions needs of a session; `answers` are the engine's candidates, best first."""
+class Engine:
+    """What suggestions are made of; `answers` are the engine's candidates, best first."""
 
     answers: list[str]
     doubts: dict[str, float] = field(
@@ -36,14 +38,6 @@ class FakeSession:
     asked: list[Gap] = field(default_factory=list)
     documents: dict[str, Document] = field(default_factory=dict)
     parsing: Parsing = field(default_factory=Parsing)
-    is_idle: bool = True
-
-    @property
-    def notebooks(self) -> FakeSession:
-        return self
-
-    def outside(self, _: Document) -> int:
-        return 0
 
     async def try_to_fill(self, gap: Gap, patience: float, on_draft: Any) -> Fill:
         self.asked.append(gap)
@@ -62,8 +56,18 @@ class Window:
 
     def __init__(self, text: str, answers: list[str], **how: Any) -> None:
         self.now = 100.0
-        self.session = FakeSession(answers, **how)
-        self.suggestions = Suggestions(self.session, lambda: self.now)  # type: ignore[arg-type]
+        self.session = Engine(answers, **how)
+        ports = Ports(
+            documents=self.session.documents,
+            parsing=self.session.parsing,
+            settings=lambda: self.session.settings,
+            outside=lambda _: 0,
+            fill=self.session.try_to_fill,
+            fill_ahead=self.session.fill_ahead,
+            is_idle=lambda: True,
+            show_once=lambda _: None,
+        )
+        self.suggestions = Suggestions(ports, History(), lambda: self.now)
         self.document = Document(URI, 1, "python", text)
         self.session.documents[URI] = self.document
         self.suggestions.opened(self.document)
