@@ -11,7 +11,7 @@ from engine.api import Shape
 from engine.evaluation.items import Item
 from lsp_server.document import Document
 from lsp_server.gap import cut
-from lsp_server.suggest.arbitrate import asked_for
+from lsp_server.suggest.choose import best_by_hand
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import SyntaxTree, parse
 
@@ -33,10 +33,10 @@ def put_in(item: Item, texts: Sequence[str]) -> str:
     async def put() -> str:
         parsing = Parsing()
         try:
-            verdicts = await asked_for([(text, 0.0) for text in texts], gap, parsing)
+            best = await best_by_hand([(text, 0.0) for text in texts], gap, parsing)
         finally:
             parsing.close()
-        return verdicts[0].cleaned.text if verdicts else ""
+        return best[0].what.text if best else ""
 
     return asyncio.run(put())
 

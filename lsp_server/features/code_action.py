@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 from engine.api import Draft, EngineError, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
-from lsp_server.features.code_action_choices import Choices, choices_of, chosen
+from lsp_server.features.code_action_choices import Choices, choices_of, picked
 from lsp_server.features.code_actions import ACTIONS, Action
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
@@ -88,7 +88,7 @@ async def filled(
     started = time.perf_counter()
     choices = await _fill(session, plan, token)
     seconds = time.perf_counter() - started
-    choice = await chosen(session, plan, choices)
+    choice = await picked(session, plan, choices)
     if choice is None:
         return []
     placed: list[Placed] = []
