@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.api import Fill
+from lsp_server.acceptance import Outcome
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
@@ -23,7 +24,7 @@ from lsp_server.suggest.ahead import Ahead
 from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.choose import Judged, best_by_hand, first_sound
 from lsp_server.suggest.clean import Cleaned
-from lsp_server.suggest.feedback import Feedback, Outcome
+from lsp_server.suggest.feedback import Feedback
 from lsp_server.suggest.history import Edit, History
 from lsp_server.suggest.policy import Outcomes, Pace, Trigger
 from lsp_server.suggest.ports import OnDraft, Ports

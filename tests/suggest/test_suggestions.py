@@ -9,12 +9,12 @@ import pytest
 from lsprotocol import types as t
 
 from engine.api import Alternative, Fill
+from lsp_server.acceptance import Outcome
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.settings import Settings
 from lsp_server.suggest.choose import best_by_hand, fewest, ways_to_clean
 from lsp_server.suggest.clean import Cleaned
-from lsp_server.suggest.feedback import Outcome
 from lsp_server.suggest.filled import as_filled
 from lsp_server.suggest.history import History
 from lsp_server.suggest.policy import Trigger
