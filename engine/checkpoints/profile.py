@@ -54,7 +54,12 @@ def _check_whole_numbers(part: Any) -> None:
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
     in several exact lengths and every position counts. `noise` are the ids that noise is drawn
-    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer."""
+    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer.
+
+    `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
+    three it reads what follows the gap, behind the second the cursor's line and the fill, which the
+    third ends. None for one that only reads on.
+    """
 
     bos: int | None
     eos: int | None
@@ -62,9 +67,12 @@ class Tokens:
     first_text: int
     slack: int | None = None
     noise: tuple[int, ...] | None = None
+    fill_marks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         _check_whole_numbers(self)
+        if self.fill_marks is not None and len(self.fill_marks) != 3:
+            raise ValueError(f"fill_marks must be three ids, not {list(self.fill_marks)}")
         if self.noise is not None and not self.noise:
             raise ValueError("noise needs at least one id, or null for the whole vocabulary")
 
@@ -75,6 +83,8 @@ class Layouts:
 
     heal: whether a cursor inside a word is healed by handing the word's pieces to the hole; False
         for a model that was trained on cuts inside words.
+    join_indent: whether the prompt goes on to the last space before the line's first word: for
+        tokenizers that join a line break with the indentation after it, that space aside.
     style: "plain" is the text itself; for "chat" see engine/fill/chat_prompt.py.
     """
 
@@ -85,6 +95,7 @@ class Layouts:
     block_tokens: tuple[int, ...]  # hole lengths tried for a block
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     heal: bool = True
+    join_indent: bool = False
     style: str = "plain"
     around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
     tail_tokens: int = 0  # chat: pinned after the last hole, at most
