@@ -12,9 +12,15 @@ from typing import Any, Literal
 
 from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
+from engine.typed import check_types
 
 STYLES = ("plain", "chat")
 FEATURES = 13  # of a candidate's evidence (engine/rank.py), which rank and calibration weigh
+NOT_BELOW_ZERO = (
+    "pad", "first_text_token", "slack", "bos", "eos", "entropy_bound", "confidence_threshold",
+    "stability_threshold", "haste", "suffix_tokens", "rank_suffix_tokens", "rank_suffix_weight",
+    "beams", "around_lines", "tail_tokens", "rerolls",
+)  # fmt: skip
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
 
 
@@ -68,21 +74,19 @@ class Profile:
     rerolls: int = 0  # times a canvas that came back empty is begun anew
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.type == "int" and type(value) is not int:
-                raise ValueError(f"{field.name} must be a whole number, not {value!r}")
+        check_types(self)
         for name in ("line_tokens", "block_tokens"):
             lengths = getattr(self, name)
-            if not lengths or not all(type(n) is int and n >= 1 for n in lengths):
+            if not lengths or not all(n >= 1 for n in lengths):
                 raise ValueError(f"{name} needs at least one length, each at least one")
         if self.noise is not None and not self.noise:
             raise ValueError("noise needs at least one id, or null for the whole vocabulary")
         for name in ("steps", "head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.haste < 0 or (self.suffix_tokens or 0) < 0 or self.beams < 0:
-            raise ValueError("haste, suffix_tokens and beams must not be below 0")
+        for name in NOT_BELOW_ZERO:
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name} must not be below 0, but is {getattr(self, name)}")
         if self.hopeless is not None and self.hopeless <= 0:
             raise ValueError(f"hopeless must be above 0, or null for never, not {self.hopeless}")
         if self.canvas_tokens < self.head_tokens + SMALLEST_HOLE:

@@ -32,6 +32,12 @@ def test_later_keys_may_be_absent(tmp_path: Path) -> None:
     assert read_profile(tmp_path) == UNTRAINED_FOR_GAPS
 
 
+def test_a_whole_number_is_a_float_too(tmp_path: Path) -> None:
+    document = asdict(UNTRAINED_FOR_GAPS) | {"t_max": 1, "hopeless": 10}
+    (tmp_path / "profile.json").write_text(json.dumps(document))
+    assert (read_profile(tmp_path).t_max, read_profile(tmp_path).hopeless) == (1, 10)
+
+
 def without(key: str) -> Callable[[dict[str, Any]], Any]:
     return lambda document: {k: v for k, v in document.items() if k != key}
 
@@ -48,6 +54,20 @@ REFUSED: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("words for numbers", lambda document: document | {"steps": "ten"}, "steps"),
     ("words for lengths", lambda document: document | {"line_tokens": "ten"}, "line_tokens"),
     ("half a token", lambda document: document | {"canvas_tokens": 9.5}, "canvas_tokens"),
+    ("truth for a number", lambda document: document | {"steps": True}, "steps"),
+    ("a number for truth", lambda document: document | {"greedy": 1}, "greedy must be true or"),
+    ("words for a float", lambda document: document | {"t_max": "1.0"}, "t_max must be a finite"),
+    ("nothing for a float", lambda document: document | {"entropy_bound": None}, "entropy_bound"),
+    ("not a number", lambda document: document | {"haste": float("nan")}, "haste must be a finite"),
+    ("endless", lambda document: document | {"t_max": float("inf")}, "t_max must be a finite"),
+    ("a number for a name", lambda document: document | {"name": 1}, "name must be a text"),
+    ("words for weights", lambda document: document | {"rank": ["a"] * 13}, "rank must be a list"),
+    ("a weight of truth", lambda document: document | {"rank": [True] * 13}, "rank must be a list"),
+    ("half an id", lambda document: document | {"noise": [4.5]}, "noise must be a list"),
+    ("a token of truth", lambda document: document | {"slack": False}, "slack must be a whole"),
+    ("another order", lambda document: document | {"order": "right"}, "order must be 'surest' or"),
+    ("fewer than none", lambda document: document | {"rerolls": -1}, "rerolls must not be below 0"),
+    ("a debt", lambda document: document | {"entropy_bound": -0.1}, "entropy_bound must not be"),
     ("no prompt", lambda document: document | {"prompt_tokens": 0}, "prompt_tokens"),
     (
         "a canvas that is all head",
