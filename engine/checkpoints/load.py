@@ -22,7 +22,7 @@ from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.packed import hold, stays_packed
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.profile import INSTRUCT
+from engine.profile import read_profile
 from kernels.weights import Weight
 
 DTYPES = {
@@ -50,7 +50,7 @@ def load(
     """
     checkpoint, device = open_checkpoint(folder), torch.device(device)
     if device.type == "cuda":
-        plan.fit(folder.name, checkpoint, INSTRUCT, device, dtype)
+        plan.fit(folder.name, checkpoint, read_profile(folder), device, dtype)
     return load_weights(checkpoint, device, dtype, packed=packed)
 
 

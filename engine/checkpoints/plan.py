@@ -20,7 +20,7 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
 from engine.models.diffusion_gemma import SLICE, SLIDING, Config, DiffusionGemma
-from engine.profile import INSTRUCT, SMALLEST_HOLE, Profile
+from engine.profile import SMALLEST_HOLE, Profile
 
 GB = 1_000_000_000
 BF16 = 2
@@ -112,7 +112,7 @@ def fit(
     weights = loaded_bytes(checkpoint, dtype, packed=packed)
     free = free_bytes(device)
     room = sys.maxsize if free is None else free
-    return choose(name, checkpoint.config, weights, room, device.type, profile, dtype.itemsize)
+    return choose(name, checkpoint.config, weights, room, profile, device.type, dtype.itemsize)
 
 
 def choose(
@@ -120,8 +120,8 @@ def choose(
     config: Config,
     weights: int,
     free: int,
+    profile: Profile,
     device: str = "cuda",
-    profile: Profile = INSTRUCT,
     item: int = BF16,
 ) -> Plan:
     """The most of `profile` that `free` bytes allow. Raises OutOfMemory saying what would fit."""
@@ -131,7 +131,7 @@ def choose(
             return plan
     raise OutOfMemory(
         f"{name} needs at least {plan.needs}, and {_gb(free)} are free;"
-        f" {_what_would_fit(name, config, weights, free, device)}"
+        f" {_what_would_fit(name, config, weights, free, profile, device)}"
     )
 
 
@@ -209,15 +209,22 @@ def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) ->
 
 
 def best_format(
-    config: Config, free: int, sizes: Mapping[str, int], device: str = "cuda"
+    config: Config,
+    free: int,
+    sizes: Mapping[str, int],
+    profiles: Mapping[str, Profile],
+    device: str = "cuda",
 ) -> tuple[str, Plan] | None:
     """The format nearest to the original that leaves room for a comfortable use (half of the
-    ladder); else any that fits at all; None where nothing does. `sizes`: bytes by format."""
+    ladder); else any that fits at all; None where nothing does. `sizes`: bytes by format, and
+    `profiles`: how each of them would be used."""
     plans: dict[str, Plan] = {}
     for format in BEST_FIRST:
         if format in sizes:
             try:
-                plans[format] = choose(format, config, sizes[format], free, device)
+                plans[format] = choose(
+                    format, config, sizes[format], free, profiles[format], device
+                )
             except OutOfMemory:
                 continue
     for format, plan in plans.items():
@@ -249,7 +256,9 @@ def _thinned(lengths: tuple[int, ...], longest: int, count: int) -> tuple[int, .
     return tuple(allowed[-1 - (count - 1 - i) * len(allowed) // count] for i in range(count))
 
 
-def _what_would_fit(name: str, config: Config, weights: int, free: int, device: str) -> str:
+def _what_would_fit(
+    name: str, config: Config, weights: int, free: int, profile: Profile, device: str
+) -> str:
     if name == EMBEDDED:
         return "close other programs that hold memory"
     smaller = {
@@ -257,7 +266,7 @@ def _what_would_fit(name: str, config: Config, weights: int, free: int, device: 
         for format in BEST_FIRST
         if (size := weight_bytes(config, format)) < 0.95 * weights
     }
-    found = best_format(config, free, smaller, device)
+    found = best_format(config, free, smaller, dict.fromkeys(smaller, profile), device)
     if found is None:
         return "what would fit is the embedded model: leave out --model, or give --model embedded"
     format, plan = found

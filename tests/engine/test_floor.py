@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from engine.checkpoints.catalog import EMBEDDED_FOLDER, FAMILY
 from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import PLAIN
@@ -16,7 +18,7 @@ from engine.checkpoints.survey import SHAPE
 from engine.floor import Rates, Shape, Work, step_work
 from engine.load import load_engine
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.speed import gaps, prompt_times
+from engine.speed import gaps, measure, prompt_times
 from tests.engine.checkpoints import published
 
 LIMITS = Path(__file__).parents[2] / "benchmarks" / "limits.py"
@@ -78,3 +80,16 @@ def test_the_prompt_that_was_typed_on_is_reused() -> None:
     for prefix, suffix in gaps(5):
         assert prefix.endswith(" = ")
         assert suffix.startswith("\n")
+
+
+def test_a_familys_name_is_measured_as_the_model_that_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`diffusiongemma` names no folder; here the one format of it is the embedded model's files."""
+    monkeypatch.setenv("INFILL_MODELS", str(tmp_path))
+    folder = shutil.copytree(EMBEDDED_FOLDER, tmp_path / f"{FAMILY}-bf16")
+    (folder / "pulled.json").write_text('{"files": {}}')
+    found = measure(FAMILY, "cpu", 2)
+    assert found["model"] == f"{FAMILY}-bf16"
+    assert found["format"] == measure("embedded", "cpu", 2)["format"]
+    assert found["step"]["floor"] > 0
