@@ -132,6 +132,25 @@ def test_what_is_shown_at_a_gate() -> None:
 SMALL = Limits(seconds=3.0, memory=400 << 20, file_size=1000)
 posix = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 
+# Whatever the process was started with, and everything it knows by a name, and then away.
+TELLS_ALL = """
+import gc, os, sys
+frame, told = sys._getframe(), [sys.orig_argv, dict(os.environ)]
+while frame:
+    told.append({**frame.f_locals, **frame.f_globals})
+    frame = frame.f_back
+for file in ("cmdline", "environ"):
+    try:
+        told.append(open(f"/proc/self/{file}").read())
+    except OSError:
+        pass
+import re
+for found in {*re.findall("[0-9a-f]{32}", repr(told))}:
+    print(found)
+    sys.stdout.flush()
+os._exit(0)
+"""
+
 # program -> reason, words of what it says
 PROGRAMS = {
     "fine": ("print('hello')", "passed", "hello"),
@@ -142,6 +161,12 @@ PROGRAMS = {
     "closes its output": ("import os; os.close(1)", "failed", ""),
     "its own folder": ("import os; assert os.listdir('.') == []", "passed", ""),
     "no environment": ("import os; assert 'INFILL_SECRET' not in os.environ", "passed", ""),
+    "no arguments": ("import sys; assert sys.argv == ['-c'], sys.argv", "passed", ""),
+    "says nothing of its own end": (TELLS_ALL, "failed", ""),
+    "prints without a line's end": ("print('hello', end='')", "passed", "hello"),
+    "another stdout": ("import io, sys; sys.stdout = io.StringIO(); print('lost')", "passed", ""),
+    "larger than a pipe": ("x = 1\n" * 50_000 + "print(x)", "passed", "1"),
+    "no UTF-8": ("x = '\ud800'", "passed", ""),
     "no input": ("import sys; assert sys.stdin.read() == ''", "passed", ""),
 }
 LIMITED = {
