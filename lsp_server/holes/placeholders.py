@@ -12,6 +12,7 @@ from engine.api import Shape
 from lsp_server.gap import with_lf
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.spot import Spot
+from lsp_server.syntax.place import line_comment
 from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ OWN: dict[str, str] = {
 NOTHING = {"python": r"pass\b", "shellscript": _BASH, "bash": _BASH, "sh": _BASH}
 _ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\(\))?(?![\w.])"
 
-_LINE = {"python": "#", "ruby": "#", "lua": "--", "shellscript": "#", "bash": "#", "sh": "#"}
 _BLOCK = {"lua": r"--\[\[[\s\S]*?\]\]", "ruby": None, "python": None}
 _TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\r\n]*\))?[ \t]*[:\-]?[ \t]*([^\r\n]*)")
 
@@ -71,10 +71,6 @@ _DOTS_MEAN_SOMETHING = {
 REACH = 20_000
 
 
-def line_comment(language: str) -> str:
-    return _LINE.get(language, "//")
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """A placeholder, a comment that says TODO, or (`kind` "comment") another comment."""
@@ -90,8 +86,9 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
     text, at = spot.document.text, start
     items: list[Item] = []
     pattern = _in_body(spot.language)
+    between = " \t\r\n\f" if line_comment(spot.language) == ";" else " \t\r\n\f;"
     while True:
-        while at < end and text[at] in " \t\r\n\f;":
+        while at < end and text[at] in between:
             at += 1
         if at >= end:
             return items

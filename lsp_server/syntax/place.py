@@ -35,6 +35,18 @@ _LEXIS = {
     "jsonc": ("//", '"'),
 }
 
+# Of languages without a grammar here, those whose line comments do not start as C's do.
+_OTHER_LINE_COMMENTS = {
+    **dict.fromkeys(
+        ("coffeescript", "crystal", "dockerfile", "elixir", "fish", "gdscript", "julia", "makefile",
+         "nim", "perl", "powershell", "properties", "r", "tcl", "toml", "yaml", "zsh"),
+        "#",
+    ),
+    **dict.fromkeys(("ada", "elm", "haskell", "purescript", "sql", "vhdl"), "--"),
+    **dict.fromkeys(("clojure", "commonlisp", "ini", "lisp", "racket", "scheme"), ";"),
+    **dict.fromkeys(("erlang", "latex", "matlab", "octave", "prolog", "tex"), "%"),
+}  # fmt: skip
+
 _JS = r"\s*(import\b(?!\s*[(.])|export\b.*\bfrom\b|(const|let|var)\b.*=\s*require\b)"
 _C = r"\s*(#\s*include\b|using\s|import\s)"
 _SHELL = r"\s*(source|\.)\s"
@@ -67,9 +79,12 @@ _LONG_LINE = 10_000
 
 
 def line_comment(language: str) -> str:
-    """What makes the rest of a line a comment."""
-    comment, _ = _LEXIS.get(language, ("#", ""))
-    return "//" if comment == "/*" else comment
+    """What makes the rest of a line a comment; "//", as most languages have it, where nobody
+    knows."""
+    if language in _LEXIS:
+        comment, _ = _LEXIS[language]
+        return "//" if comment == "/*" else comment
+    return _OTHER_LINE_COMMENTS.get(language, "//")
 
 
 def place_at(document: Document, offset: int, tree: SyntaxTree | None) -> Place:
