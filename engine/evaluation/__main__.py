@@ -4,8 +4,9 @@
     {"done": K}                 after each
     {"report": [...], "results": FILE}
 
-Answers are kept in a file named after what was asked, so that the same command goes on where a run
-was ended.
+Answers are kept in a file named after all that they depend on (engine/evaluation/question.py), so
+that the same command goes on where a run was ended, and begins anew where a model, its profile, the
+data or the code has changed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from engine.api import EngineError, Fill
 from engine.checkpoints.catalog import store
 from engine.evaluation.items import HELD_OUT, SUITES, BadData, Item, read_items
 from engine.evaluation.measure import Answer, judge, report
+from engine.evaluation.question import changed, digests
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
 METHODS_OF = {HELD_OUT: ("searched", "alone", "checked")}
@@ -42,14 +44,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 def evaluate(options: argparse.Namespace) -> None:
     items = read_items(options.suite, options.data, options.limit, options.seed)
+    options.model, options.device = _chosen(options.model, options.device)
     asked = {
         "suite": options.suite,
-        "data": _digest(options.data),
         "model": options.model,
+        "device": options.device,
         "limit": options.limit,
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
+        **digests(options.model, items, (options.parser, options.editor)),
     }
     path = options.results or _default_results(asked)
     answers = _read_results(path, asked)
@@ -92,6 +96,16 @@ def _answer(
     return answers
 
 
+def _chosen(model: str, device: str | None) -> tuple[str, str]:
+    """The model of a family that is loaded, and where, so that answers are kept apart by them."""
+    import torch
+
+    from engine.checkpoints.suited import suited
+
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return suited(model, chosen), str(chosen)
+
+
 def _filler(options: argparse.Namespace) -> Any:
     from engine.evaluation.methods import Filler
     from engine.load import load_engine
@@ -127,20 +141,13 @@ def _read_results(path: Path, asked: dict[str, Any]) -> list[Answer]:
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadData(f"{path} holds no answers of an evaluation: name another file") from error
     if question != asked:
-        raise BadData(f"{path} holds answers to another question: name another file")
+        differs = ", ".join(changed(question, asked))
+        raise BadData(
+            f"{path} holds answers to another question (not the same: {differs}): name another file"
+        )
     if whole != content:
         path.write_text(whole, encoding="utf-8")
     return answers
-
-
-def _digest(data: Path) -> str:
-    """Of a file its content; of a folder its place."""
-    if data.is_dir():
-        return str(data.resolve())
-    try:
-        return hashlib.sha256(data.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BadData(f"cannot read {data}: {error.strerror}: give the suite's data") from error
 
 
 def _write(results: TextIO, record: dict[str, Any]) -> None:
