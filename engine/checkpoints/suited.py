@@ -10,9 +10,9 @@ from engine.checkpoints.catalog import CATALOG, FAMILY, receipt, store
 from engine.checkpoints.files import read_json
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
+from engine.checkpoints.profile import read_profile
 from engine.checkpoints.survey import SHAPE
 from engine.models.diffusion_gemma import Config
-from engine.profile import read_profile
 
 
 def suited(model: str, device: torch.device) -> str:

@@ -16,8 +16,8 @@ from engine.api import EngineError
 from engine.checkpoints import catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
+from engine.checkpoints.profile import INSTRUCT, read_profile
 from engine.models.diffusion_gemma import Config
-from engine.profile import INSTRUCT, read_profile
 
 SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
 

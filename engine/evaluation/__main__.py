@@ -108,7 +108,7 @@ def _chosen(model: str, device: str | None) -> tuple[str, str]:
 
 def _filler(options: argparse.Namespace) -> Any:
     from engine.evaluation.methods import Filler
-    from engine.load import load_engine
+    from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))

@@ -15,8 +15,8 @@ from typing import Any
 
 from engine.api import ModelMissing
 from engine.checkpoints.catalog import folder_of, receipt
+from engine.checkpoints.profile import read_profile
 from engine.evaluation.items import BadData, Item
-from engine.profile import read_profile
 
 # Files of a model folder that decide what it writes, beside its profile.
 MODEL_FILES = (

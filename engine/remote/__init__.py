@@ -5,7 +5,7 @@ where it serves several models. Nothing is sent anywhere else, and nothing witho
 process runs this engine like any other, without torch.
 
 The shapes are those that vLLM documents. They were tried on a server of our own that speaks them
-(tests/engine/test_remote.py), not on a real vLLM.
+(tests/engine/remote/test_remote.py), not on a real vLLM.
 """
 
 from engine.remote.fill import RemoteEngine, is_address, load_remote
