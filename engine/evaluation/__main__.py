@@ -2,7 +2,7 @@
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
-    {"report": [...], "results": FILE}
+    {"report": [...], "baselines": ..., "calibration": ..., "asked": ..., "results": FILE}
 
 Answers are kept in a file named after all that they depend on (engine/evaluation/question.py), so
 that the same command goes on where a run was ended, and begins anew where a model, its profile, the
@@ -22,18 +22,22 @@ from typing import Any, TextIO
 
 from engine.api import EngineError, Fill
 from engine.checkpoints.catalog import store
-from engine.evaluation.items import HELD_OUT, SUITES, BadData, Item, read_items
-from engine.evaluation.measure import Answer, judge, report
+from engine.evaluation.baselines import baselines
+from engine.evaluation.items import BadData, Item
+from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
+from engine.evaluation.report import calibrations, report
+from engine.evaluation.suites import SPLIT_OF, SUITES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
-METHODS_OF = {HELD_OUT: ("searched", "alone", "checked")}
+OF_PACKAGES = ("searched", "alone", "checked", "any")
 USUAL_METHODS = ("searched", "fixed", "oracle")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    options.methods = options.methods or METHODS_OF.get(options.suite, USUAL_METHODS)
+    usual = OF_PACKAGES if options.suite in SPLIT_OF else USUAL_METHODS
+    options.methods = options.methods or usual
     try:
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
@@ -71,8 +75,15 @@ def evaluate(options: argparse.Namespace) -> None:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    rows = report(answers, options.seed, options.gate)
-    _tell({"report": rows, "asked": asked, "results": str(path)})
+    told = {
+        "asked": asked,
+        "gate": options.gate,
+        "report": report(answers, options.seed, options.gate),
+        "baselines": baselines(items),
+        "calibration": calibrations(answers),
+        "results": str(path),
+    }
+    _tell(told)
 
 
 def _answer(

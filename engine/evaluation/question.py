@@ -41,11 +41,16 @@ def digests(
     packages = {re.split("[.:]", each)[0] for each in functions if each}
     return {
         "weights": digest_weights(folder),
-        "profile": _sha256(json.dumps(asdict(read_profile(folder)), sort_keys=True)),
+        "profile": digest_profile(folder),
         "data": digest_items(items),
         "code": digest_code(sorted({*PACKAGES, *packages})),
         "libraries": {name: metadata.version(name) for name in LIBRARIES},
     }
+
+
+def digest_profile(folder: Path) -> str:
+    """Of what `profile.json` means, whatever it leaves out. Raises ModelMissing."""
+    return _sha256(json.dumps(asdict(read_profile(folder)), sort_keys=True))
 
 
 def digest_weights(folder: Path) -> str:

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engine.evaluation.items import SUITES
+from engine.evaluation.suites import SUITES
 from lsp_server.commands import child, grammatical
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
@@ -21,6 +21,7 @@ from lsp_server.settings import Settings
 
 PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
+CALIBRATED = ("searched", "checked")  # what a confidence is of
 RATES = {
     "pass@1": "pass@1",
     "exact": "exact",
@@ -78,6 +79,9 @@ def command(
     console = terminal()
     for table in as_tables(found["report"]):
         console.print(table, "")
+    for method, calibration in found["calibration"].items():
+        if method in CALIBRATED:
+            console.print(f"{method}: confidence is off by {100 * calibration['error']:.1f} points")
     if not execute and suite == SUITES[0]:
         console.print("pass@1 needs --execute: the suite's tests are run in a sandbox")
     console.print(f"the answers are in {found['results']}", soft_wrap=True)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.evaluation.exactness import is_exact, similarity
 from engine.evaluation.items import Item
-from engine.evaluation.measure import Answer, interval, judge, quantile, report, similarity
+from engine.evaluation.measure import Answer, judge
+from engine.evaluation.report import report
 from engine.evaluation.sandbox import Limits, run
 from lsp_server.commands import grammatical
 
@@ -83,6 +85,13 @@ def test_similarity(found: str, wanted: str, expected: float) -> None:
     assert similarity(wanted, found) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a b", True), (" a b \n", True), ("a  b", False), ("", False)]
+)
+def test_exact(text: str, expected: bool) -> None:
+    assert is_exact(replace(ITEM, solution="a b\n"), text) is expected
+
+
 def answers(method: str, exact: list[bool], language: str = "python") -> list[Answer]:
     return [
         Answer(str(n), method, language, n == 0, "", right, 0.5, False, None, right, 4 + n, 0.1 * n)
@@ -95,24 +104,19 @@ def test_a_report_has_a_row_for_each_method_language_and_lettered_part() -> None
     rows = report(both + answers("oracle", [True] * 3))
     assert [(row["method"], row["part"], row["n"]) for row in rows] == [
         ("searched", "all", 5),
+        ("searched", "without bare brackets", 3),
+        ("searched", "lines without bare brackets", 3),
         ("searched", "lua", 1),
         ("searched", "python", 4),
-        ("searched", "without bare brackets", 3),
         ("oracle", "all", 3),
         ("oracle", "without bare brackets", 2),
+        ("oracle", "lines without bare brackets", 2),
     ]
-    python = rows[2]
+    python = rows[4]
     assert python["exact"]["mean"] == python["pass@1"]["mean"] == 0.5
     assert python["exact"]["low"] < 0.5 < python["exact"]["high"]
     assert (python["parse_errors"], python["forwards"]) == (None, 5.5)
     assert (python["p50_seconds"], python["p95_seconds"]) == (0.2, pytest.approx(0.3))
-
-
-def test_intervals_and_quantiles() -> None:
-    assert interval([1.0] * 10) == (1, 1)
-    low, high = interval([0.0, 1.0] * 50)
-    assert 0.38 < low < 0.45 < 0.55 < high < 0.62
-    assert [quantile([1, 2, 3, 4], share) for share in (0, 0.5, 0.95, 1)] == [1, 3, 4, 4]
 
 
 def test_what_is_shown_at_a_gate() -> None:
@@ -124,9 +128,11 @@ def test_what_is_shown_at_a_gate() -> None:
     ]
     (row,) = report(answers, gate=0.5)
     assert (row["shown"]["mean"], row["shown_exact"]["mean"]) == (0.5, 0.5)
-    blocks = [replace(answer, block=True) for answer in answers[:1]]
+    blocks = [replace(answer, block=True, kind="block") for answer in answers[:1]]
     rows = report([*answers, *blocks], gate=0.0)
-    assert [(row["part"], row["n"]) for row in rows] == [("all", 5), ("lines", 4), ("blocks", 1)]
+    assert {row["part"]: row["n"] for row in rows} == {
+        "all": 5, "lines": 4, "blocks": 1, "whole line": 4, "lines without bare brackets": 4
+    }  # fmt: skip
 
 
 SMALL = Limits(seconds=3.0, memory=400 << 20, file_size=1000)

@@ -15,7 +15,7 @@ from engine.checkpoints.catalog import EMBEDDED_FOLDER
 from engine.evaluation import __main__ as evaluation
 from engine.evaluation.items import BadData, Item
 from engine.evaluation.question import digest_code, digest_weights
-from tests.engine.evaluation.test_items import DOUBLE, write
+from tests.engine.evaluation.test_suites import DOUBLE, write
 
 
 class Scripted:
