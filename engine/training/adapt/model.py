@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -83,7 +83,8 @@ def parts_of(name: str) -> list[str]:
 
 def views(flat: Tensor, dimensions: Dimensions) -> dict[str, Tensor]:
     """The weights as views of a flat buffer."""
-    found, at = {}, 0
+    found: dict[str, Tensor] = {}
+    at = 0
     for name, shape in dimensions.shapes().items():
         size = torch.Size(shape).numel()
         found[name] = flat[at : at + size].view(shape)
@@ -108,7 +109,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     keys = dimensions.num_key_value_heads * dimensions.head_dim
     queries = dimensions.num_attention_heads * dimensions.head_dim
     rows = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         parts = parts_of(name)
         blocks = weight.split(rows.get(name.rpartition(".")[2], [len(weight)]))
@@ -116,8 +117,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """What every position may see, and how far along it is; the same in every layer.
 
     `cos`, `sin` [B, T + K * C, D]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
@@ -152,6 +152,26 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     )
 
 
+class LayerWeights(NamedTuple):
+    """Of one layer, as `Dimensions.shapes` names them."""
+
+    norm1: Tensor
+    qkv: Tensor
+    out: Tensor
+    norm2: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+class Sizes(NamedTuple):
+    """What no tensor tells: KV heads, their size, groups of queries, the norms' epsilon."""
+
+    shared: int
+    size: int
+    groups: int
+    eps: float
+
+
 class Model:
     """Weights, and the pass over a batch. `layer` is `run_layer` as it is or compiled."""
 
@@ -169,50 +189,30 @@ class Model:
         sight = sight_of(batch, shape, embedding.dtype)
         ids = torch.cat((batch.chunk, batch.canvas.flatten(1)), dim=1)
         hidden = functional.embedding(ids, embedding)
-        sizes = (shape.num_key_value_heads, shape.head_dim, self.groups, shape.rms_norm_eps)
+        sizes = Sizes(shape.num_key_value_heads, shape.head_dim, self.groups, shape.rms_norm_eps)
         for index in range(shape.num_hidden_layers):
-            layer = [self.weights[f"{index}.{name}"] for name in LAYER]
-            hidden = self._layer(
-                hidden, *layer, sight.cos, sight.sin, sight.chunk, sight.past, sight.own, *sizes
+            layer = LayerWeights(
+                *(self.weights[f"{index}.{name}"] for name in LayerWeights._fields)
             )
+            hidden = self._layer(hidden, layer, sight, sizes)
         hidden = rms_norm(hidden, self.weights["norm"], shape.rms_norm_eps)
         return hidden[:, :length], hidden[:, length:].view(*batch.canvas.shape, -1)
 
 
-LAYER = ("norm1", "qkv", "out", "norm2", "gate_up", "down")
-
-
-def run_layer(
-    x: Tensor,
-    norm1: Tensor,
-    qkv: Tensor,
-    out: Tensor,
-    norm2: Tensor,
-    gate_up: Tensor,
-    down: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-    chunk: Tensor,
-    past: Tensor,
-    own: Tensor,
-    shared: int,
-    size: int,
-    groups: int,
-    eps: float,
-) -> Tensor:
-    """One layer over `x` [B, T + K * C, H]; the rest as in `Sight`, and `shared` KV heads of
-    `size`."""
-    batch, total, wide = x.shape
-    inner = out.shape[1]
-    joined = functional.linear(rms_norm(x, norm1, eps), qkv)
+def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes) -> Tensor:
+    """One layer over `x` [B, T + K * C, H]."""
+    batch, total, _ = x.shape
+    shared, size, groups, eps = sizes
+    inner = weights.out.shape[1]
+    joined = functional.linear(rms_norm(x, weights.norm1, eps), weights.qkv)
     parts = joined.split([inner, shared * size, shared * size], dim=-1)
     query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in parts)
-    query = rotate(query, cos, sin) * size**-0.5
-    key = rotate(key, cos, sin)
-    read = attend(query.unflatten(1, (shared, -1)), key, value, chunk, past, own, groups)
-    x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), out)
-    gate, up = functional.linear(rms_norm(x, norm2, eps), gate_up).chunk(2, dim=-1)
-    return x + functional.linear(functional.silu(gate) * up, down)
+    query = rotate(query, sight.cos, sight.sin) * size**-0.5
+    key = rotate(key, sight.cos, sight.sin)
+    read = attend(query.unflatten(1, (shared, -1)), key, value, sight, groups)
+    x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
+    gate, up = functional.linear(rms_norm(x, weights.norm2, eps), weights.gate_up).chunk(2, dim=-1)
+    return x + functional.linear(functional.silu(gate) * up, weights.down)
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -227,15 +227,14 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
 
 
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, chunk: Tensor, past: Tensor, own: Tensor, groups: int
-) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, sight: Sight, groups: int) -> Tensor:
     """`query` [B, S, G, N, D], of which G share a key of `key`, `value` [B, S, N, D]; what is read
     [B, S * G, N, D].
 
     The chunk's queries go block by block, and with each block the canvases that begin in it or
     before: none multiplies what lies behind the block.
     """
+    chunk, past, own = sight.chunk, sight.past, sight.own
     length, count, width = chunk.shape[0], past.shape[1], own.shape[-1]
     block, each = length // groups, count // groups
     chunks, canvases = [], []
@@ -267,10 +266,12 @@ def attend(
 def products(query: Tensor, key: Tensor) -> Tensor:
     """[B, S, G, Q, D] x [B, S, N, D] -> [B, S, G, Q, N] in float32."""
     grouped = query.shape[2:4]
-    return (query.flatten(2, 3) @ key.mT).unflatten(2, grouped).float()
+    scores: Tensor = (query.flatten(2, 3) @ key.mT).unflatten(2, grouped)
+    return scores.float()
 
 
 def weighted(share: Tensor, value: Tensor) -> Tensor:
     """[B, S, G, Q, N] x [B, S, N, D] -> [B, S, G, Q, D]"""
     grouped = share.shape[2:4]
-    return (share.to(value.dtype).flatten(2, 3) @ value).unflatten(2, grouped)
+    read: Tensor = (share.to(value.dtype).flatten(2, 3) @ value).unflatten(2, grouped)
+    return read
