@@ -256,7 +256,8 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.toml"
     pin = '= { version = "1.0", licence = "MIT" }'
     path.write_text(
-        f"[pypi.report]\nmade_up_h {pin}\n[pypi.tune]\nmade_up_t {pin}\n[pypi.train]\nmade_up_a {pin}\nmade_up_b {pin}\n"
+        f"[pypi.report]\nmade_up_h {pin}\n[pypi.tune]\nmade_up_t {pin}\n"
+        f"[pypi.train]\nmade_up_a {pin}\nmade_up_b {pin}\n"
     )
     (tmp_path / "archives" / "pypi").mkdir(parents=True)
     return path
