@@ -120,6 +120,16 @@ def cut_held_out(
 def cut_files(folder: Path, seed: int) -> Iterator[Item]:
     """Of each file below `folder` a gap of a line (from somewhere to its end) and one of two to six
     lines. Raises BadData."""
+    for text in read_folder(folder):
+        rng = random.Random(f"{seed}/{text.name}")
+        start, end = _draw_until(text, "rest of line", rng)
+        yield cut(f"{text.name}#line", text, start, end, block=False)
+        start, end = _draw_until(text, "block", rng)
+        yield cut(f"{text.name}#block", text, start, end, block=True)
+
+
+def read_folder(folder: Path) -> Iterator[Text]:
+    """The files below `folder` that are worth cutting from. Raises BadData."""
     if not folder.is_dir():
         raise BadData(f"{folder} is no folder: the suite `files` takes one, of source files")
     for path in sorted(folder.rglob("*")):
@@ -132,11 +142,7 @@ def cut_files(folder: Path, seed: int) -> Iterator[Item]:
         except (OSError, UnicodeDecodeError):
             continue
         if len(text.text) <= LARGEST and _is_long(text):
-            rng = random.Random(f"{seed}/{text.name}")
-            yield cut(
-                f"{text.name}#line", text, *_draw_until(text, "rest of line", rng), block=False
-            )
-            yield cut(f"{text.name}#block", text, *_draw_until(text, "block", rng), block=True)
+            yield text
 
 
 def _is_long(text: Text) -> bool:

@@ -133,6 +133,15 @@ def _parquet(data: Path) -> list[Any]:
 
 def held_out_items(data: Path, split: Split, seed: int, lines: int, blocks: int) -> list[Item]:
     """Gaps in the packages of `split` among the files that `data` holds. Raises BadData."""
+    try:
+        return cut_held_out(read_texts(data, split), lines, blocks, seed)
+    except BadData as error:
+        raise BadData(f"{data}: {error}") from None
+
+
+def read_texts(data: Path, split: Split) -> list[Text]:
+    """The files of packages of `split` among those that `data` holds, JSON lines of
+    engine/training/corpus.py. Raises BadData."""
     texts = []
     for line, record in _records(data):
         try:
@@ -145,7 +154,4 @@ def held_out_items(data: Path, split: Split, seed: int, lines: int, blocks: int)
         raise BadData(
             f"{data} has no file of a package whose split is {split} in engine/training/corpus.toml"
         )
-    try:
-        return cut_held_out(texts, lines, blocks, seed)
-    except BadData as error:
-        raise BadData(f"{data}: {error}") from None
+    return texts
