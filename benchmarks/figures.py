@@ -10,9 +10,9 @@ A number stands between two comments, which no reader of the page sees:
 The first word is the result: `fill` is benchmarks/results/fill.json, and `card` what the embedded
 model's card is written from (engine/embedded/evaluation.json), `training` training.json beside it.
 The second says where in it: keys with dots between them (`_` for a space in one), of a list the
-element with some values: `held-out.report[method=checked,part=lines].exact.mean`, and `@count` for
-how many there are. Two of them, or one and a number, with a `/`, `-` or `+` between are a quotient,
-a difference or a sum. What follows is how it is written, as `str.format` takes it.
+element with some values (`held-out.report[method=checked,part=lines].exact.mean`) or its index, and
+`@count` for how many there are. Two of them, or one and a number, with a `/`, `-` or `+` between
+are a quotient, a difference or a sum. What follows is how it is written, as `str.format` takes it.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def look_up(result: Any, place: str, source: str) -> Any:
         key, wanted = step.groups()
         try:
             value = _element(value, wanted) if wanted is not None else _member(value, key)
-        except (KeyError, TypeError, StopIteration):
+        except (LookupError, TypeError, ValueError, StopIteration):
             raise NoSuchNumber(f"{source} has no {step[0]} of {place}") from None
     return value
 
@@ -124,6 +124,8 @@ def look_up(result: Any, place: str, source: str) -> Any:
 def _member(value: Any, key: str) -> Any:
     if key == "@count":
         return len(value)
+    if isinstance(value, list):
+        return value[int(key)]
     return value[key] if key in value else value[key.replace("_", " ")]
 
 
