@@ -21,8 +21,10 @@ OF_CANDIDATES = (SEARCHED, ALONE, CHECKED, ANY)
 METHODS = (*OF_CANDIDATES, FIXED, ORACLE)
 MOST = 256  # tokens of a gap
 
-# What an editor puts into an item's gap, of the texts that a model offers, the best first.
-Editor = Callable[[Item, Sequence[str]], str]
+# What an editor puts into an item's gap, with its confidence, of the texts that a model offers with
+# theirs, the best first.
+Offered = tuple[str, float]
+Editor = Callable[[Item, Sequence[Offered]], Offered]
 
 
 class Filler:
@@ -64,20 +66,30 @@ class Filler:
         _, rolled, fill = self._last
         if method == SEARCHED:
             return fill
+        if method == CHECKED and self._editor is not None:
+            offered = [(each.texts[0], self._confidence(each)) for each in rolled.candidates]
+            text, confidence = self._editor(item, offered)
+            return replace(fill, texts=(text,), confidence=confidence)
+        chosen = self._choose(item, method, rolled)
+        if chosen is None:
+            return replace(fill, texts=("",), confidence=0.0)
+        return replace(fill, texts=chosen.texts, confidence=self._confidence(chosen))
+
+    def _choose(self, item: Item, method: str, rolled: Rolled) -> Candidate | None:
         if method == ALONE:
-            best = written_alone(rolled, self._profile)
-            return replace(fill, texts=best.texts if best else ("",))
-        if method == ANY:
-            right = (each for each in rolled.candidates if is_exact(item, each.texts[0]))
-            return replace(fill, texts=next(right, rolled.candidates[0]).texts)
-        if self._editor is not None:
-            offered = [each.texts[0] for each in rolled.candidates]
-            return replace(fill, texts=(self._editor(item, offered),))
-        for each in rolled.candidates:
+            return written_alone(rolled, self._profile)
+
+        def is_right(each: Candidate) -> bool:
+            if method == ANY:
+                return is_exact(item, each.texts[0])
             whole = item.prefix + each.texts[0] + item.suffix
-            if is_grammatical(item.language, whole, self._parser) is not False:
-                return replace(fill, texts=each.texts)
-        return fill
+            return is_grammatical(item.language, whole, self._parser) is not False
+
+        return next(filter(is_right, rolled.candidates), rolled.candidates[0])
+
+    def _confidence(self, candidate: Candidate) -> float:
+        """Its own: what is judged is the text that is shown."""
+        return candidate.confidence(self._profile)
 
     def _roll(self, item: Item) -> tuple[Rolled, Fill]:
         started = perf_counter()

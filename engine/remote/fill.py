@@ -87,6 +87,11 @@ class Candidate:
     certainty: float  # mean log-probability of the hole's tokens
     length: int
 
+    @property
+    def confidence(self) -> float:
+        """The geometric mean of its tokens' probabilities, 0..1."""
+        return math.exp(min(0.0, self.certainty))
+
 
 class RemoteEngine:
     """`pins`: the server may know the diffusion options; the first refusal ends the attempts."""
@@ -126,13 +131,15 @@ class RemoteEngine:
 
             done.append(self._fill(part, show, cancelled))
         texts = tuple(fill.texts[0] for fill in done)
+        confidence = math.prod(fill.confidence for fill in done)
+        whole = (Alternative(texts, 0.0, confidence),)
         return Fill(
             texts=texts,
-            confidence=math.prod(fill.confidence for fill in done),
+            confidence=confidence,
             steps=sum(fill.steps for fill in done),
             canvas_tokens=sum(fill.canvas_tokens for fill in done),
             seconds=time.perf_counter() - started,
-            alternatives=done[0].alternatives if len(done) == 1 else (Alternative(texts, 0.0),),
+            alternatives=done[0].alternatives if len(done) == 1 else whole,
         )
 
     def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:
@@ -163,7 +170,7 @@ class RemoteEngine:
         with ThreadPoolExecutor(len(allowed)) as pool:
             found = sorted(pool.map(read, allowed), key=lambda each: each.certainty, reverse=True)
         best = found[0]
-        sure = math.exp(min(0.0, best.certainty))
+        sure = best.confidence
         show(Draft((best.text,), 1, 1, ((Span(0, len(best.text), sure),),)))
         return Fill(
             texts=(best.text,),
@@ -171,7 +178,9 @@ class RemoteEngine:
             steps=request.steps or 1,
             canvas_tokens=sum(len(head) + each.length + len(tail) for each in found),
             seconds=0.0,
-            alternatives=tuple(Alternative((each.text,), each.certainty) for each in found),
+            alternatives=tuple(
+                Alternative((each.text,), each.certainty, each.confidence) for each in found
+            ),
         )
 
     def _read_canvas(
@@ -247,7 +256,7 @@ class RemoteEngine:
             text = missing_text(said, request)
             show(Draft((text,), steps, steps))
         # A chat says nothing of how sure it is.
-        return Fill((text,), 0.5, steps, 0, 0.0, (Alternative((text,), 0.0),))
+        return Fill((text,), 0.5, steps, 0, 0.0, (Alternative((text,), 0.0, 0.5),))
 
     def _pieces(self, body: dict[str, Any], cancelled: IsCancelled | None) -> Iterator[str]:
         whole = False

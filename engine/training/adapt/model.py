@@ -7,9 +7,10 @@ processes share it and an optimiser goes over it once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -120,7 +121,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
 class Sight(NamedTuple):
     """What every position may see, and how far along it is; the same in every layer.
 
-    `cos`, `sin` [B, T + K * C, D]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
+    `cos`, `sin` [B, T + K * C, D / 2]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
     0 where a position is seen. `past` [B, K, T]: the chunk's tokens before a canvas.
     """
 
@@ -140,7 +141,6 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     positions = torch.cat((places.expand(size, length), canvas), dim=1)
     exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
     angles = positions[..., None].float() / dimensions.rope_theta**exponent
-    angles = torch.cat((angles, angles), dim=-1)
     hidden = torch.tensor(UNSEEN, device=device)
     later = offsets[None, :] > offsets[:, None]
     return Sight(
@@ -172,14 +172,32 @@ class Sizes(NamedTuple):
     eps: float
 
 
+class Parts(NamedTuple):
+    """The operations of a layer that are no products of weights, as they are or compiled."""
+
+    norm: Callable[..., Tensor]
+    rotate: Callable[..., Tensor]
+    attend: Callable[..., Tensor]
+    gate: Callable[..., Tensor]
+
+
 class Model:
-    """Weights, and the pass over a batch. `layer` is `run_layer` as it is or compiled."""
+    """Weights, and the pass over a batch."""
 
     def __init__(
-        self, weights: dict[str, Tensor], dimensions: Dimensions, groups: int, layer: Any = None
+        self,
+        weights: dict[str, Tensor],
+        dimensions: Dimensions,
+        groups: int,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.weights, self.dimensions, self.groups = weights, dimensions, groups
-        self._layer = layer or run_layer
+        parts: tuple[Callable[..., Tensor], ...] = (rms_norm, rotate, attend, gate)
+        if compiled:
+            # Each by itself: a whole layer, compiled by torch 2.13 for a CPU, gives NaN gradients.
+            parts = tuple(torch.compile(part, dynamic=False) for part in parts)
+        self._parts = Parts(*parts)
 
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Final states of chunks [B, T, H] and of canvases [B, K, C, H]."""
@@ -194,25 +212,31 @@ class Model:
             layer = LayerWeights(
                 *(self.weights[f"{index}.{name}"] for name in LayerWeights._fields)
             )
-            hidden = self._layer(hidden, layer, sight, sizes)
-        hidden = rms_norm(hidden, self.weights["norm"], shape.rms_norm_eps)
+            hidden = run_layer(hidden, layer, sight, sizes, self._parts)
+        hidden = self._parts.norm(hidden, self.weights["norm"], shape.rms_norm_eps)
         return hidden[:, :length], hidden[:, length:].view(*batch.canvas.shape, -1)
 
 
-def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes) -> Tensor:
+def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes, parts: Parts) -> Tensor:
     """One layer over `x` [B, T + K * C, H]."""
     batch, total, _ = x.shape
     shared, size, groups, eps = sizes
     inner = weights.out.shape[1]
-    joined = functional.linear(rms_norm(x, weights.norm1, eps), weights.qkv)
-    parts = joined.split([inner, shared * size, shared * size], dim=-1)
-    query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in parts)
-    query = rotate(query, sight.cos, sight.sin) * size**-0.5
-    key = rotate(key, sight.cos, sight.sin)
-    read = attend(query.unflatten(1, (shared, -1)), key, value, sight, groups)
+    joined = functional.linear(parts.norm(x, weights.norm1, eps), weights.qkv)
+    split = joined.split([inner, shared * size, shared * size], dim=-1)
+    query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in split)
+    query = parts.rotate(query, sight.cos, sight.sin, size**-0.5)
+    key = parts.rotate(key, sight.cos, sight.sin, 1.0)
+    read = parts.attend(query.unflatten(1, (shared, -1)), key, value, sight, groups)
     x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
-    gate, up = functional.linear(rms_norm(x, weights.norm2, eps), weights.gate_up).chunk(2, dim=-1)
-    return x + functional.linear(functional.silu(gate) * up, weights.down)
+    both = functional.linear(parts.norm(x, weights.norm2, eps), weights.gate_up)
+    return x + functional.linear(parts.gate(both), weights.down)
+
+
+def gate(both: Tensor) -> Tensor:
+    opened, up = both.chunk(2, dim=-1)
+    gated: Tensor = functional.silu(opened) * up
+    return gated
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -221,10 +245,11 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return (wide * scale * weight.float()).to(x.dtype)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D]."""
+def rotate(x: Tensor, cos: Tensor, sin: Tensor, scale: float) -> Tensor:
+    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D / 2], and scaled."""
     first, second = x.chunk(2, dim=-1)
-    return x * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1) * scale
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, sight: Sight, groups: int) -> Tensor:

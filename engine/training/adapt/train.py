@@ -30,7 +30,6 @@ from engine.training.adapt.model import (
     Dimensions,
     Model,
     read_weights,
-    run_layer,
     size_of,
     to_checkpoint,
     views,
@@ -192,8 +191,7 @@ def _model(rank: int, run: Run, state: State, dimensions: Dimensions) -> Model:
     for name, weight in weights.items():
         leaves[name] = weight.detach().requires_grad_()
         leaves[name].grad = gradients[name]
-    layer = torch.compile(run_layer, dynamic=False) if run.compiled else None
-    return Model(leaves, dimensions, run.settings.data.groups, layer)
+    return Model(leaves, dimensions, run.settings.data.groups, compiled=run.compiled)
 
 
 def operations(dimensions: Dimensions, batch: Batch) -> float:

@@ -221,11 +221,14 @@ def test_a_program_that_never_ends(tmp_path: Path) -> None:
 
 def test_what_the_server_puts_into_a_gap() -> None:
     item = replace(ITEM, language="javascript", prefix="f(", suffix=");\n", solution="a")
-    assert grammatical.put_in(item, ["a))", "a(", "a"]) == "a"
-    assert grammatical.put_in(item, []) == ""
-    assert grammatical.put_in(replace(item, language="cobol"), ["b", "a("]) == "b"
+    offered = [("a))", 0.9), ("a(", 0.5), ("a", 0.25)]
+    assert grammatical.put_in(item, offered) == ("a", 0.9)  # what the first is cut to
+    assert grammatical.put_in(item, []) == ("", 0.0)
+    cobol = replace(item, language="cobol")
+    assert grammatical.put_in(cobol, [("b", 0.4), ("a(", 0.3)]) == ("b", 0.4)
     lines = replace(item, prefix="if (a) {\n", suffix="\n}\n", block=True)
-    assert grammatical.put_in(lines, ["  b();\n  c(", "  b();"]) == "  b();"
+    blocks = [("  b();\n  c(", 0.4), ("  b();", 0.3)]
+    assert grammatical.put_in(lines, blocks) == ("  b();", 0.3)
 
 
 @pytest.mark.parametrize(

@@ -259,6 +259,7 @@ def test_a_canvas_is_pinned_where_the_server_can(team: Team) -> None:
     fill = load_remote(f"{team.address}/v1#{DIFFUSION}").fill(LINE, drafts.append)
     assert fill.texts == ("abcd",)
     assert sorted(len(each.texts[0]) for each in fill.alternatives) == [4, 8, 16]
+    assert fill.candidates[fill.texts] == fill.confidence == max(fill.candidates.values())
     assert drafts[-1].texts == ("abcd",)
     assert 0.8 < fill.confidence < 1.0
     for body in team.bodies():
