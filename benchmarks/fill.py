@@ -47,8 +47,8 @@ from engine.fill.infill import LocalEngine
 from engine.fill.lengths import hole_lengths
 from engine.fill.load import load_engine
 from engine.fill.prompt import build_prompt
-from engine.measure.floor import Shape as StepShape
 from engine.measure.floor import step_work
+from engine.models.family import StepSize
 from engine.training.export import dequantise
 
 PREFIX_LINES = 200
@@ -252,7 +252,7 @@ def operations(engine: LocalEngine, checkpoint: Checkpoint, tokens: float) -> fl
     """Multiplications and additions of `tokens` canvas positions after a whole prompt, but for the
     few that get logits."""
     canvas, context = engine.profile.canvas_tokens, engine.profile.prompt_tokens
-    shape = StepShape(1, canvas, open=0, context=context, self_conditioning=False)
+    shape = StepSize(1, canvas, open=0, context=context, self_conditioning=False)
     work = step_work(checkpoint, engine.model.dtype, packed=False, shape=shape)
     return work.operations * tokens / canvas
 

@@ -80,6 +80,14 @@ class Notebooks:
                 return order
         return set()
 
+    def around(self, uri: str) -> set[str]:
+        """The notebook that `uri` is a cell of, and all its cells: what the model reads is of."""
+        for notebook, cells in self._cells.items():
+            order = {cell.uri for cell in cells}
+            if uri in order:
+                return {notebook, *order}
+        return set()
+
     def _text(self, cell: sync.Cell, asking: Document) -> str:
         other = self._session.documents.get(cell.uri)
         if other is None:

@@ -57,8 +57,8 @@ class Profile:
     confidence_threshold: float
     stability_threshold: int
     self_conditioning: bool
-    order: Literal["surest", "left"] = "surest"  # see engine/denoise/order.py
-    haste: float = 0.0  # of a line, see engine/denoise/order.py
+    order: Literal["surest", "left"] = "surest"  # see engine/denoise/rules
+    haste: float = 0.0  # of a line, see engine/denoise/rules
     hopeless: float | None = None  # the same; None: nothing is
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     rank_suffix_tokens: int = 8

@@ -6,7 +6,7 @@ One seed, one set. Blank lines and comments are not asked for, nor may a block b
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,10 +117,12 @@ def cut_held_out(
     return items
 
 
-def cut_files(folder: Path, seed: int) -> Iterator[Item]:
+def cut_files(
+    folder: Path, seed: int, without: Callable[[str], bool] = lambda path: False
+) -> Iterator[Item]:
     """Of each file below `folder` a gap of a line (from somewhere to its end) and one of two to six
-    lines. Raises BadData."""
-    for text in read_folder(folder):
+    lines; none of those for whose path `without` holds. Raises BadData."""
+    for text in read_folder(folder, without):
         rng = random.Random(f"{seed}/{text.name}")
         start, end = _draw_until(text, "rest of line", rng)
         yield cut(f"{text.name}#line", text, start, end, block=False)
@@ -128,14 +130,19 @@ def cut_files(folder: Path, seed: int) -> Iterator[Item]:
         yield cut(f"{text.name}#block", text, start, end, block=True)
 
 
-def read_folder(folder: Path) -> Iterator[Text]:
-    """The files below `folder` that are worth cutting from. Raises BadData."""
+def read_folder(
+    folder: Path, without: Callable[[str], bool] = lambda path: False
+) -> Iterator[Text]:
+    """The files below `folder` that are worth cutting from, but those for whose path `without`
+    holds. Raises BadData."""
     if not folder.is_dir():
         raise BadData(f"{folder} is no folder: the suite `files` takes one, of source files")
     for path in sorted(folder.rglob("*")):
         language = LANGUAGES.get(path.suffix)
         inside = path.relative_to(folder)
-        if language is None or SKIPPED & set(inside.parts) or not path.is_file():
+        if language is None or SKIPPED & set(inside.parts) or without(str(path)):
+            continue
+        if not path.is_file():
             continue
         try:
             text = Text(inside.as_posix(), path.read_text(encoding="utf-8"), language)

@@ -34,15 +34,21 @@ SUITES = (HUMANEVAL, SANTACODER, FILES, *SPLIT_OF)
 LINES, BLOCKS = 2000, 500  # gaps of the suites of packages
 
 
-def read_items(suite: str, data: Path, limit: int | None = None, seed: int = 0) -> list[Item]:
+def read_items(
+    suite: str,
+    data: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    without: Callable[[str], bool] = lambda path: False,
+) -> list[Item]:
     """The suite's items in order; with a `limit`, the same random sample each time.
 
-    Raises BadData.
+    Files of the user's own for whose path `without` holds are left out. Raises BadData.
     """
     if suite not in SUITES:
         raise BadData(f"there is no suite {suite}: choose one of {', '.join(SUITES)}")
     if suite == FILES:
-        items = list(cut_files(data, seed))
+        items = list(cut_files(data, seed, without))
     elif suite in SPLIT_OF:
         items = held_out_items(data, SPLIT_OF[suite], seed, LINES, BLOCKS)
     else:

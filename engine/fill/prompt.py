@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from engine.checkpoints.profile import Profile
 from engine.fill.seams import Seam, Vocabulary
-from engine.models.kv_cache import KVCache
+from engine.models.family import Context
 
 CHARACTERS_PER_TOKEN = 8  # more than any slice of code has on average: enough text to fill a budget
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
@@ -156,7 +156,7 @@ def last_piece(encoding: Encoding, text: str) -> str:
     return text[encoding.offsets[-1][0] :] if encoding.offsets else ""
 
 
-def before_canvas(prompt: Prompt, profile: Profile, cache: KVCache) -> tuple[list[int], KVCache]:
+def before_canvas(prompt: Prompt, profile: Profile, cache: Context) -> tuple[list[int], Context]:
     """Where a causal pass after the prompt begins, of which `cache` holds all: the token that
     predicts the first one after it, whose position is computed again, and the cache before it."""
     lead = prompt.ids[-1:] or [profile.bos if profile.bos is not None else profile.pad]

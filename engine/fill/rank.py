@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -20,7 +21,7 @@ from engine.checkpoints.profile import Profile
 from engine.fill.prompt import Prompt, before_canvas, encoding_of, last_piece
 from engine.fill.structure import Faults
 from engine.models.branches import Branches
-from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+from engine.models.family import Causal, Context
 
 TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
 NONE = Faults()
@@ -114,12 +115,12 @@ class _Row:
 
 @torch.no_grad()
 def likelihoods(
-    model: DiffusionGemma,
+    causal: Causal[Any],
     tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     middles: Sequence[str],
-    cache: KVCache,
+    cache: Context,
 ) -> list[Likelihood]:
     """Score each of `middles` between the prompt's head and suffix; `cache` holds `prompt.ids`.
 
@@ -130,12 +131,12 @@ def likelihoods(
     # So begins the middle of every candidate at one character.
     begin = len(head) - len(last_piece(encoding_of(tokenizer, head), head))
     rows = [_row(tokenizer, profile, prompt, middle, lead, begin) for middle in middles]
-    branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
+    branches = Branches.of([row.ids for row in rows], profile.pad, causal.grain, causal.device)
     # Only what is scored needs logits; the token at k is predicted at k - 1.
     first = min(row.middle.start for row in rows)
     at = [place for path in branches.paths for place in path[first:-1]]
     tokens = [token for row in rows for token in row.ids[first + 1 :]]
-    per_token = iter(model.score_branches(branches, before, at, tokens).tolist())
+    per_token = iter(causal.score_branches(branches, before, at, tokens).tolist())
     scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(

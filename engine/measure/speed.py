@@ -33,7 +33,7 @@ from engine.fill.load import load_engine
 from engine.fill.prefix_cache import BLOCK, PrefixCaches, common_prefix
 from engine.fill.prompt import encode
 from engine.measure.floor import Rates, step_work
-from engine.measure.floor import Shape as StepShape
+from engine.models.family import StepSize
 
 SOURCE = Path(infill.__file__)
 TYPED = "        unseen = self.prefixes[window]\n"
@@ -95,7 +95,7 @@ def step_times(engine: LocalEngine, folder: Path, rates: Rates, fills: int) -> d
         if len(seen) > 1:
             apart.append(1e3 * (seen[1] - seen[0]))
     lengths = engine.profile.line_tokens
-    shape = StepShape(
+    shape = StepSize(
         candidates=len(lengths),
         canvas=round(statistics.median(widths) / len(lengths)),
         open=round(statistics.mean(lengths)),
@@ -106,7 +106,7 @@ def step_times(engine: LocalEngine, folder: Path, rates: Rates, fills: int) -> d
     work = step_work(open_checkpoint(folder), dtype, stays_packed(device), shape)
     return {
         "milliseconds": statistics.median(apart) if apart else None,
-        "floor": 1e3 * work.seconds(rates),
+        "floor": 1e3 * rates.seconds(work),
         "bytes": work.bytes,
         "operations": work.operations,
         "shape": asdict(shape),

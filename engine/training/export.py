@@ -19,11 +19,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import PREFIX, STACKED, open_checkpoint
+from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats.int8 import quantise
 from engine.checkpoints.load import load_weights
 from engine.checkpoints.profile import Profile, read_profile
+from engine.models.diffusion_gemma.config import PREFIX, STACKED
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 

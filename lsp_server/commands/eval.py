@@ -16,10 +16,11 @@ from rich.table import Table
 from engine.api import EngineError
 from engine.evaluation.items import BadData
 from engine.evaluation.suites import SUITES
+from lsp_server import secrets
 from lsp_server.commands import child, grammatical, pauses
 from lsp_server.commands.fault import FAILED, USAGE, CommandError, engine_fault
 from lsp_server.commands.fill import terminal
-from lsp_server.commands.options import Device, Factory, Model, Seed, Steps
+from lsp_server.commands.options import Anyway, Device, Factory, Model, Seed, Steps
 from lsp_server.settings import Settings
 
 PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
@@ -30,6 +31,7 @@ CALIBRATED = ("searched", "checked")  # what a confidence is of
 COLUMNS = (
     TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
 )  # fmt: skip
+WITHOUT = f"{secrets.__name__}:{secrets.is_secret.__name__}"
 RATES = {
     "pass@1": "pass@1",
     "exact": "exact",
@@ -65,6 +67,7 @@ def command(
     results: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the answers there.")
     ] = None,
+    anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     factory: Factory = None,
 ) -> None:
@@ -73,7 +76,7 @@ def command(
     The data are yours to bring. The same command goes on where a run was ended.
     """
     if suite == TYPING:
-        heard = listen(Path(data), model, device, factory, limit, seed)
+        heard = listen(Path(data), model, device, factory, limit, seed, anyway=anyway)
         if as_json:
             print(json.dumps(heard))
         else:
@@ -89,6 +92,8 @@ def command(
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
+    if not anyway:
+        arguments += ["--without", WITHOUT]
     if execute:
         arguments.append("--execute")
     found = evaluate(arguments)
@@ -107,11 +112,18 @@ def command(
 
 
 def listen(
-    data: Path, model: str, device: str | None, factory: str | None, limit: int | None, seed: int
+    data: Path,
+    model: str,
+    device: str | None,
+    factory: str | None,
+    limit: int | None,
+    seed: int,
+    *,
+    anyway: bool,
 ) -> dict[str, Any]:
     """What ghost text says at pauses, behind a progress bar."""
     try:
-        chosen = pauses.read_pauses(data, limit, seed)
+        chosen = pauses.read_pauses(data, limit, seed, anyway=anyway)
     except BadData as error:
         raise CommandError(str(error), USAGE) from error
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:

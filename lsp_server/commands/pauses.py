@@ -22,6 +22,7 @@ from engine.evaluation.suites import read_texts
 from lsp_server.commands import child
 from lsp_server.commands.bench.typist import meeting_alone
 from lsp_server.document import Document
+from lsp_server.secrets import is_secret
 
 PATIENCE = 120.0  # seconds for one answer
 KEYS = 8  # typed one by one before a pause, at most: the rest of the file is opened with
@@ -36,10 +37,11 @@ SUFFIXES = {
 }  # fmt: skip
 
 
-def read_pauses(data: Path, count: int | None, seed: int) -> list[Pause]:
-    """Of a folder of source files, or of the packages to report on among the JSON lines of a
-    corpus. Raises BadData."""
-    texts = list(read_folder(data)) if data.is_dir() else read_texts(data, REPORT)
+def read_pauses(data: Path, count: int | None, seed: int, *, anyway: bool = False) -> list[Pause]:
+    """Of a folder of source files, those that may hold secrets only where `anyway` says so, or of
+    the packages to report on among the JSON lines of a corpus. Raises BadData."""
+    without = (lambda path: False) if anyway else is_secret
+    texts = list(read_folder(data, without)) if data.is_dir() else read_texts(data, REPORT)
     return draw_pauses(texts, count or PAUSES, seed)
 
 

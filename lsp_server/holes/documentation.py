@@ -51,7 +51,9 @@ def layout_of(language: str, text: str) -> Layout | None:
         case "rust":
             return Layout("/// ", "", _rustdoc)
         case "lua":
-            spaced = "-- " if re.search(r"^\s*-- @(?:param|return)", text, re.MULTILINE) else "---"
+            spaced = (
+                "-- " if re.search(r"^[ \t]*-- @(?:param|return)", text, re.MULTILINE) else "---"
+            )
             return _if_custom(Layout(spaced, "", _tags), text, r"--+ ?@(?:param|return)", "---")
         case "ruby":
             return _if_custom(Layout("# ", "", _tags), text, r"# @(?:param|return)", "#")
@@ -61,14 +63,14 @@ def layout_of(language: str, text: str) -> Layout | None:
 def _python(text: str) -> Layout | None:
     """The style that the file has most of; Google's where nothing is documented yet."""
     counts = {
-        _google: len(re.findall(r"^\s*(?:Args|Returns|Raises|Yields):\s*$", text, re.MULTILINE)),
+        _google: len(re.findall(r"^[ \t]*(?:Args|Returns|Raises|Yields):\s*$", text, re.MULTILINE)),
         _numpy: len(
-            re.findall(r"^\s*(?:Parameters|Returns|Raises)\r?\n\s*---", text, re.MULTILINE)
+            re.findall(r"^[ \t]*(?:Parameters|Returns|Raises)\r?\n\s*---", text, re.MULTILINE)
         ),
-        _sphinx: len(re.findall(r"^\s*:(?:param|returns?|raises)\b", text, re.MULTILINE)),
+        _sphinx: len(re.findall(r"^[ \t]*:(?:param|returns?|raises)\b", text, re.MULTILINE)),
     }
     lines = max(counts, key=lambda each: counts[each])
-    is_plain = not counts[lines] and re.search(r'^\s+[rR]?"""\s*\w', text, re.MULTILINE)
+    is_plain = not counts[lines] and re.search(r'^[ \t]+[rR]?"""\s*\w', text, re.MULTILINE)
     return None if is_plain else Layout("", '\n{indent}"""', lines)
 
 
@@ -80,7 +82,7 @@ def _block(text: str, lines: Lines) -> Layout | None:
 
 def _if_custom(layout: Layout, text: str, custom: str, comment: str) -> Layout | None:
     """None in a file whose comments that begin with `comment` have no such thing as `custom`."""
-    is_plain = re.search(rf"^\s*{re.escape(comment)}\s*\w", text, re.MULTILINE)
+    is_plain = re.search(rf"^[ \t]*{re.escape(comment)}\s*\w", text, re.MULTILINE)
     return None if is_plain and not re.search(custom, text) else layout
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from lsp_server.document import Document
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -108,16 +108,16 @@ def _by_tree(tree: SyntaxTree, offset: int) -> Place | None:
     if touching is None:
         return None
     is_code, found = False, None
-    for node in upwards(touching):
+    for node in tree.notable(touching):
         inside = node.start_byte < at < node.end_byte
         if "comment" in node.type and (inside or _is_open_comment(tree, node, at)):
             return Place.COMMENT
-        if node.type in _IMPORTS and (inside or not tree.source[:at].endswith((b";", b"\n"))):
+        if node.type in _IMPORTS and (inside or not tree.source.endswith((b";", b"\n"), 0, at)):
             return Place.IMPORT
         is_code = is_code or node.type in _CODE_IN_STRINGS
         if "string" in node.type and node.type not in _NO_STRINGS and inside and not is_code:
             found = Place.STRING
-    return found or (None if _is_error(touching) and not is_code else Place.CODE)
+    return found or (None if _is_error(tree, touching) and not is_code else Place.CODE)
 
 
 def _is_open_comment(tree: SyntaxTree, node: Node, at: int) -> bool:
@@ -130,8 +130,9 @@ def _is_open_comment(tree: SyntaxTree, node: Node, at: int) -> bool:
     )
 
 
-def _is_error(node: Node) -> bool:
-    return node.has_error or (node.parent is not None and node.parent.is_error)
+def _is_error(tree: SyntaxTree, node: Node) -> bool:
+    parent = tree.parent(node)
+    return node.has_error or (parent is not None and parent.is_error)
 
 
 def _by_text(before: str, language: str) -> Place:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.document import Document
 from lsp_server.syntax.blocks import indent_width
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,7 @@ def statement(
     """The offsets of the smallest statement that holds [start, end) or ends right before it; None
     where that is the function, or where an error is in between."""
     before = tree.leaf_before(start)
-    for node in upwards(before):
+    for node in tree.upwards(before):
         if node.is_error or node.type in functions:
             return None
         first, last = tree.start(node), tree.offset(node.end_byte)
@@ -56,7 +56,7 @@ def statement(
 def _function(tree: SyntaxTree, start: int, end: int, functions: Collection[str]) -> Node | None:
     first, last = tree.byte(start), tree.byte(end)
     around = tree.tree.root_node.descendant_for_byte_range(first, last)
-    return next((node for node in upwards(around) if node.type in functions), None)
+    return next((node for node in tree.upwards(around) if node.type in functions), None)
 
 
 def _block(document: Document, first: int, last: int) -> tuple[int, int]:

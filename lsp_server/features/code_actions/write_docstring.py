@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
@@ -21,7 +22,6 @@ from lsp_server.holes.signature import Signature, signature_of
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
 from lsp_server.syntax.blocks import indent_of
-from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -116,7 +116,7 @@ def _end_of_several(summary: Hole, layout: Layout, indent: str) -> str:
 
 
 def _is_in_header(spot: Spot, node: Node) -> bool:
-    start, end = spot.start_of(_outermost(node)), header_end(spot, node)
+    start, end = spot.start_of(_outermost(spot, node)), header_end(spot, node)
     return spot.line_start(start) <= spot.start and spot.end <= spot.line_end(end)
 
 
@@ -147,7 +147,7 @@ def _inside(spot: Spot, node: Node) -> Hole | None:
 
 
 def _above(spot: Spot, node: Node, name: str) -> Hole | None:
-    start = spot.start_of(_outermost(node))
+    start = spot.start_of(_outermost(spot, node))
     if not spot.begins_line(start) or _is_documented(spot, start):
         return None
     at, indent = spot.line_start(start), spot.indent_at(start)
@@ -157,10 +157,10 @@ def _above(spot: Spot, node: Node, name: str) -> Hole | None:
     return Hole(at, at, Shape.LINE, before, f"{closing}\n", stops=stops)
 
 
-def _outermost(node: Node) -> Node:
+def _outermost(spot: Spot, node: Node) -> Node:
     """What is written in front of a definition belongs to it: `export`, `const f =`, a template."""
     outermost = node
-    for above in upwards(node.parent):
+    for above in islice(spot.upwards(node), 1, None):
         if above.type not in _WRAPPERS:
             break
         outermost = above

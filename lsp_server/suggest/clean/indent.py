@@ -19,7 +19,9 @@ def match_indent_style(text: str, around: Around) -> str:
     if before and not before.strip():
         leads.append(before)
     leads = [lead for lead in leads if lead[0] == "\t" or len(lead) > 1]
-    tabbed = sum(lead[0] == "\t" for lead in leads)
+    tabbed = sum("\t" in lead for lead in leads)
+    if around.language == "makefile" and not leads:
+        leads, tabbed = ["\t"], 1  # its recipes have no choice
     if not leads or (tabbed and tabbed < len(leads)):
         return text  # nothing to go by, or as mixed as it may be
     first, newline, more = text.partition("\n")

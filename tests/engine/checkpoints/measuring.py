@@ -90,7 +90,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from engine.fill import infill
+from engine.fill import structure
 from engine.api import FillRequest, Shape
 from engine.checkpoints import plan
 from engine.checkpoints.catalog import folder_of
@@ -107,7 +107,7 @@ def fill(engine, characters):
     request = FillRequest((prefix, "\\n" + text), shape=Shape.BLOCK, max_tokens=256, steps=3)
     return engine.fill(request)
 
-text = Path(infill.__file__).read_text()
+text = Path(structure.__file__).read_text()
 warm = load_engine(sys.argv[1], "cpu")
 fill(warm, 1000)
 del warm

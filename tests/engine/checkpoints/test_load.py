@@ -17,7 +17,7 @@ from transformers import DiffusionGemmaConfig
 from engine.api import ModelMissing
 from engine.checkpoints.checkpoint import read_config
 from engine.checkpoints.load import load
-from engine.models.config import DEFAULTS, Config, Rope
+from engine.models.diffusion_gemma.config import DEFAULTS, Config, Rope
 from tests.engine.conftest import TEXT, VISION
 
 WEIGHTS = "model.safetensors"

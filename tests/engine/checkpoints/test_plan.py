@@ -23,7 +23,7 @@ from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import nbytes
 from engine.checkpoints.load import load, read_weights
-from engine.checkpoints.plan import Use, best_format, choose, context_bytes, weight_bytes
+from engine.checkpoints.plan import Use, best_format, choose, weight_bytes
 from engine.checkpoints.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from engine.checkpoints.survey import SHAPE
 from engine.fill.load import load_engine
@@ -61,7 +61,7 @@ def test_weights_are_what_the_publishers_files_hold() -> None:
 
 def test_context_is_keys_and_values_of_every_layer() -> None:
     sliding, full = 25 * 2 * 8 * 256, 5 * 2 * 2 * 512
-    assert context_bytes(REAL, 1000) == 1000 * 2 * (sliding + full)
+    assert REAL.context_bytes(1000, 2) == 1000 * 2 * (sliding + full)
 
 
 def test_a_card_gets_the_most_generous_use_that_fits() -> None:

@@ -18,7 +18,7 @@ from engine.fill.prompt import Prompt, build_prompt
 from engine.fill.structure import Surroundings
 from engine.fill.writable import Writable
 from engine.models.diffusion_gemma import KVCache
-from engine.models.fused import fuse
+from engine.models.diffusion_gemma.fused import fuse
 from engine.training.export import default_profile
 
 
@@ -27,7 +27,7 @@ class Told:
 
     def __init__(self, tokenizer: Any, size: int, lines: dict[str, float]) -> None:
         self.tokenizer, self.size, self.lines, self.passes = tokenizer, size, lines, 0
-        self.device = torch.device("cpu")
+        self.device, self.grain = torch.device("cpu"), 32
 
     def score_tree(
         self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, *, first: int = 0

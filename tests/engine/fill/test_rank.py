@@ -107,6 +107,7 @@ class Reader:
     known: list[int]
     size: int
     device: str = "cpu"
+    grain: int = 32
 
     def score_branches(
         self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]

@@ -9,15 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas, Layout, lay_out
-from engine.denoise.order import (
-    Denoising,
-    FromLeft,
-    SurestFirst,
-    ends,
-    from_left,
-    only_from,
-    rule_of,
-)
+from engine.denoise.rules import Denoising, FromLeft, SurestFirst, rule_of
+from engine.denoise.rules.from_left import from_left
+from engine.denoise.rules.slack import ends, only_from
 from engine.denoise.sampler import Seeded
 
 SLACK = 5
