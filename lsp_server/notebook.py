@@ -9,7 +9,7 @@ from lsprotocol import types as t
 from lsp_server import sync
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
-from lsp_server.syntax.place import line_comment
+from lsp_server.languages.comments import line_comment
 
 if TYPE_CHECKING:
     from lsp_server.session import Session

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -142,34 +142,33 @@ def choose(
 
 def use_of(profile: Profile, context: int) -> Use:
     """What `profile` asks for at most, with one hole and `context` tokens kept."""
-    lengths = max(profile.line_tokens, profile.block_tokens, key=len)
+    lengths = max(profile.canvas.line_tokens, profile.canvas.block_tokens, key=len)
     # A draft is tried in its own length too, where no slack fills a longer hole.
-    candidates = len(lengths) + (profile.slack is None)
-    longest = max(*profile.line_tokens, *profile.block_tokens)
-    widest = longest + (HEALED if profile.heal else 0)
+    candidates = len(lengths) + (profile.tokens.slack is None)
+    longest = max(*profile.canvas.line_tokens, *profile.canvas.block_tokens)
+    widest = longest + (HEALED if profile.canvas.heal else 0)
     return Use(
-        context=max(context, profile.prompt_tokens),
+        context=max(context, profile.canvas.prompt_tokens),
         candidates=candidates,
-        canvas=profile.canvas_tokens,
+        canvas=profile.canvas.width,
         open=widest,
-        ranked=1 + profile.head_tokens + widest + profile.rank_suffix_tokens,
-        step_bytes=4 * _tensors(profile) + (MASKED if profile.heal else 0),
+        ranked=1 + profile.canvas.head_tokens + widest + profile.ranking.scored_suffix_tokens,
+        step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
     )
 
 
 def limited(profile: Profile, most: Use) -> Profile:
     """`profile` with nothing beyond `most`; what is pinned on a narrower canvas shrinks with it."""
-    canvas = min(profile.canvas_tokens, most.canvas)
-    share = canvas / profile.canvas_tokens
-    count = max(1, most.candidates - (profile.slack is None))
-    return replace(
-        profile,
-        prompt_tokens=min(profile.prompt_tokens, most.context),
-        canvas_tokens=canvas,
-        head_tokens=max(1, min(int(profile.head_tokens * share), canvas - SMALLEST_HOLE)),
-        tail_tokens=math.ceil(profile.tail_tokens * share),
-        line_tokens=_thinned(profile.line_tokens, most.open, count),
-        block_tokens=_thinned(profile.block_tokens, most.open, count),
+    canvas = min(profile.canvas.width, most.canvas)
+    share = canvas / profile.canvas.width
+    count = max(1, most.candidates - (profile.tokens.slack is None))
+    return profile.but(
+        prompt_tokens=min(profile.canvas.prompt_tokens, most.context),
+        width=canvas,
+        head_tokens=max(1, min(int(profile.canvas.head_tokens * share), canvas - SMALLEST_HOLE)),
+        tail_tokens=math.ceil(profile.canvas.tail_tokens * share),
+        line_tokens=_thinned(profile.canvas.line_tokens, most.open, count),
+        block_tokens=_thinned(profile.canvas.block_tokens, most.open, count),
     )
 
 
@@ -231,9 +230,9 @@ def best_format(
 
 
 def _tensors(profile: Profile) -> int:
-    if not profile.greedy:
+    if not profile.sampling.greedy:
         return DRAWN
-    return RESOLVED_FROM_LEFT if profile.order == "left" else SUREST_FIRST
+    return RESOLVED_FROM_LEFT if profile.sampling.order == "left" else SUREST_FIRST
 
 
 def _plan(

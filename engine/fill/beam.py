@@ -102,8 +102,8 @@ class Writer:
     cancelled: IsCancelled | None = None
 
     def lines(self, longest: int = LONGEST) -> dict[str, float]:
-        """At most `profile.beams` likely rests of the line that the prompt's head begins, with
-        their log-probabilities, up to the text that stands behind the gap on its line.
+        """At most `profile.ranking.beams` likely rests of the line that the prompt's head begins,
+        with their log-probabilities, up to the text that stands behind the gap on its line.
 
         Raises Cancelled.
         """
@@ -171,7 +171,7 @@ class Writer:
         """
         tree, start, piece, scores = self._begin()
         # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
-        first, beams = piece + self.prompt.seams[0].left, self.profile.beams
+        first, beams = piece + self.prompt.seams[0].left, self.profile.ranking.beams
         writable = self._writable(scores)
         scores = scores.masked_fill(~_fits(self.texts, writable, first), -math.inf)
         # Of all lines that begin as this one does: how unlikely that beginning is does not count.
@@ -211,7 +211,7 @@ class Writer:
         last one, and the log-probabilities [1, V] of what stands there."""
         ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
         lead, before = before_canvas(self.prompt, self.profile, self.cache)
-        tree, known = Tree(self.causal, before, self.profile.pad), [*lead, *ids]
+        tree, known = Tree(self.causal, before, self.profile.tokens.pad), [*lead, *ids]
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 

@@ -40,8 +40,8 @@ class Candidate:
 
         The calibration is fitted to fills of one hole; of several, each has to be right.
         """
-        if profile.calibration:
-            return calibrated(profile.calibration, self.evidence) ** len(self.texts)
+        if profile.ranking.calibration:
+            return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
         return math.exp(self.certainty) if self.certainty is not None else 0.0
 
 

@@ -131,7 +131,7 @@ class LocalEngine:
             return None
         steps = 0
         candidates: list[Candidate] = []
-        for roll in range(1 + self.profile.rerolls):
+        for roll in range(1 + self.profile.sampling.rerolls):
             seeded = replace(request, seed=request.seed + roll)
             last, candidates = yield from self._roll(seeded, begun, asker)
             steps += last.number
@@ -154,7 +154,7 @@ class LocalEngine:
             around = Surroundings(request.texts, request.language or "")
             return _Begun(prompt, shape, drafts, layouts, around, cache)
         if request.holes == 1:
-            canvas = self.profile.canvas_tokens
+            canvas = self.profile.canvas.width
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
         return None
 
@@ -168,22 +168,24 @@ class LocalEngine:
         draws = self._draws(request.seed)
         canvas = Canvas.of(layouts, model.device)
         canvas = canvas.write(draws.ids(*canvas.places.shape))
-        canvas = canvas.begin_with(layouts, begun.drafts, profile.slack)
+        canvas = canvas.begin_with(layouts, begun.drafts, profile.tokens.slack)
         banned = self._writable.banned(begun.shape, prompt.seams, layouts, canvas)
 
         def show(step: Step) -> None:
             assert asker.on_draft is not None
             of, seams = settings.steps, prompt.seams
-            asker.on_draft(read_draft(tokenizer, layouts, canvas, step, of, seams, profile.slack))
+            asker.on_draft(
+                read_draft(tokenizer, layouts, canvas, step, of, seams, profile.tokens.slack)
+            )
 
         on_step, cancelled = show if asker.on_draft else None, asker.cancelled
         last = yield from denoise(cache, canvas, settings, draws, banned, on_step, cancelled)
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
-        written = read_candidates(tokenizer, layouts, last, profile.slack)
-        if request.holes == 1 and profile.beams and model.causal is not None:
+        written = read_candidates(tokenizer, layouts, last, profile.tokens.slack)
+        if request.holes == 1 and profile.ranking.beams and model.causal is not None:
             written = self._continued(model.causal, request, begun, cancelled) | written
-        looks_up = profile.lookup and request.holes == 1
+        looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
         ranked = rank_candidates(
             model, tokenizer, profile, prompt, written, matches, begun.around, cache
@@ -209,7 +211,7 @@ class LocalEngine:
 
     def _prompt(self, request: FillRequest) -> Prompt:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary
-        if profile.style == "chat":
+        if profile.canvas.style == "chat":
             return build_chat_prompt(request, tokenizer, profile, vocabulary)
         return build_prompt(request.texts, tokenizer, profile, vocabulary)
 
@@ -254,29 +256,30 @@ class LocalEngine:
         )
 
     def _settings(self, request: FillRequest, shape: Shape) -> Denoising:
-        profile = self.profile
+        sampling = self.profile.sampling
         # What several holes lose together says nothing of one of them.
         hurries = shape is Shape.LINE and request.holes == 1
-        steps = profile.steps if request.steps is None else min(request.steps, profile.steps)
+        steps = min(request.steps or sampling.steps, sampling.steps)
+        abandon = sampling.abandon_loss
         return Denoising(
             steps=steps,
-            t_max=profile.t_max,
-            t_min=profile.t_min,
-            entropy_bound=profile.entropy_bound,
-            confidence_threshold=profile.confidence_threshold,
-            stability_threshold=profile.stability_threshold,
-            slack=profile.slack,
-            order=profile.order,
-            haste=profile.haste if hurries else 0.0,
-            hopeless=profile.hopeless if hurries and profile.hopeless is not None else math.inf,
-            greedy=profile.greedy,
-            quota=profile.quota,
-            self_conditioning=profile.self_conditioning,
+            t_max=sampling.t_max,
+            t_min=sampling.t_min,
+            entropy_bound=sampling.entropy_bound,
+            confidence_threshold=sampling.confidence_threshold,
+            stability_threshold=sampling.stability_threshold,
+            slack=self.profile.tokens.slack,
+            order=sampling.order,
+            stride_growth=sampling.stride_growth if hurries else 0.0,
+            abandon_loss=math.inf if abandon is None or not hurries else abandon,
+            greedy=sampling.greedy,
+            quota=sampling.quota,
+            self_conditioning=sampling.self_conditioning,
         )
 
     def _draws(self, seed: int) -> Seeded:
         device = self.model.device
-        pool = self.profile.noise
+        pool = self.profile.tokens.noise
         return Seeded(
             self.model.config.vocab_size,
             device,

@@ -94,13 +94,13 @@ def step_times(engine: LocalEngine, folder: Path, rates: Rates, fills: int) -> d
         widths.append(engine.fill(request, stamp).canvas_tokens)
         if len(seen) > 1:
             apart.append(1e3 * (seen[1] - seen[0]))
-    lengths = engine.profile.line_tokens
+    lengths = engine.profile.canvas.line_tokens
     shape = StepSize(
         candidates=len(lengths),
         canvas=round(statistics.median(widths) / len(lengths)),
         open=round(statistics.mean(lengths)),
-        context=engine.profile.prompt_tokens,
-        self_conditioning=engine.profile.self_conditioning,
+        context=engine.profile.canvas.prompt_tokens,
+        self_conditioning=engine.profile.sampling.self_conditioning,
     )
     device, dtype = engine.model.device, engine.model.dtype
     work = step_work(open_checkpoint(folder), dtype, stays_packed(device), shape)
@@ -118,7 +118,7 @@ def prompt_times(engine: LocalEngine) -> dict[str, Any]:
     """`reused` is the share of the longer prompt whose keys and values were there."""
     ids = encode(engine.tokenizer, SOURCE.read_text(encoding="utf-8"))
     typed = encode(engine.tokenizer, TYPED)
-    ids = ids[: max(1, engine.profile.prompt_tokens - len(typed))]
+    ids = ids[: max(1, engine.profile.canvas.prompt_tokens - len(typed))]
     cold, warm = [], []
     for _ in range(ROUNDS):
         prefixes = PrefixCaches(engine.model)

@@ -6,7 +6,6 @@ How good the result is, `infill-ls eval held-out` tells, of other packages.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from engine.evaluation.exactness import is_exact
 from engine.evaluation.items import Item
 from engine.evaluation.methods import request_for
 from engine.fill.infill import LocalEngine
+from engine.fill.rank import by_name
 from engine.training.export import write_profile
 
 RIDGE = 0.3  # of the rank's weights
@@ -34,7 +34,7 @@ def calibrate(
         rolled = engine.roll(request_for(item))
         assert rolled is not None, "one hole fits on every canvas"
         candidates = rolled.candidates
-        features.append([each.evidence.features() for each in candidates])
+        features.append([each.evidence.vector() for each in candidates])
         exact.append([is_exact(item, each.texts[0]) for each in candidates])
         if progress is not None:
             progress(number)
@@ -44,7 +44,9 @@ def calibrate(
         [rows[at] for rows, at in zip(features, best, strict=True)],
         [right[at] for right, at in zip(exact, best, strict=True)],
     )
-    write_profile(replace(engine.profile, rank=rank, calibration=calibration), folder)
+    write_profile(
+        engine.profile.but(weights=by_name(rank), calibration=by_name(calibration)), folder
+    )
 
 
 def _best(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> int:

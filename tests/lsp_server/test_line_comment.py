@@ -7,7 +7,7 @@ import pytest
 from lsp_server.document import Document
 from lsp_server.holes.placeholders import items_only
 from lsp_server.holes.spot import Spot
-from lsp_server.syntax.place import line_comment
+from lsp_server.languages.comments import line_comment
 
 COMMENTS = {
     "python": "#", "ruby": "#", "shellscript": "#", "javascript": "//", "go": "//", "rust": "//",

@@ -24,7 +24,7 @@ class FromLeft:
         self._resolved = torch.zeros_like(canvas.real)
         self._tokens = torch.zeros_like(canvas.places)
         self._probability = torch.ones(canvas.real.shape, device=canvas.real.device)
-        # Canvases that are settled and not hopeless: now, and whether one has left already.
+        # Canvases that are settled and not abandoned: now, and whether one has left already.
         self._good = torch.zeros(len(canvas.real), dtype=torch.bool, device=canvas.real.device)
         self._has_good = torch.zeros((), dtype=torch.bool, device=canvas.real.device)
 
@@ -48,7 +48,7 @@ class FromLeft:
         probability = torch.where(certain, self._probability, probability)
 
         pending = canvas.real & ~ended & ~self._resolved
-        bound = settings.entropy_bound + settings.haste * self._lost()[:, None]
+        bound = settings.entropy_bound + settings.stride_growth * self._lost()[:, None]
         fresh = from_left(unsure, pending, bound, canvas, settings.steps - number)
         left_open = torch.where(pending, unsure, 0.0).sum(dim=-1)
         self._resolved = self._resolved | fresh
@@ -64,12 +64,13 @@ class FromLeft:
         )
 
     def _done(self, left_open: Tensor) -> Tensor:
-        """[B]: what is sure enough needs no further look, what is hopeless none beside better."""
+        """[B]: settled canvases need no further look, and abandoned ones none beside a better
+        one."""
         lost = self._lost()
         settled = left_open <= self._settings.confidence_threshold
-        hopeless = lost > self._settings.hopeless
-        self._good = settled & ~hopeless
-        return settled | (hopeless & (self._has_good | (lost > lost.min())))
+        abandoned = lost > self._settings.abandon_loss
+        self._good = settled & ~abandoned
+        return settled | (abandoned & (self._has_good | (lost > lost.min())))
 
     def _lost(self) -> Tensor:
         """The nats that what is resolved has lost in likelihood, [B]."""

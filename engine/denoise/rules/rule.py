@@ -21,10 +21,11 @@ class Denoising:
         however unsure the model is.
     slack: the token that fills a hole's end, where the model knows one.
     order: which rule; "left" needs slack.
-    haste: in the order from the left, how much the entropy bound grows with every nat that the
-        text has lost in likelihood: what is hardly right any more need not be weighed by the token.
-    hopeless: in the order from the left, how many nats a text may lose before it is given up, and
-        the rest of it taken as it stands, unless there is no better one.
+    stride_growth: in the order from the left, the entropy bound is entropy_bound + stride_growth *
+        loss, where loss is -log of the probability of the tokens accepted so far: a text that is
+        hardly right any more is resolved in larger strides.
+    abandon_loss: in the order from the left, a text whose loss is above it is abandoned: the rest
+        of it is taken as it stands, unless there is no better one.
     """
 
     steps: int
@@ -38,8 +39,8 @@ class Denoising:
     self_conditioning: bool
     slack: int | None = None
     order: Literal["surest", "left"] = "surest"
-    haste: float = 0.0
-    hopeless: float = math.inf
+    stride_growth: float = 0.0
+    abandon_loss: float = math.inf
 
     def __post_init__(self) -> None:
         if self.order == "left" and self.slack is None:

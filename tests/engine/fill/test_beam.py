@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +50,7 @@ class Told:
 def writer_of(
     model: Any, tiny: Any, texts: tuple[str, str], told: bool = False, **changes: Any
 ) -> Writer:
-    profile = replace(default_profile(tiny.settings), bos=None, **changes)
+    profile = default_profile(tiny.settings).but(bos=None, **changes)
     writable = Writable(tiny.tokenizer, tiny.model.config.vocab_size, profile, torch.device("cpu"))
     prompt = build_prompt(texts, tiny.tokenizer, profile, writable.vocabulary)
     ids = torch.tensor(prompt.ids, dtype=torch.long)
@@ -215,4 +214,4 @@ def test_no_block_is_written_before_the_rest_of_a_line(tiny: Any) -> None:
 def test_beams_below_zero_are_refused(tiny: Any) -> None:
     profile: Profile = default_profile(tiny.settings)
     with pytest.raises(ValueError, match="beams must not be below 0"):
-        replace(profile, beams=-1)
+        profile.but(beams=-1)

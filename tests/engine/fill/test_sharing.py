@@ -72,7 +72,7 @@ def test_a_joint_step_is_that_of_each(
 
 @pytest.fixture(scope="module")
 def engine(tiny: Any) -> LocalEngine:
-    profile = replace(default_profile(tiny.settings), line_tokens=(3, 6), steps=6)
+    profile = default_profile(tiny.settings).but(line_tokens=(3, 6), steps=6)
     return LocalEngine(tiny.model, tiny.tokenizer, profile, EngineInfo("tiny", "cpu"))
 
 

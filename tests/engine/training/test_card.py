@@ -101,7 +101,7 @@ def test_a_card_tells_of_its_own_model_alone(tmp_path: Path) -> None:
         keep_evaluations([evaluation(tmp_path, "tune")], tmp_path)
     keep_evaluations([before], tmp_path)
     profile = json.loads((tmp_path / "profile.json").read_text())
-    (tmp_path / "profile.json").write_text(json.dumps({**profile, "steps": 7}))
+    (tmp_path / "profile.json").write_text(json.dumps({**profile, "name": "another"}))
     with pytest.raises(ValueError, match="tells of another model"):
         keep_evaluations([before], tmp_path)
     keep_evaluations([], tmp_path)

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from engine.api import EngineInfo
-from engine.checkpoints.profile import read_profile
+from engine.checkpoints.profile import FEATURES, read_profile
 from engine.evaluation.items import Item
 from engine.fill.infill import LocalEngine
-from engine.fill.rank import Evidence, Likelihood
 from engine.training.export import default_profile
 from engine.training.fit import calibrate, fit_calibration, fit_rank
 
@@ -78,12 +77,12 @@ def test_the_rank_learns_what_tells_the_exact_ones() -> None:
 
 
 def test_calibrate_writes_the_profile(tiny: Any, tmp_path: Path) -> None:
-    profile = replace(default_profile(tiny.settings), line_tokens=(4,), steps=2)
+    profile = default_profile(tiny.settings).but(line_tokens=(4,), steps=2)
     engine = LocalEngine(tiny.model, tiny.tokenizer, profile, EngineInfo("tiny", "cpu"))
     items = [Item(str(n), f"x = {n}", "\n", "1", "python", False) for n in range(4)]
     seen: list[int] = []
     calibrate(engine, items, tmp_path, seen.append)
     assert seen == [1, 2, 3, 4]
     written = read_profile(tmp_path)
-    assert replace(written, rank=profile.rank, calibration=profile.calibration) == profile
-    assert len(written.calibration) == len(Evidence(Likelihood(None, None), 0, 1).features())
+    assert replace(written, ranking=profile.ranking) == profile
+    assert written.ranking.calibration.keys() == set(FEATURES)
