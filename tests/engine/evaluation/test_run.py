@@ -81,7 +81,7 @@ def retrain(model: Path) -> None:
 
 def recalibrate(model: Path) -> None:
     profile = json.loads((model / "profile.json").read_text())
-    profile["calibration"][0] += 0.1
+    profile["ranking"]["calibration"]["constant"] += 0.1
     (model / "profile.json").write_text(json.dumps(profile))
 
 
