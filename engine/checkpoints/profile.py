@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
+from engine.typed import check_types
 
 STYLES = ("plain", "chat")
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
@@ -43,13 +44,6 @@ FEATURES = (
 )
 
 
-def _check_whole_numbers(part: Any) -> None:
-    for each in fields(part):
-        value = getattr(part, each.name)
-        if each.type == "int" and type(value) is not int:
-            raise ValueError(f"{each.name} must be a whole number, not {value!r}")
-
-
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
@@ -70,7 +64,7 @@ class Tokens:
     fill_marks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         if self.fill_marks is not None and len(self.fill_marks) != 3:
             raise ValueError(f"fill_marks must be three ids, not {list(self.fill_marks)}")
         if self.noise is not None and not self.noise:
@@ -101,10 +95,10 @@ class Layouts:
     tail_tokens: int = 0  # chat: pinned after the last hole, at most
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         for name in ("line_tokens", "block_tokens"):
             lengths = getattr(self, name)
-            if not lengths or not all(type(n) is int and n >= 1 for n in lengths):
+            if not lengths or not all(n >= 1 for n in lengths):
                 raise ValueError(f"{name} needs at least one length, each at least one")
         for name in ("head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
@@ -141,7 +135,7 @@ class Sampling:
     rerolls: int = 0
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
         if self.stride_growth < 0:
@@ -169,7 +163,7 @@ class Ranking:
     calibration: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         if self.beams < 0:
             raise ValueError(f"beams must not be below 0, as {self.beams} is")
         for name in ("weights", "calibration"):
