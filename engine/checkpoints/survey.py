@@ -16,7 +16,8 @@ from engine.api import EngineError
 from engine.checkpoints import catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
-from engine.models.diffusion_gemma import Config
+from engine.checkpoints.profile import INSTRUCT, read_profile
+from engine.models.family import Architecture, architecture_of
 
 SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
 
@@ -24,10 +25,11 @@ SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
 def survey() -> dict[str, Any]:
     """The card (None without one), and for each model of the catalog: where it is, what is wrong
     with it, what it needs, and whether and how it would run on the card."""
-    config = Config.from_json(read_json(SHAPE))
+    config = architecture_of(read_json(SHAPE))
     sizes = {format: plan.weight_bytes(config, format) for format in plan.BEST_FIRST}
     card = _card()
-    best = plan.best_format(config, card["free"], sizes) if card else None
+    released = dict.fromkeys(sizes, INSTRUCT)
+    best = plan.best_format(config, card["free"], sizes, released) if card else None
     models = [_describe(entry, config, sizes[entry.format], card) for entry in catalog.CATALOG]
     for entry, model in zip(catalog.CATALOG, models, strict=True):
         model["best"] = best is not None and best[0] == entry.format
@@ -35,7 +37,7 @@ def survey() -> dict[str, Any]:
 
 
 def _describe(
-    entry: catalog.Entry, config: Config, weights: int, card: dict[str, Any] | None
+    entry: catalog.Entry, config: Architecture, weights: int, card: dict[str, Any] | None
 ) -> dict[str, Any]:
     folder = catalog.store() / entry.name
     told: dict[str, Any] = {
@@ -46,13 +48,15 @@ def _describe(
         "runs": None,
         "fault": None,
     }
+    profile = INSTRUCT
     try:
         if told["here"]:
+            profile = read_profile(folder)
             checkpoint = open_checkpoint(folder)
             config = checkpoint.config
             weights = plan.loaded_bytes(checkpoint, torch.bfloat16, packed=True)
         if card:
-            chosen = plan.choose(entry.name, config, weights, card["free"])
+            chosen = plan.choose(entry.name, config, weights, card["free"], profile)
             told["runs"] = {"use": str(chosen.use), "needs": str(chosen.needs)}
     except EngineError as error:
         told["fault"] = str(error)

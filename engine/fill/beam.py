@@ -14,6 +14,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -21,9 +22,9 @@ from torch import Tensor
 
 from engine.api import Cancelled, IsCancelled
 from engine.checkpoints.profile import Profile
-from engine.fill.prompt import Prompt, before_canvas, encode, encoding_of, last_piece
+from engine.fill.prompt import Lead, Prompt, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
-from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+from engine.models.family import Causal, Context
 
 MISFIT = 3.0  # nats that each fault of a line (engine/fill/structure.py) takes from it
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
@@ -47,8 +48,8 @@ class Hypothesis:
 class Tree:
     """The tokens computed so far, `path` by `path`, behind a prompt's keys and values."""
 
-    def __init__(self, model: DiffusionGemma, cache: KVCache, pad: int) -> None:
-        self._model, self._cache, self._pad = model, cache, pad
+    def __init__(self, causal: Causal[Any], cache: Context, pad: int) -> None:
+        self._causal, self._cache, self._pad = causal, cache, pad
         self._past = cache.length
         self._depth: list[int] = []  # of each token, counted from the prompt's end
 
@@ -64,16 +65,16 @@ class Tree:
 
         A parent may be among the tokens of the same call, at the place it is going to have.
         """
-        device, known = self._model.device, len(self._depth)
+        device, known = self._causal.device, len(self._depth)
         paths = [(*parent, known + at) for at, parent in enumerate(parents)]
         self._depth += [len(parent) for parent in parents]
-        spare = -len(tokens) % GRAIN
+        spare = -len(tokens) % self._causal.grain
         sees = torch.zeros(len(tokens) + spare, known + len(tokens) + spare, dtype=torch.bool)
         for row, path in enumerate(paths):
             sees[row, list(path)] = True
         sees[len(tokens) :, -1] = True  # padding looks at padding
         places = [*range(self._past), *(self._past + depth for depth in self._depth)]
-        logits, longer = self._model.score_tree(
+        logits, longer = self._causal.score_tree(
             torch.tensor([*tokens, *[self._pad] * spare], device=device),
             torch.tensor(places + [self._past] * spare, device=device),
             torch.nn.functional.pad(sees, (self._past, 0), value=True).to(device),
@@ -85,24 +86,24 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What writes on behind a prompt, of which `cache` holds all.
+    """What writes on behind a prompt's `lead`.
 
     `texts[id]` is a token's text, None for one that may not be written; `around` is what stands
     around the gap.
     """
 
-    model: DiffusionGemma
+    causal: Causal[Any]
     tokenizer: Tokenizer
     texts: Sequence[str | None]
     profile: Profile
     prompt: Prompt
     around: Surroundings
-    cache: KVCache
+    lead: Lead
     cancelled: IsCancelled | None = None
 
     def lines(self, longest: int = LONGEST) -> dict[str, float]:
-        """At most `profile.beams` likely rests of the line that the prompt's head begins, with
-        their log-probabilities, up to the text that stands behind the gap on its line.
+        """At most `profile.ranking.beams` likely rests of the line that the prompt's head begins,
+        with their log-probabilities, up to the text that stands behind the gap on its line.
 
         Raises Cancelled.
         """
@@ -117,7 +118,7 @@ class Writer:
     def blocks(self, longest: int) -> dict[str, float]:
         """Rests of the line alone and with lines below it, with their log-probabilities. They end
         before the line that stands below the gap. None where something stands behind the gap on
-        its line. Raises Cancelled.
+        its line that the pass has not read. Raises Cancelled.
 
         The first line is searched for; what follows each of the likeliest is the likeliest token
         by token, for all of them at once.
@@ -147,6 +148,9 @@ class Writer:
             tokens = []
             for each, token, likely in zip(live, best.indices.tolist(), best.values, strict=True):
                 text, score = each.text + (self.texts[token] or ""), each.score + float(likely)
+                if token == self.lead.end:
+                    found[text.removesuffix(line_break)] = score
+                    continue
                 *lines, open_line = LINE_BREAK.split(text)
                 if not open_line and not text.endswith("\r"):  # a line has ended
                     if lines[-1].strip() and lines[-1].strip() == below:
@@ -170,7 +174,7 @@ class Writer:
         """
         tree, start, piece, scores = self._begin()
         # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
-        first, beams = piece + self.prompt.seams[0].left, self.profile.beams
+        first, beams = piece + self.prompt.seams[0].left, self.profile.ranking.beams
         writable = self._writable(scores)
         scores = scores.masked_fill(~_fits(self.texts, writable, first), -math.inf)
         # Of all lines that begin as this one does: how unlikely that beginning is does not count.
@@ -182,6 +186,10 @@ class Writer:
             for hypothesis, token, score in _likeliest(live, scores, beams):
                 text = hypothesis.text + (self.texts[token] or "")
                 end = LINE_BREAK.search(text)
+                if token == self.lead.end:
+                    line = text[len(piece) :]
+                    done[line] = _either(done.get(line, -math.inf), score - misfit(line))
+                    continue
                 if end is None:
                     grown.append((Hypothesis(hypothesis.path, text, score), token))
                     continue
@@ -209,17 +217,22 @@ class Writer:
         """A tree of all tokens of the head but the last: it, the path of them, the text of that
         last one, and the log-probabilities [1, V] of what stands there."""
         ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
-        lead, before = before_canvas(self.prompt, self.profile, self.cache)
-        tree, known = Tree(self.model, before, self.profile.pad), [*lead, *ids]
+        tree = Tree(self.causal, self.lead.context, self.profile.tokens.pad)
+        known = [self.lead.token, *ids]
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 
     def _writable(self, like: Tensor) -> Tensor:
-        """[V], True for tokens that may be written, on the device of `like`."""
-        return torch.tensor([text is not None for text in self.texts], device=like.device)
+        """[V], True for tokens that may be written or that end a fill, on the device of `like`."""
+        writable = torch.tensor([text is not None for text in self.texts], device=like.device)
+        if self.lead.end is not None:
+            writable[self.lead.end] = True
+        return writable
 
     def _rest(self) -> str:
-        """What stands behind the gap on its line."""
+        """What stands behind the gap on its line, for a pass that has not read it."""
+        if self.lead.end is not None:
+            return ""
         behind = self.prompt.seams[0].right + self.prompt.texts[-1]
         return LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
 

@@ -24,18 +24,19 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
+from engine.evaluation.splits import TUNE
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
     Dimensions,
     Model,
     read_weights,
-    run_layer,
     size_of,
     to_checkpoint,
     views,
 )
 from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
+from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Settings
 from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK
 from engine.training.data import Corpus, Share
@@ -145,7 +146,8 @@ def _run(
     if not first_step:
         _measure(rank, run, model, held_out, meeting, positions)
     for step, batch in batches(settings, tokenizer, texts, first_step, share):
-        state.gradients[rank].zero_()
+        for norm_weight in model.norms:
+            gradient_of(norm_weight).zero_()
         loss = loss_of(model, batch.to(device), settings.causal)
         loss.total.backward()
         if not rank and asked_to_stop():
@@ -191,8 +193,7 @@ def _model(rank: int, run: Run, state: State, dimensions: Dimensions) -> Model:
     for name, weight in weights.items():
         leaves[name] = weight.detach().requires_grad_()
         leaves[name].grad = gradients[name]
-    layer = torch.compile(run_layer, dynamic=False) if run.compiled else None
-    return Model(leaves, dimensions, run.settings.data.groups, layer)
+    return Model(leaves, dimensions, run.settings.data.groups, compiled=run.compiled)
 
 
 def operations(dimensions: Dimensions, batch: Batch) -> float:
@@ -204,7 +205,7 @@ def operations(dimensions: Dimensions, batch: Batch) -> float:
 
 def _held_out(run: Run, tokenizer: Tokenizer, share: Share) -> list[Batch]:
     """Batches of files that are never trained on, this process's part of them."""
-    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages)
+    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages, TUNE)
     steps = range(10**9, 10**9 + HELD_OUT_BATCHES)
     return [batch_of(run.settings, tokenizer, corpus, step, share) for step in steps]
 
