@@ -1,4 +1,4 @@
-"""How a command fails: one line that names the cause and the mend, and an exit code."""
+"""How a command fails: one line that names the cause and the fix, and an exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class CommandError(Exception):
 
 
 def engine_fault(error: EngineError) -> CommandError:
-    """What the user asked for (a model, a length) is theirs to mend; the rest is a failure."""
+    """What the user asked for (a model, a length) is theirs to fix; the rest is a failure."""
     asked_wrongly = isinstance(error, (BadRequest, ModelMissing))
     return CommandError(_brief(str(error)), USAGE if asked_wrongly else FAILED)
 

@@ -162,6 +162,6 @@ def _sync_folder(folder: Path) -> None:
 def _not_written(source: Source, error: OSError) -> CommandError:
     cause = error.strerror or str(error)
     return CommandError(
-        f"{source.name} was not written and is as it was: {cause}: mend that and run this again",
+        f"{source.name} was not written and is as it was: {cause}: fix that and run this again",
         FAILED,
     )

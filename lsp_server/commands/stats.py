@@ -29,7 +29,7 @@ def command(
             return
         counters, since = store.load()
     except OSError as error:
-        raise CommandError(f"{store.path}: {error.strerror or error}: mend that", FAILED) from error
+        raise CommandError(f"{store.path}: {error.strerror or error}: fix that", FAILED) from error
     if as_json:
         print(json.dumps({"since": since, "path": str(store.path), "kinds": summary(counters)}))
     elif since is None:

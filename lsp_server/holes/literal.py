@@ -1,6 +1,6 @@
 """Documentation as its language wants it written: what would end it or change it, said otherwise.
 
-A model writes source code, and mostly escapes what has to be. What is left is mended here:
+A model writes source code, and mostly escapes what has to be. What is left is fixed here:
 
     Python  a backslash that is no escape, as in C:\\Users: the literal becomes a raw one; where
             that cannot end as the text does, backslashes are doubled, the last quote escaped

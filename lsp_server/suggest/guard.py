@@ -23,7 +23,7 @@ class Guard:
     `tree` is sound; `fewest` are the errors it has by itself whatever stands in the holes.
 
     `around` judges the function where `part` is only a statement of it. What an error has made of
-    the statement may end too early or too late, and a fill that mends the function proves it.
+    the statement may end too early or too late, and a fill that fixes the function proves it.
     """
 
     parsing: Parsing

@@ -42,8 +42,8 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs programs that are s
 def check(finding: Finding, state: State, *words: str) -> None:
     assert finding.state is state, finding
     for each in words:
-        assert each in f"{finding.says} {finding.mend}"
-    assert "\n" not in finding.says + finding.mend
+        assert each in f"{finding.message} {finding.fix}"
+    assert "\n" not in finding.message + finding.fix
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def without_tokenizer(folder: Path) -> None:
 
 
 def of_another_family(folder: Path) -> None:
-    (folder / "config.json").write_text('{"model_type": "llama"}')
+    (folder / "config.json").write_text('{"model_type": "mamba"}')
 
 
 def with_a_strange_profile(folder: Path) -> None:
@@ -183,7 +183,7 @@ def with_a_strange_profile(folder: Path) -> None:
 BROKEN = {
     "cut short": (cut_short, ("is truncated", "fetch the model again")),
     "no tokenizer": (without_tokenizer, ("tokenizer.json", "fetch the model again")),
-    "another family": (of_another_family, ("a llama model",)),
+    "another family": (of_another_family, ("a mamba model",)),
     "profile": (with_a_strange_profile, ("unknown keys speed",)),
 }
 
@@ -197,7 +197,7 @@ def test_a_model_with_a_fault(
     damage(folder)
     told = diagnosis.look_at_model(str(folder), torch.device("cpu"))
     assert told["fault"]["of"] == "files"
-    check(wrong("model", *models.said_and_mend(told["fault"]["says"])), WRONG, *words)
+    check(wrong("model", *models.message_and_fix(told["fault"]["says"])), WRONG, *words)
 
 
 @pytest.mark.parametrize(("kilobytes", "state"), [(1000, WRONG), (24_000, WARNING)])
@@ -276,7 +276,7 @@ def test_a_folder_that_holds_no_sockets(meeting: Path, monkeypatch: pytest.Monke
 
 def test_an_engine_that_runs(scripted: Scripted) -> None:
     scripted.connect({"text": "x"}).fill(HERE)
-    found = [each for each in host.hosts() if str(scripted.script) in each.says]
+    found = [each for each in host.hosts() if str(scripted.script) in each.message]
     check(*found, OK, ", loaded, process", "1 filled")
 
 
@@ -389,7 +389,7 @@ def test_the_environment(given: dict[str, str], told: list[tuple[State, str]]) -
     assert len(found) == len(told)
     for finding, (state, words) in zip(found, told, strict=True):
         check(finding, state, words)
-        assert "sk-1" not in finding.says
+        assert "sk-1" not in finding.message
 
 
 @posix
@@ -440,12 +440,12 @@ def test_the_exit_status_says_it(
     monkeypatch.setattr(command, "checks", lambda *_: looks)
     outcome = infill("doctor")
     assert outcome.code == code
-    assert [line.split()[0] for line in outcome.out.splitlines() if "mend: " not in line] == [
+    assert [line.split()[0] for line in outcome.out.splitlines() if "fix: " not in line] == [
         str(each.state) for each in findings
     ]
     assert [
-        words for line in outcome.out.splitlines() if (words := line.partition("mend: ")[2])
-    ] == [each.mend for each in findings if each.mend]
+        words for line in outcome.out.splitlines() if (words := line.partition("fix: ")[2])
+    ] == [each.fix for each in findings if each.fix]
     outcome = infill("doctor", "--json")
     assert (outcome.code, json.loads(outcome.out)["state"]) == (code, state)
 
@@ -463,7 +463,7 @@ def test_all_of_it_on_this_machine(
 
 
 def test_a_mend_belongs_to_what_is_not_ok() -> None:
-    with pytest.raises(ValueError, match="a mend belongs"):
-        Finding("a", OK, "fine", "mend")
-    with pytest.raises(ValueError, match="a mend belongs"):
+    with pytest.raises(ValueError, match="a fix belongs"):
+        Finding("a", OK, "fine", "fix")
+    with pytest.raises(ValueError, match="a fix belongs"):
         Finding("a", WRONG, "gone")

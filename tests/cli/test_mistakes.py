@@ -1,4 +1,4 @@
-"""Every mistake: its exit code, and one line on stderr that names the cause and the mend."""
+"""Every mistake: its exit code, and one line on stderr that names the cause and the fix."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, source: Callable[..., Path], monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "cause", "mend"),
+    ("command", "code", "cause", "fix"),
     [
         (f"{AT} 3", 2, "--at 3 is no position", "LINE:COL"),
         (f"{AT} 3:x", 2, "--at 3:x is no position", "LINE:COL"),
@@ -72,15 +72,15 @@ def folder(tmp_path: Path, source: Callable[..., Path], monkeypatch: pytest.Monk
     ],
 )
 def test_a_mistake_in_the_command_line(
-    infill: Infill, command: str, code: int, cause: str, mend: str
+    infill: Infill, command: str, code: int, cause: str, fix: str
 ) -> None:
     outcome = infill(*command.split())
-    check(outcome, code, cause, mend)
+    check(outcome, code, cause, fix)
     assert infill.engine.requests == []
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "cause", "mend"),
+    ("error", "code", "cause", "fix"),
     [
         (("model_missing", "no model called small: use embedded"), 2, "small", "use embedded"),
         (("bad_request", "the gap is too long: shorten it"), 2, "too long", "shorten it"),
@@ -97,11 +97,11 @@ def test_a_mistake_in_the_command_line(
     ],
 )
 def test_a_failure_of_the_engine(
-    infill: Infill, error: tuple[str, str], code: int, cause: str, mend: str
+    infill: Infill, error: tuple[str, str], code: int, cause: str, fix: str
 ) -> None:
     infill.answer({"error": {"kind": error[0], "message": error[1]}})
     before = Path("sums.py").read_bytes()
-    check(infill(*f"{AT} 2:12 --write --json".split()), code, cause, mend)
+    check(infill(*f"{AT} 2:12 --write --json".split()), code, cause, fix)
     assert Path("sums.py").read_bytes() == before
 
 
@@ -128,11 +128,11 @@ def test_a_folder_that_cannot_be_written(infill: Infill, monkeypatch: pytest.Mon
     check(outcome, 2, "so sums.py cannot be replaced", "leave out --write")
 
 
-def check(outcome: Any, code: int, cause: str, mend: str) -> None:
+def check(outcome: Any, code: int, cause: str, fix: str) -> None:
     assert outcome.out == ""
     assert outcome.err.startswith("infill-ls: ")
     assert outcome.err.count("\n") == 1
     assert outcome.err.endswith("\n")
     assert cause in outcome.err
-    assert mend in outcome.err
+    assert fix in outcome.err
     assert outcome.code == code

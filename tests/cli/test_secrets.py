@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.evaluation.items import FILES, read_items
+from engine.evaluation.suites import FILES, read_items
 from lsp_server.commands import eval
 from lsp_server.commands.app import app
 from lsp_server.secrets import is_secret

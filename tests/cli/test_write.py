@@ -118,7 +118,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     assert outcome.code == 1
     assert outcome.err == (
         f"infill-ls: {path} was not written and is as it was: {os.strerror(number)}:"
-        " mend that and run this again\n"
+        " fix that and run this again\n"
     )
     assert path.read_bytes() == b"x = \n"
     assert_alone(path)

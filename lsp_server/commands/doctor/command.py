@@ -28,7 +28,7 @@ def command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Look at everything that a fill passes through, and say what to mend.
+    """Look at everything that a fill passes through, and say what to fix.
 
     Each line is ok, a warning (fills come, but not as they could) or wrong (none comes). The exit
     status is 1 where something is wrong. No model is loaded, and nothing leaves this machine.
@@ -52,12 +52,12 @@ def worst(findings: list[Finding]) -> State:
 
 
 def in_words(finding: Finding) -> Text:
-    """One line, and where something is to mend a second one."""
+    """One line, and a second one where something is to be fixed."""
     line = Text.assemble(
         (f"{finding.state:<{WIDEST_STATE}}", COLOURS[finding.state]),
-        f"  {finding.name:<{WIDEST_NAME}}  {visible(finding.says)}",
+        f"  {finding.name:<{WIDEST_NAME}}  {visible(finding.message)}",
     )
-    if finding.mend:
+    if finding.fix:
         indent = WIDEST_STATE + WIDEST_NAME + 4
-        line.append(f"\n{'':{indent}}mend: {visible(finding.mend)}", "bold")
+        line.append(f"\n{'':{indent}}fix: {visible(finding.fix)}", "bold")
     return line

@@ -35,7 +35,7 @@ def examine(path: Path) -> Iterator[Finding]:
     try:
         given = read_settings(path)
     except (OSError, ValueError) as error:
-        yield warning("settings", f"{path} cannot be read: {error}", "mend the file")
+        yield warning("settings", f"{path} cannot be read: {error}", "fix the file")
         return
     _, problems = Settings().updated(given)
     for problem in problems.values():
@@ -89,9 +89,9 @@ def environment(given: Mapping[str, str] | None = None) -> Iterator[Finding]:
             yield warning("environment", f"{name} is {value!r}", f"say {allowed}, or unset it")
             told.append(name)
     if not told:
-        says = ", ".join(_shown(name, variables[name]) for name in sorted(variables)
+        message = ", ".join(_shown(name, variables[name]) for name in sorted(variables)
                          if name.startswith("INFILL_"))  # fmt: skip
-        yield ok("environment", says or "no variable INFILL_* is set")
+        yield ok("environment", message or "no variable INFILL_* is set")
 
 
 def _shown(name: str, value: str) -> str:

@@ -61,25 +61,25 @@ def examine(editor: Editor, home: Path | None = None) -> Finding:
     try:
         said = VERSION.search(ask([editor.command, editor.asked], PATIENCE))
     except NoAnswer as why:
-        says = f"`{editor.command} {editor.asked}` fails: {why}"
-        return warning("editors", f"{editor.name}: {says}", f"look at why {editor.name} fails")
+        message = f"`{editor.command} {editor.asked}` fails: {why}"
+        return warning("editors", f"{editor.name}: {message}", f"look at why {editor.name} fails")
     version = said[0] if said else "of unknown version"
-    says = f"{editor.name} {version}"
+    message = f"{editor.name} {version}"
     if editor.extensions is not None:
         folder = (home or Path.home()) / editor.extensions
         if not any(folder.glob(EXTENSION)):
             return warning(
-                "editors", f"{says}, without the extension", "install it: see editors/vscode"
+                "editors", f"{message}, without the extension", "install it: see editors/vscode"
             )
-        return ok("editors", f"{says}, with the extension")
+        return ok("editors", f"{message}, with the extension")
     if editor.ghost_text is not None and said is not None and _numbers(version) < editor.ghost_text:
         first = ".".join(map(str, editor.ghost_text))
         return warning(
             "editors",
-            f"{says} shows no ghost text by itself",
+            f"{message} shows no ghost text by itself",
             f"use {first} or later, or the plugin in editors/; completions come all the same",
         )
-    return ok("editors", says)
+    return ok("editors", message)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

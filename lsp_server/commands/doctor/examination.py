@@ -38,8 +38,8 @@ class _Running:
             looked = self.check.look()
             self.found += [looked] if isinstance(looked, Finding) else list(looked)
         except Exception as error:
-            says = f"the check itself failed: {type(error).__name__}: {error}"
-            self.found.append(wrong(self.check.name, says, REPORT))
+            message = f"the check itself failed: {type(error).__name__}: {error}"
+            self.found.append(wrong(self.check.name, message, REPORT))
 
 
 def checks(model: str, device: str | None, verify: bool) -> tuple[Check, ...]:

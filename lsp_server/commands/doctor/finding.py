@@ -14,25 +14,25 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the examination. `mend` says what to do about it, where something is to do."""
+    """One line of the examination. `fix` says what to do about it, where something is to do."""
 
     name: str
     state: State
-    says: str
-    mend: str = ""
+    message: str
+    fix: str = ""
 
     def __post_init__(self) -> None:
-        if (self.state is State.OK) == bool(self.mend):
-            raise ValueError(f"{self.name}: a mend belongs to what is not ok, and only there")
+        if (self.state is State.OK) == bool(self.fix):
+            raise ValueError(f"{self.name}: a fix belongs to what is not ok, and only there")
 
 
-def ok(name: str, says: str) -> Finding:
-    return Finding(name, State.OK, says)
+def ok(name: str, message: str) -> Finding:
+    return Finding(name, State.OK, message)
 
 
-def warning(name: str, says: str, mend: str) -> Finding:
-    return Finding(name, State.WARNING, says, mend)
+def warning(name: str, message: str, fix: str) -> Finding:
+    return Finding(name, State.WARNING, message, fix)
 
 
-def wrong(name: str, says: str, mend: str) -> Finding:
-    return Finding(name, State.WRONG, says, mend)
+def wrong(name: str, message: str, fix: str) -> Finding:
+    return Finding(name, State.WRONG, message, fix)

@@ -14,7 +14,7 @@ from engine.client.address import Address, Loaded, address_of, addresses, runtim
 from engine.client.channel import NoHost
 from engine.client.greeting import visit
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
-from lsp_server.commands.doctor.models import said_and_mend
+from lsp_server.commands.doctor.models import message_and_fix
 
 ANSWER_PATIENCE = 3.0  # seconds
 STOP = "run `infill-ls engine stop`; the next fill starts a new one"
@@ -26,7 +26,7 @@ def socket_folder(model: str, device: str | None) -> Finding:
         folder = runtime_folder()
         address_of(Loaded(model, device))
     except EngineError as error:
-        return wrong("socket", *said_and_mend(str(error)))
+        return wrong("socket", *message_and_fix(str(error)))
     if os.environ.get("INFILL_TRANSPORT") == "tcp" or not hasattr(socket, "AF_UNIX"):
         return ok("socket", f"a loopback port with a secret in {folder}")
     try:
@@ -64,12 +64,12 @@ def _visited(address: Address) -> Finding | None:
     except ValueError as error:
         return wrong("engine", f"{address.name} answers nonsense: {error}", STOP)
     device = f" on {told['device']}" if told.get("device") else ""
-    says = f"{told['model']}{device}, {told['state']}"
+    message = f"{told['model']}{device}, {told['state']}"
     if str(told["state"]).startswith("not loaded"):
-        return wrong("engine", says, "mend what it says; `infill-ls engine log` has more")
+        return wrong("engine", message, "fix what it names; `infill-ls engine log` has more")
     if told["version"] != __version__:
-        return warning("engine", f"{says}, of infill-ls {told['version']}", STOP)
-    return ok("engine", f"{says}, process {told['pid']}, {told['filled']} filled")
+        return warning("engine", f"{message}, of infill-ls {told['version']}", STOP)
+    return ok("engine", f"{message}, process {told['pid']}, {told['filled']} filled")
 
 
 def _bind(path: Path) -> None:

@@ -29,7 +29,7 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
         return
     fault = told["fault"] or {}
     if fault.get("of") == "files":
-        yield wrong("model", *said_and_mend(fault["says"]))
+        yield wrong("model", *message_and_fix(fault["says"]))
         return
     stored = told["bytes"]
     size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
@@ -38,14 +38,14 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
 
 
 def memory(told: dict[str, Any]) -> Finding:
-    """`told` is what `engine.measure.diagnosis model` says."""
+    """`told` is what `engine.measure.diagnosis model` reports."""
     if told["fault"]:
-        return wrong("memory", *said_and_mend(told["fault"]["says"], CLOSE_OTHERS))
+        return wrong("memory", *message_and_fix(told["fault"]["says"], CLOSE_OTHERS))
     free = "unknown" if told["free"] is None else f"{told['free'] / GB:.1f} GB"
-    says = f"{free} free on {told['device']}, {told['needs']} needed for {told['use']}"
+    message = f"{free} free on {told['device']}, {told['needs']} needed for {told['use']}"
     if told["is_cut_down"]:
-        return warning("memory", f"{says}: less than the model's profile asks for", CLOSE_OTHERS)
-    return ok("memory", says)
+        return warning("memory", f"{message}: less than the model's profile asks for", CLOSE_OTHERS)
+    return ok("memory", message)
 
 
 def pulled(verify: bool) -> Iterator[Finding]:
@@ -57,14 +57,14 @@ def pulled(verify: bool) -> Iterator[Finding]:
         if receipt is not None:
             damaged = next(_damaged(folder, receipt), None) if verify else None
             if damaged is not None:
-                says = f"{damaged} is not what was pulled"
-                yield wrong("models", says, f"remove {folder}, then {again}")
+                message = f"{damaged} is not what was pulled"
+                yield wrong("models", message, f"remove {folder}, then {again}")
             else:
                 by = "every byte verified" if verify else "all files have their size"
                 yield ok("models", f"{entry.name}: {by}")
         elif folder.exists():
-            says = f"{folder} is not whole: a file is missing or has another size"
-            yield wrong("models", says, f"remove it, then {again}")
+            message = f"{folder} is not whole: a file is missing or has another size"
+            yield wrong("models", message, f"remove it, then {again}")
         elif (store / f"{entry.name}.partial").exists():
             yield warning("models", f"{entry.name} has come in part", f"{again} to go on")
 
@@ -81,10 +81,10 @@ def _damaged(folder: Path, receipt: dict[str, Any]) -> Iterator[Path]:
             yield folder / name
 
 
-def said_and_mend(message: str, mend: str = "") -> tuple[str, str]:
-    """The engine's messages end with the mend, behind a semicolon or a colon."""
+def message_and_fix(message: str, fix: str = "") -> tuple[str, str]:
+    """The engine's messages end with the fix, behind a semicolon or a colon."""
     for mark in ("; ", ": "):
-        says, found, last = message.rpartition(mark)
-        if found and says:
-            return says, last
-    return message, mend or "choose another model"
+        cause, found, last = message.rpartition(mark)
+        if found and cause:
+            return cause, last
+    return message, fix or "choose another model"
