@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types as t
 
-from lsp_server import sync
+from lsp_server import languages, sync
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
-from lsp_server.syntax.place import line_comment
 
 if TYPE_CHECKING:
     from lsp_server.session import Session
@@ -95,5 +94,6 @@ class Notebooks:
         text = with_lf(other.text).strip("\n")
         if cell.is_code and other.language == asking.language:
             return text
-        comment = line_comment(asking.language)
+        # What notebooks are written in that we know nothing of has mostly this one.
+        comment = languages.of(asking.language).line_comment or "#"
         return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))

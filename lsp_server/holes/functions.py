@@ -1,5 +1,4 @@
-"""Functions and other things with a name, in every language: what a query file would say, as a
-table, since all that is asked is the way up from the cursor."""
+"""Functions and other things with a name, in every language."""
 
 from __future__ import annotations
 
@@ -9,69 +8,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lsp_server.holes.spot import Spot
+from lsp_server.languages.language import Body
 from lsp_server.syntax.path import children, last_child
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-_JAVASCRIPT = {
-    "function_declaration",
-    "generator_function_declaration",
-    "function_expression",
-    "generator_function",
-    "arrow_function",
-    "method_definition",
-}
-_C = {"function_definition", "lambda_expression"}
-_BASH = {"function_definition"}
-FUNCTIONS: dict[str, set[str]] = {
-    "python": {"function_definition"},
-    "javascript": _JAVASCRIPT,
-    "javascriptreact": _JAVASCRIPT,
-    "typescript": _JAVASCRIPT,
-    "typescriptreact": _JAVASCRIPT,
-    "go": {"function_declaration", "method_declaration", "func_literal"},
-    "rust": {"function_item", "closure_expression"},
-    "c": _C,
-    "cpp": _C,
-    "java": {
-        "method_declaration",
-        "constructor_declaration",
-        "compact_constructor_declaration",
-        "lambda_expression",
-    },
-    "lua": {"function_declaration", "function_definition"},
-    "ruby": {"method", "singleton_method"},
-    "shellscript": _BASH,
-    "bash": _BASH,
-    "sh": _BASH,
-}
-_TYPESCRIPT_TYPES = {
-    "class_declaration",
-    "abstract_class_declaration",
-    "interface_declaration",
-    "type_alias_declaration",
-    "enum_declaration",
-}
-TYPES: dict[str, set[str]] = {
-    "python": {"class_definition"},
-    "javascript": {"class_declaration"},
-    "javascriptreact": {"class_declaration"},
-    "typescript": _TYPESCRIPT_TYPES,
-    "typescriptreact": _TYPESCRIPT_TYPES,
-    "go": {"type_declaration"},
-    "rust": {"struct_item", "enum_item", "trait_item", "union_item", "type_item"},
-    "c": {"struct_specifier", "enum_specifier", "union_specifier"},
-    "cpp": {"struct_specifier", "class_specifier", "enum_specifier", "union_specifier"},
-    "java": {
-        "class_declaration",
-        "interface_declaration",
-        "enum_declaration",
-        "record_declaration",
-        "annotation_type_declaration",
-    },
-    "ruby": {"class", "module"},
-}
 # A function without a name of its own is called by what it is given to.
 _NAMING_PARENTS = {
     "variable_declarator": "name",
@@ -89,7 +31,7 @@ MEANT_TO_BE_EMPTY = re.compile(r"@\s*(?:\w+\.)*(?:overload|abstractmethod)\b")
 
 def functions_around(spot: Spot) -> Iterator[Node]:
     """From the innermost on."""
-    kinds = FUNCTIONS.get(spot.language, set())
+    kinds = spot.record.functions
     seen: set[int] = set()
     for node in spot.nodes():
         if node.type in kinds and node.id not in seen and _is_near(spot, node):
@@ -119,10 +61,11 @@ def quoted_name(spot: Spot, node: Node | None, otherwise: str) -> str:
 
 def interior(spot: Spot, function: Node) -> tuple[int, int] | None:
     """The offsets between which the body's statements stand, or would; None without a body."""
-    if spot.language == "python":
-        return _after_colon(spot, function)
-    if spot.language in ("lua", "ruby"):
-        return _before_end(spot, function)
+    match spot.record.body:
+        case Body.COLON:
+            return _after_colon(spot, function)
+        case Body.END:
+            return _before_end(spot, function)
     body = function.child_by_field_name("body")
     if body is None:
         return None
@@ -135,7 +78,7 @@ def interior(spot: Spot, function: Node) -> tuple[int, int] | None:
 
 def is_meant_to_be_empty(spot: Spot, function: Node) -> bool:
     """Overloads, abstract methods and stubs have no body on purpose."""
-    if spot.language != "python":
+    if spot.record.body is not Body.COLON:
         return False
     if spot.document.uri.endswith(".pyi"):
         return True
@@ -168,10 +111,10 @@ def docstring_of(node: Node) -> Node | None:
 
 def header_end(spot: Spot, node: Node) -> int:
     """Where the head of a definition ends and its body begins."""
-    if spot.language == "python":
+    if spot.record.body is Body.COLON:
         inside = _after_colon(spot, node)
         return inside[0] if inside else spot.end_of(node)
-    inside = interior(spot, node) if node.type in FUNCTIONS.get(spot.language, ()) else None
+    inside = interior(spot, node) if node.type in spot.record.functions else None
     if inside is not None:
         return inside[0]
     body = node.child_by_field_name("body")
@@ -183,7 +126,7 @@ def _is_near(spot: Spot, node: Node) -> bool:
     start, end = spot.start_of(node), spot.end_of(node)
     if start <= spot.start and spot.end <= spot.line_end(end):
         return spot.end <= end or not spot.document.text[end : spot.end].strip(" \t;")
-    inside = interior(spot, node) if spot.language == "python" else None
+    inside = interior(spot, node) if spot.record.body is Body.COLON else None
     return inside is not None and inside[0] <= spot.start and spot.end <= inside[1]
 
 

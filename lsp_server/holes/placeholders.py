@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine.api import Shape
 from lsp_server.gap import with_lf
 from lsp_server.holes.hole import Hole
-from lsp_server.holes.marks import NOTHING, TODO, in_body, in_code
+from lsp_server.holes.marks import TODO, in_body, in_code
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
 
@@ -206,7 +206,7 @@ def _holes_of(spot: Spot, group: list[Item]) -> list[Hole]:
 
 def _after_nothing(spot: Spot, end: int) -> int:
     """A `pass` below what is to be done has done its duty."""
-    nothing = NOTHING.get(spot.language)
+    nothing = spot.record.placeholders.nothing
     if nothing is None:
         return end
     below = re.compile(rf"(?:\r\n?|\n)({spot.indent_at(end)}){nothing}[ \t]*(?=[\r\n]|$)")
@@ -235,9 +235,10 @@ def _is_real(spot: Spot, item: Item) -> bool:
         return item.text[0] not in "?T" or _is_value(spot, item.start, item.end)
     if not _is_value(spot, item.start, item.end):
         return False
-    if spot.language in ("lua", "ruby") and _passes_arguments_on(spot, item.start):
+    dots = spot.record.dots
+    if dots.are_arguments and _passes_arguments_on(spot, item.start):
         return False
-    if spot.language == "go" and spot.before(item.start).endswith("["):
+    if dots.after and spot.before(item.start).endswith(dots.after):
         return False
     return node is None or not any(
         above.type in _DOTS_MEAN_SOMETHING for above in _up_to_statement(spot, node)
@@ -275,4 +276,4 @@ def _passes_arguments_on(spot: Spot, start: int) -> bool:
         if above.type in ("function_declaration", "function_definition", "method"):
             parameters = above.child_by_field_name("parameters")
             return parameters is not None and "..." in spot.text_of(parameters)
-    return spot.language == "lua" and not spot.begins_line(start)
+    return spot.record.dots.file_has_arguments and not spot.begins_line(start)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from lsp_server.holes.functions import FUNCTIONS
 from lsp_server.holes.spot import Spot
 from lsp_server.syntax.path import children
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _NAMING_FIELDS = ("name", "pattern", "declarator", "left")
 _SPLATS = {"list_splat_pattern", "dictionary_splat_pattern", "splat_parameter"}
 _NO_NAMES = {"comment", "object_pattern", "array_pattern", "decorator", "self_parameter"}
-_IMPLIED = {"python": ("self", "cls")}
 _RETURNS = {"return_statement", "return_expression", "return"}
 _WORDS = re.compile(r"\b(?:return|yield|raise|throws?)\b")
 # What is read of a function: characters, and words and parameters in them.
@@ -48,7 +46,7 @@ class Signature:
 
 def signature_of(spot: Spot, function: Node) -> Signature:
     """Of what is no function: an empty one."""
-    if function.type not in FUNCTIONS.get(spot.language, set()):
+    if function.type not in spot.record.functions:
         return Signature()
     own = _own(spot, function)
     yields = any(node.type in ("yield", "yield_expression") for node in own)
@@ -73,7 +71,7 @@ def _parameters(spot: Spot, function: Node) -> Iterator[Parameter]:
         nodes = list(islice(children(listed, named=True), MOST_PARAMETERS))
     for number, node in enumerate(nodes):
         name = _name(spot, node)
-        if name is None or (number == 0 and name in _IMPLIED.get(spot.language, ())):
+        if name is None or (number == 0 and name in spot.record.implied_parameters):
             continue
         kind = node.child_by_field_name("type")
         yield Parameter(name, " ".join(spot.text_of(kind).split()) if kind is not None else None)
@@ -112,8 +110,9 @@ def _gives(spot: Spot, function: Node, own: list[Node]) -> bool:
 def _raised(spot: Spot, function: Node, own: list[Node]) -> tuple[str, ...]:
     names: dict[str, None] = {}
     given = function.child_by_field_name("return_type")
-    if spot.language == "rust" and given is not None:
-        names |= dict.fromkeys(re.findall(r"\b\w*Result\b", spot.text_of(given)))
+    error_types = spot.record.error_types
+    if error_types is not None and given is not None:
+        names |= dict.fromkeys(re.findall(error_types, spot.text_of(given)))
     for node in own:
         if node.type in ("raise_statement", "throw_statement"):
             found = _THROWN.match(spot.text_of(node))
@@ -128,7 +127,7 @@ def _own(spot: Spot, function: Node) -> list[Node]:
 
     Found by the words that begin it: a walk over all nodes takes 50 ms in 5,000 lines.
     """
-    inner = FUNCTIONS[spot.language]
+    inner = spot.record.functions
     start = spot.start_of(function)
     end = min(spot.end_of(function), start + SAMPLE)
     own = []

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
+from lsp_server.languages.language import Language
 from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 UNIT_SAMPLE = 20_000
-UNITS = {"go": "\t", "ruby": "  ", "lua": "  "}
 # Characters of a line that may have a million.
 NEAR = 200
 _CODE = re.compile(r"\S")
@@ -34,6 +35,10 @@ class Spot:
     @property
     def language(self) -> str:
         return self.document.language
+
+    @property
+    def record(self) -> Language:
+        return languages.of(self.document.language)
 
     @property
     def line(self) -> int:
@@ -110,7 +115,7 @@ class Spot:
         """One level of indentation, as this document has it."""
         found = _INDENTED.findall(self.document.text[:UNIT_SAMPLE])
         if not found:
-            return UNITS.get(self.language, "    ")
+            return self.record.indent_unit
         return "\t" if "\t" in found else min(found, key=len)
 
 

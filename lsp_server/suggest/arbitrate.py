@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.fill.brackets import CLOSING, balance
 from engine.fill.structure import Surroundings
+from lsp_server import languages
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
@@ -18,12 +19,6 @@ from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
 
 SECONDS = 2.0  # of parsing, for a command
-_SHELL = (("then", "\n:\nfi"), ("do", "\n:\ndone"))
-_RUBY_OPENER = re.compile(
-    r"^\s*(?:def|class|module|if|unless|while|until|case|begin|for)\b|\bdo\b(?=\s*(?:\|.*\|)?\s*$)",
-    re.M,
-)
-_LUA_OPENER = re.compile(r"\b(?:then|do|function)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,20 +161,16 @@ def _finish(choice: Cleaned, gap: Gap) -> str:
         if opened[-1] in _opened_next(choice, gap):
             return ""
         return "".join(CLOSING[opener] for opener in reversed(opened))
-    match language:
-        case "python":
-            return " pass" if text.rstrip().endswith(":") else ""
-        case "lua":
-            missing = len(_LUA_OPENER.findall(text)) - len(re.findall(r"\bend\b", text))
-            return "\nend" * missing
-        case "ruby":
-            missing = len(_RUBY_OPENER.findall(text)) - len(re.findall(r"^\s*end\b", text, re.M))
-            return "\nend" * missing
-        case "shellscript" | "bash" | "sh":
-            return "".join(
-                closing if re.search(rf"\b{opener}\s*$", text) else "" for opener, closing in _SHELL
-            )
-    return ""
+    known = languages.of(language).unfinished
+    for ending, closing in known.closings:
+        if re.search(ending, text):
+            return closing
+    if known.opener is None:
+        return ""
+    opened_more = len(re.findall(known.opener, text, re.M)) - len(
+        re.findall(known.closer, text, re.M)
+    )
+    return known.closing * opened_more
 
 
 def _opened_next(choice: Cleaned, gap: Gap) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lsp_server.document import Document
-from lsp_server.holes.functions import FUNCTIONS
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.touched import statement, touched
 from lsp_server.syntax.tree import SyntaxTree
@@ -46,15 +45,14 @@ class Guard:
         Without a `tree` nothing is known, and nothing breaks."""
         if tree is None or not tree.errors():
             return cls(parsing, tree)
-        functions = FUNCTIONS.get(document.language, ())
         first, last = holes[0][0], holes[-1][1]
         plain = [document.text, *(filled(text) for text in PLAIN)]
-        of_function = touched(document, tree, first, last, functions)
+        of_function = touched(document, tree, first, last)
         guard = await cls._of_touched(parsing, tree, of_function, plain)
         if guard.fewest == 0:
             return guard
         # The function is broken in another place too: its statement may not be.
-        of_statement = statement(tree, first, last, functions)
+        of_statement = statement(tree, first, last)
         if of_statement is None:
             return guard
         nearer = await cls._of_touched(parsing, tree, of_statement, plain)

@@ -6,7 +6,9 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
+from lsp_server.languages.language import Headers
 from lsp_server.syntax.path import last_child
 from lsp_server.syntax.tree import SyntaxTree
 
@@ -21,12 +23,6 @@ _OPENING_TOKENS = {"{", "(", "[", "=>", "then", "do", "else", "repeat", "begin"}
 _COMPOUND = ("_statement", "_definition", "_clause", "_declaration", "_case", "_default")
 _COLONS = {"default_case", "switch_block_statement_group", "field_declaration_list"}
 _TAGS = {"start_tag", "jsx_opening_element"}
-# Ruby's headers end with their line; these hold one, and those are what may follow it.
-_RUBY_HEADED = {
-    "method", "singleton_method", "class", "singleton_class", "module", "if", "unless", "elsif",
-    "while", "until", "for", "when", "in_clause", "rescue", "ensure", "do_block", "block",
-}  # fmt: skip
-_RUBY_BODIES = {"body_statement", "block_body", "then", "do", "program"}
 # Braces and brackets of values: what goes into them on the same line is a part of it.
 _VALUES = re.compile(
     r"object|dict|set\b|array|list|tuple|hash|table|literal|initializer|pattern|import|export"
@@ -64,7 +60,8 @@ def opens_block_here(document: Document, offset: int, tree: SyntaxTree | None) -
     kind = parent.type if parent is not None else ""
     if leaf.type == "{" and _VALUES.search(kind) and not _BLOCKS.search(kind):
         return False
-    is_ruby_name = document.language == "ruby" and leaf.type not in ("do", "then", "else", "|")
+    has_headers = languages.of(document.language).headers is not None
+    is_ruby_name = has_headers and leaf.type not in ("do", "then", "else", "|")
     return (
         not is_ruby_name
         and _opens(tree, leaf, document, line)
@@ -109,9 +106,9 @@ def _opens(tree: SyntaxTree, leaf: Node, document: Document, line: int) -> bool:
     parent = tree.parent(leaf)
     if parent is None or parent.type == "conditional_expression":
         return False
-    language = document.language
+    language = languages.of(document.language)
     if leaf.type in _OPENING_TOKENS:
-        return language != "python" or not leaf.type.isalpha()
+        return language.words_open_blocks or not leaf.type.isalpha()
     if leaf.type == ":":
         if parent.type.endswith(_COMPOUND) or parent.type in _COLONS:
             return True
@@ -123,17 +120,17 @@ def _opens(tree: SyntaxTree, leaf: Node, document: Document, line: int) -> bool:
     # Lua: nothing but the end of its parameters opens a function's body.
     if leaf.type == ")" and parent.type == "parameters" and _is_lua_function(tree.parent(parent)):
         return True
-    return language == "ruby" and _ends_ruby_header(tree, leaf)
+    return language.headers is not None and _ends_header(tree, leaf, language.headers)
 
 
-def _ends_ruby_header(tree: SyntaxTree, leaf: Node) -> bool:
-    """Ruby has no token that opens a body: the header ends with its line."""
+def _ends_header(tree: SyntaxTree, leaf: Node, headers: Headers) -> bool:
+    """Where no token opens a body, as in Ruby: the header ends with its line."""
     if not leaf.is_named and leaf.type not in (")", "]", "|"):
         return False
     for node in tree.upwards(leaf):
-        if node.type in _RUBY_BODIES:
+        if node.type in headers.bodies:
             return False
-        if node.is_named and node.type in _RUBY_HEADED:
+        if node.is_named and node.type in headers.headed:
             return True
     return False
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from lsp_server.document import Document
-from lsp_server.syntax.languages import GRAMMARS
+from lsp_server.syntax.grammars import GRAMMARS
 from lsp_server.syntax.part import LONG, part_around
 from lsp_server.syntax.tree import SHARE, SyntaxTree, parse, parse_part
 

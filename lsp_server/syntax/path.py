@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from lsp_server.syntax.languages import grammar
+from lsp_server.syntax.grammars import grammar
 
 if TYPE_CHECKING:
     from tree_sitter import Node

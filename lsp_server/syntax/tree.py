@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lsp_server.difference import difference
 from lsp_server.document import Document
-from lsp_server.syntax.languages import grammar
+from lsp_server.syntax.grammars import grammar
 from lsp_server.syntax.path import Path
 
 if TYPE_CHECKING:

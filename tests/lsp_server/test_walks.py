@@ -15,12 +15,12 @@ import pytest
 from lsp_server.document import Document
 from lsp_server.features.code_actions import ACTIONS
 from lsp_server.gap import cut
-from lsp_server.holes.functions import FUNCTIONS, TYPES
 from lsp_server.holes.spot import Spot
+from lsp_server.languages import LANGUAGES
 from lsp_server.settings import Settings
 from lsp_server.suggest.policy import Trigger, silent_because
 from lsp_server.syntax import path as paths
-from lsp_server.syntax.languages import GRAMMARS, grammar
+from lsp_server.syntax.grammars import GRAMMARS, grammar
 from lsp_server.syntax.part import _WHOLE, part_around
 from lsp_server.syntax.path import NOTABLE, children, last_child
 from lsp_server.syntax.path import Path as Way
@@ -109,7 +109,7 @@ def test_beyond_what_anybody_wrote_the_function_is_still_found(
 
 
 def test_what_is_asked_for_however_far_above_is_notable() -> None:
-    kinds = {kind for table in (FUNCTIONS, TYPES) for each in table.values() for kind in each}
+    kinds = {kind for each in LANGUAGES for kind in each.functions | each.types}
     kinds |= _IMPORTS | _CODE_IN_STRINGS
     assert [kind for kind in sorted(kinds) if not NOTABLE.search(kind)] == []
     for language in GRAMMARS:

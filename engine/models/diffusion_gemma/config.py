@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -67,6 +67,9 @@ class Config:
                 raise ValueError(f"rope_parameters lacks {kind}")
         if self.top_k_experts > self.num_experts:
             raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
+
+    def given(self, stored: Collection[str]) -> Config:
+        return self
 
     def stored_as(self, name: str) -> tuple[str, ...]:
         return (PREFIX + name,)

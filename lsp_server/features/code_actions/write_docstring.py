@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.api import Shape
 from lsp_server.holes.documentation import Layout, layout_of
-from lsp_server.holes.functions import (
-    FUNCTIONS,
-    TYPES,
-    docstring_of,
-    header_end,
-    interior,
-    name_of,
-)
+from lsp_server.holes.functions import docstring_of, header_end, interior, name_of
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.literal import QUOTES
 from lsp_server.holes.signature import Signature, signature_of
@@ -29,16 +22,6 @@ if TYPE_CHECKING:
 KIND = "refactor.rewrite.infill.docstring"
 COMMAND = "infill.writeDocstring"
 
-# What stands before and after the text; where there is no entry, `/** */`.
-_MARKS = {
-    "rust": ("/// ", ""),
-    "go": ("// {name} ", ""),
-    "lua": ("--- ", ""),
-    "ruby": ("# ", ""),
-    "shellscript": ("# ", ""),
-    "bash": ("# ", ""),
-    "sh": ("# ", ""),
-}
 # Characters of the file that tell its style.
 SAMPLE = 50_000
 _COMMENTS = ("//", "/*", "*", "#", "--")
@@ -63,15 +46,15 @@ _WRAPPERS = {
 
 
 def plan(spot: Spot) -> Plan | None:
-    kinds = FUNCTIONS.get(spot.language, set()) | TYPES.get(spot.language, set())
+    kinds = spot.record.functions | spot.record.types
     for node in spot.nodes():
         if node.type not in kinds or not _is_in_header(spot, node):
             continue
         name = name_of(spot, node)
         hole = None
         if name is not None:
-            python = spot.language == "python"
-            hole = _inside(spot, node) if python else _above(spot, node, name)
+            inside = spot.record.has_docstrings
+            hole = _inside(spot, node) if inside else _above(spot, node, name)
         if hole is None:
             return None
         holes = _with_sections(spot, node, replace(hole, wanted=Wanted.SUMMARY))
@@ -151,7 +134,7 @@ def _above(spot: Spot, node: Node, name: str) -> Hole | None:
     if not spot.begins_line(start) or _is_documented(spot, start):
         return None
     at, indent = spot.line_start(start), spot.indent_at(start)
-    opening, closing = _MARKS.get(spot.language, ("/** ", " */"))
+    opening, closing = spot.record.documentation.opening, spot.record.documentation.closing
     stops = (closing.strip(),) if closing else ()
     before = indent + opening.format(name=name)
     return Hole(at, at, Shape.LINE, before, f"{closing}\n", stops=stops)

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from engine.fill.structure import width
+from lsp_server import languages
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.statements import STATEMENTS, Statement
 
@@ -31,7 +32,8 @@ def fit_to_open_levels(text: str, around: Around) -> str:
     Deeper it may stand where the statement before it opens a block. Brackets and strings that go
     on are left alone. Where the cursor stands on no level that is open, there is no fill.
     """
-    statements = STATEMENTS.get(around.language)
+    kind = languages.of(around.language).levels
+    statements = STATEMENTS[kind] if kind is not None else None
     is_inside = "\n" not in text and around.line_before.strip()
     if statements is None or is_inside or not text.strip():
         return text

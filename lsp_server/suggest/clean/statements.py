@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from engine.fill.structure import width
+from lsp_server.languages.language import Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,8 @@ def _of_lines(text: str) -> Iterator[Statement]:
         at += len(line) + 1
 
 
-_LIKE_PYTHON = ("python", "starlark", "bazel", "gdscript", "mojo", "cython")
-_BY_LINES = (
-    *("coffeescript", "sass", "stylus", "pug", "jade", "haml", "slim"),
-    *("nim", "haskell", "elm", "purescript", "fsharp"),
-)
-
-STATEMENTS: dict[str, Callable[[str], Iterator[Statement]]] = {
-    **dict.fromkeys(_LIKE_PYTHON, _by_colon),
-    **dict.fromkeys(("yaml", "dockercompose"), _of_yaml),
-    **dict.fromkeys(_BY_LINES, _of_lines),
+STATEMENTS: dict[Levels, Callable[[str], Iterator[Statement]]] = {
+    Levels.COLON: _by_colon,
+    Levels.KEYS: _of_yaml,
+    Levels.LINES: _of_lines,
 }

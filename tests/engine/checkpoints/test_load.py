@@ -178,8 +178,8 @@ BROKEN = [
     ),
     Broken(
         "another family",
-        config(lambda document: document.update(model_type="llama")),
-        ("config.json", "llama"),
+        config(lambda document: document.update(model_type="gpt2")),
+        ("config.json", "gpt2"),
         "holds a diffusion_gemma model",
     ),
     Broken(
