@@ -14,6 +14,7 @@ import torch
 from engine.api import EngineInfo, Fill, FillRequest, ModelMissing, OutOfMemory, Shape, Share
 from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.load import load_model
 from engine.checkpoints.profile import read_profile
 from engine.client.address import Loaded
 from engine.client.connect import HostEngine
@@ -21,7 +22,6 @@ from engine.client.habits import Habits
 from engine.fill.load import load_engine
 from engine.fill.sharing import SharedEngine
 from engine.measure.floor import step_work
-from engine.models import load_model
 from engine.models.family import Look, StepSize, model_types
 from tests.engine.models import tiny_family
 
