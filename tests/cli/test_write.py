@@ -77,9 +77,9 @@ def test_a_file_that_changed_meanwhile_is_left_alone(
     path = source("x = \n")
     submit = infill.engine.submit
 
-    def type_meanwhile(*arguments: object) -> object:
+    def type_meanwhile(*arguments: object, **how: object) -> object:
         path.write_bytes(b"y = \n")
-        return submit(*arguments)  # type: ignore[arg-type]
+        return submit(*arguments, **how)  # type: ignore[arg-type]
 
     monkeypatch.setattr(infill.engine, "submit", type_meanwhile)
     infill.answer(FILL)
