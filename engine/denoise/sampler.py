@@ -36,10 +36,10 @@ def sample(logits: Tensor, draws: Tensor) -> Tensor:
 
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of softmax(logits) in nats, [B, C, V] -> [B, C] float32; -inf logits are allowed."""
-    return entropy_of(*shares_of(logits))
+    return entropy_of(*probabilities_of(logits))
 
 
-def shares_of(logits: Tensor) -> tuple[Tensor, Tensor]:
+def probabilities_of(logits: Tensor) -> tuple[Tensor, Tensor]:
     """Probabilities and their logarithms, none of them infinite, [B, C, V] float32 each."""
     # Two softmaxes: on a CPU, the exponential of what is all but impossible is a slow one.
     log_p = logits.log_softmax(dim=-1, dtype=torch.float32)
@@ -47,9 +47,9 @@ def shares_of(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def entropy_of(p: Tensor, log_p: Tensor) -> Tensor:
-    """Entropy in nats of distributions [B, C, V] as `shares_of` gives them."""
-    unsure: Tensor = -torch.linalg.vecdot(p, log_p)
-    return unsure
+    """Entropy in nats of distributions [B, C, V] as `probabilities_of` gives them."""
+    entropies: Tensor = -torch.linalg.vecdot(p, log_p)
+    return entropies
 
 
 def accept_by_entropy(entropy: Tensor, bound: float, open: Tensor | None = None) -> Tensor:

@@ -58,8 +58,8 @@ def read_candidates(
             read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
         )
         if not any(UNFINISHED in text for text in texts):
-            sure = sum(log_p[row][: spans[-1][1]])
-            found[texts] = max(sure, found.get(texts, sure))
+            total = sum(log_p[row][: spans[-1][1]])
+            found[texts] = max(total, found.get(texts, total))
     return found
 
 

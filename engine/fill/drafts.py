@@ -1,4 +1,4 @@
-"""What a canvas says while it resolves: text, with how sure the model is of each stretch of it."""
+"""What a canvas says while it resolves: text, and the probability of each stretch of it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def read_draft(
     seams: Sequence[Seam],
     slack: int | None,
 ) -> Draft:
-    """The candidate that is surest so far, after `step` of at most `of`."""
-    sure = step.probability.log().masked_fill(~canvas.real, 0.0).sum(-1)
-    row = int((sure / canvas.real.sum(-1)).argmax())
-    tokens, certainty = step.tokens[row].tolist(), step.probability[row].tolist()
+    """The likeliest candidate so far, after `step` of at most `of`."""
+    total = step.probability.log().masked_fill(~canvas.real, 0.0).sum(-1)
+    row = int((total / canvas.real.sum(-1)).argmax())
+    tokens, probability = step.tokens[row].tolist(), step.probability[row].tolist()
     texts: list[str] = []
     spans: list[tuple[Span, ...]] = []
     for here, seam in zip(layouts[row].spans, seams, strict=True):
         kept = [at for at in range(*here) if tokens[at] != slack]
         text, parts = read_spans(
-            tokenizer, [tokens[at] for at in kept], [certainty[at] for at in kept]
+            tokenizer, [tokens[at] for at in kept], [probability[at] for at in kept]
         )
         texts.append(seam.cut(text))
         spans.append(cut_spans(parts, len(seam.left), len(text) - len(seam.right)))
@@ -46,16 +46,16 @@ def read_text(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
 
 
 def read_spans(
-    tokenizer: Tokenizer, ids: Sequence[int], certainty: Sequence[float]
+    tokenizer: Tokenizer, ids: Sequence[int], probability: Sequence[float]
 ) -> tuple[str, tuple[Span, ...]]:
     """The text of `ids` and a span per token; tokens that share a character share a span, with the
-    least of their certainties."""
+    least of their probabilities."""
     spans: list[Span] = []
     text, lowest = "", 1.0
-    for count, sure in enumerate(certainty, start=1):
-        lowest = min(lowest, sure)
+    for count, here in enumerate(probability, start=1):
+        lowest = min(lowest, here)
         longer = read_text(tokenizer, ids[:count])
-        if count < len(certainty) and longer.endswith(UNFINISHED):
+        if count < len(probability) and longer.endswith(UNFINISHED):
             continue
         if len(longer) > len(text):
             spans.append(Span(len(text), len(longer), lowest))

@@ -9,7 +9,7 @@ from torch import Tensor
 from engine.denoise.canvas import Canvas
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.slack import ends, likeliest, only_from, running
-from engine.denoise.sampler import Draws, entropy, entropy_of, sample, shares_of
+from engine.denoise.sampler import Draws, entropy, entropy_of, probabilities_of, sample
 
 
 class FromLeft:
@@ -32,11 +32,11 @@ class FromLeft:
         settings, slack = self._settings, self._settings.slack
         assert slack is not None
         temperature = settings.temperature(number)
-        shares, log_p = shares_of(logits)
+        probabilities, log_p = probabilities_of(logits)
         beliefs = logits if temperature == 1.0 else logits / temperature
-        unsure = entropy_of(shares, log_p) if temperature == 1.0 else entropy(beliefs)
-        ended = ends(shares[..., slack].masked_fill(self._resolved, 0.0), canvas)
-        tokens, probability = likeliest(shares, slack, ended)
+        entropies = entropy_of(probabilities, log_p) if temperature == 1.0 else entropy(beliefs)
+        ended = ends(probabilities[..., slack].masked_fill(self._resolved, 0.0), canvas)
+        tokens, probability = likeliest(probabilities, slack, ended)
         chosen = tokens
         if not settings.greedy:
             wanted = only_from(beliefs, slack, ended)
@@ -49,8 +49,8 @@ class FromLeft:
 
         pending = canvas.real & ~ended & ~self._resolved
         bound = settings.entropy_bound + settings.stride_growth * self._lost()[:, None]
-        fresh = from_left(unsure, pending, bound, canvas, settings.steps - number)
-        left_open = torch.where(pending, unsure, 0.0).sum(dim=-1)
+        fresh = from_left(entropies, pending, bound, canvas, settings.steps - number)
+        left_open = torch.where(pending, entropies, 0.0).sum(dim=-1)
         self._resolved = self._resolved | fresh
         self._tokens = torch.where(fresh, chosen, self._tokens)
         self._probability = torch.where(fresh, probability, self._probability)
@@ -84,14 +84,14 @@ class FromLeft:
 
 
 def from_left(
-    unsure: Tensor, pending: Tensor, bound: float | Tensor, canvas: Canvas, steps_left: int
+    entropies: Tensor, pending: Tensor, bound: float | Tensor, canvas: Canvas, steps_left: int
 ) -> Tensor:
     """Which of the `pending` positions [B, M] to accept next: in every hole a run from the left.
 
     The run goes on while the entropies of what it accepts, but for the last, sum to at most
     `bound` (one, or [B, 1]); it is long enough that `steps_left` such runs resolve the row.
     """
-    cost = torch.where(pending, unsure, 0.0)
+    cost = torch.where(pending, entropies, 0.0)
     before = running(cost, canvas) - cost
     rank = running(pending.long(), canvas) - pending.long()
     least = -(-pending.sum(dim=-1, keepdim=True) // max(1, steps_left))

@@ -18,7 +18,7 @@ class Denoising:
 
     greedy: an accepted position takes its likeliest token, not a sampled one.
     quota: accept at least an even share at every step, so that a hole is whole after `steps` steps
-        however unsure the model is.
+        however uncertain the model is.
     slack: the token that fills a hole's end, where the model knows one.
     order: which rule; "left" needs slack.
     stride_growth: in the order from the left, the entropy bound is entropy_bound + stride_growth *

@@ -19,13 +19,15 @@ def ends(slack: Tensor, canvas: Canvas) -> Tensor:
     return running(here.long(), canvas) > 0
 
 
-def likeliest(shares: Tensor, slack: int, ended: Tensor) -> tuple[Tensor, Tensor]:
+def likeliest(probabilities: Tensor, slack: int, ended: Tensor) -> tuple[Tensor, Tensor]:
     """The likeliest tokens that `only_from` leaves, and their probabilities, [B, M] each, where
-    `shares` [B, M, V] are those of all tokens."""
+    `probabilities` [B, M, V] are those of all tokens."""
     # max, unlike argmax, is vectorised on a CPU.
-    text = shares.index_fill(-1, torch.tensor(slack, device=shares.device), 0.0).max(dim=-1)
+    text = probabilities.index_fill(-1, torch.tensor(slack, device=probabilities.device), 0.0).max(
+        dim=-1
+    )
     tokens = torch.where(ended, slack, text.indices)
-    return tokens, torch.where(ended, shares[..., slack], text.values)
+    return tokens, torch.where(ended, probabilities[..., slack], text.values)
 
 
 def only_from(logits: Tensor, slack: int, ended: Tensor) -> Tensor:

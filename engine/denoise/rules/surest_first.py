@@ -22,24 +22,24 @@ class SurestFirst:
         settings = self._settings
         temperature = settings.temperature(number)
         beliefs = logits / temperature
-        unsure = entropy(beliefs)
-        shares = logits.softmax(dim=-1)
+        entropies = entropy(beliefs)
+        probabilities = logits.softmax(dim=-1)
         wanted = logits
         if settings.slack is not None:
-            ended = ends(shares[..., settings.slack], canvas)
+            ended = ends(probabilities[..., settings.slack], canvas)
             wanted = only_from(logits, settings.slack, ended)
         tokens = chosen = wanted.argmax(dim=-1)
         if not settings.greedy:
             chosen = sample(wanted / temperature, draws.race(*wanted.shape))
-        accepted = accept_by_entropy(unsure, settings.entropy_bound, canvas.real)
+        accepted = accept_by_entropy(entropies, settings.entropy_bound, canvas.real)
         if settings.quota:
-            accepted |= surest(unsure, canvas.real, number, settings.steps)
+            accepted |= surest(entropies, canvas.real, number, settings.steps)
         return Reading(
             tokens=tokens,
-            probability=_probability(shares, tokens),
+            probability=_probability(probabilities, tokens),
             chosen=chosen,
             accepted=accepted,
-            done=self._stopping(tokens, unsure, canvas.real),
+            done=self._stopping(tokens, entropies, canvas.real),
             beliefs=beliefs,
         )
 
@@ -47,15 +47,15 @@ class SurestFirst:
         self._stopping.keep(rows)
 
 
-def surest(unsure: Tensor, real: Tensor, number: int, of: int) -> Tensor:
+def surest(entropies: Tensor, real: Tensor, number: int, of: int) -> Tensor:
     """The surest `number / of` of each row's real positions, rounded up, [B, M]."""
     wanted = -(-real.sum(dim=-1, keepdim=True) * number // of)
-    order = unsure.masked_fill(~real, torch.inf).argsort(dim=-1, stable=True)
+    order = entropies.masked_fill(~real, torch.inf).argsort(dim=-1, stable=True)
     places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
     rank = torch.empty_like(order).scatter_(-1, order, places)
     return (rank < wanted) & real
 
 
-def _probability(shares: Tensor, tokens: Tensor) -> Tensor:
-    """What `shares` [B, M, V], the probabilities of all tokens, give `tokens` [B, M]."""
-    return shares.gather(-1, tokens[..., None]).squeeze(-1)
+def _probability(probabilities: Tensor, tokens: Tensor) -> Tensor:
+    """What `probabilities` [B, M, V], the probabilities of all tokens, give `tokens` [B, M]."""
+    return probabilities.gather(-1, tokens[..., None]).squeeze(-1)

@@ -106,7 +106,7 @@ def test_it_is_planned(folder: Path) -> None:
     fitting = plan.fit("sums", checkpoint, profile, cpu, torch.float32)
     assert fitting.needs.weights == sum(each.nbytes for each in checkpoint.placed)
     with pytest.raises(OutOfMemory, match="sums needs at least"):
-        plan.choose("sums", checkpoint.config, fitting.needs.weights, 1000, "cpu", profile)
+        plan.choose("sums", checkpoint.config, fitting.needs.weights, 1000, profile, "cpu")
     size = StepSize(2, 48, 6, 96, self_conditioning=False)
     work = step_work(checkpoint, torch.float32, False, size)
     assert work.bytes == fitting.needs.weights
