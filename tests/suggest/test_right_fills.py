@@ -55,6 +55,11 @@ CASES = {
         "local function each(list)\n  if list then\n    local at = 0\n    «return function()»\n"
         "      at = at + 1\n      return list[at]\n    end\n  end\nend\n",
     ),
+    "head of a function in a file broken elsewhere, c": (
+        "c",
+        "«int encode(const char *text,»\n           int length) {\n"
+        "    return text[length];\n}\n\nint odd = = 3;\n",
+    ),
     "middle of a table, c": (
         "c",
         "static const int table[] = {\n  Start | Letter | Inside,             // 181\n"
