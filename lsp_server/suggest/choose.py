@@ -117,13 +117,17 @@ async def first_sound(
     """The first `most` of `texts`, cleaned, that say something, are wanted, and break nothing;
     where all of them break something, the first of these.
 
-    What a fill has yet to close counts as closed, for somebody who is still typing.
+    What a fill has yet to close counts as closed, for somebody who is still typing, unless the
+    file has no error without that.
     """
 
     async def candidates() -> AsyncIterator[Candidate[Cleaned]]:
         for text, confidence in texts:
             way, errors = await best_way(ways_to_clean(text, gap, **how), gap, parsing)
             if way.text and is_wanted(way):
+                # What it opens may be closed already, by lines that stand below.
+                if errors and await _is_sound(way, gap, parsing):
+                    errors = 0
                 yield Candidate(way, way.text, text_filled(gap, way), confidence, errors)
 
     chosen = await choose(candidates(), await guard_of(gap, parsing), most)
@@ -163,6 +167,14 @@ def ways_to_clean(
     if not first.text:
         return (first, *(each for each in others if each.text))
     return (first, *(each for each in others if each.text != first.text))
+
+
+async def _is_sound(way: Cleaned, gap: Gap, parsing: Parsing) -> bool:
+    """Whether the file has no error with `way` in it and nothing else."""
+    if gap.tree is None:
+        return False
+    tree = await parsing.variant(as_filled(gap, way, finished=False), gap.tree)
+    return tree is not None and tree.errors() == 0
 
 
 def fewest(

@@ -23,7 +23,9 @@ class Guard:
     `tree` is sound; `fewest` are the errors it has by itself whatever stands in the holes.
 
     `around` judges the function where `part` is only a statement of it. What an error has made of
-    the statement may end too early or too late, and a fill that fixes the function proves it.
+    the part may begin or end too early or too late: a gap that lacks a closer or an opener gives
+    a part that no right fill makes sound. A fill that leaves no error in the function, or in the
+    whole file, proves that it breaks nothing.
     """
 
     parsing: Parsing
@@ -79,13 +81,20 @@ class Guard:
                 return self.fewest if count is None else count, False
             if self.around is not None and await self.around._of_part(filled) == 0:
                 return 0, False
+            if await self._of_whole(filled, errors) == 0:
+                return 0, False
             return count, True
+        whole = await self._of_whole(filled, errors)
+        return (0, False) if whole is None else (whole, whole > 0)
+
+    async def _of_whole(self, filled: str, errors: int | None) -> int | None:
+        """The errors of all of `filled`: `errors`, if they are known; None if there is no time."""
+        assert self.tree is not None
         if errors is not None:
-            return errors, errors > 0
+            return errors
         whole = replace(self.tree.document, text=filled, line_starts=())
         made = await self.parsing.variant(whole, self.tree)
-        count = made.errors() if made is not None else 0
-        return count, count > 0
+        return made.errors() if made is not None else None
 
     async def _of_part(self, text: str) -> int | None:
         assert self.part is not None

@@ -57,13 +57,11 @@ def _function(tree: SyntaxTree, start: int, end: int) -> Node | None:
 
 
 def _block(document: Document, first: int, last: int) -> tuple[int, int]:
-    """From the line that is indented less than `first` down to what is indented no more than that:
-    the last line too where it only closes."""
+    """From the line that is indented less than `first`, or from `first` where that is not indented,
+    down to what is indented no more than that: the last line too where it only closes."""
     indent = _indent(document, first)
-    if indent == 0:
-        return first, last
     header = first
-    while header > 0 and not _is_outside(document, header, indent - 1):
+    while indent > 0 and header > 0 and not _is_outside(document, header, indent - 1):
         header -= 1
     outer = _indent(document, header)
     most = len(document.line_starts) - 1

@@ -37,7 +37,10 @@ def trim_tail_that_lines_below_repeat(text: str, around: Around) -> str:
 
 
 def drop_repeat_of_lines_below(text: str, around: Around) -> str:
-    """A fill that only says what the next lines say, almost to the letter, is none."""
+    """A fill that only says what the next lines say, almost to the letter, is none.
+
+    One line of a series, as in a table, is as near to the next as the line above it is.
+    """
     if around.line_after.strip():
         return text
     lines = [line.strip() for line in lines_that_hold(text)]
@@ -46,6 +49,8 @@ def drop_repeat_of_lines_below(text: str, around: Around) -> str:
         return text
     if lines == below[: len(lines)] or (len(lines) > 1 and _same_start(lines, below)):
         return ""
+    if len(lines) == 1 and _is_nearly(around.line_above.strip(), below[0], 1):
+        return text
     return "" if _is_nearly("\n".join(lines), "\n".join(below[: len(lines)]), len(lines)) else text
 
 

@@ -45,8 +45,8 @@ def fit_to_open_levels(text: str, around: Around) -> str:
     levels = _Levels(min(leads, key=len, default=DEFAULT_UNIT), _next(around))
     parts, written = [], len(before)
     for each in found:
-        if each.start > len(before) + len(text):
-            break
+        if each.start + len(each.lead) > len(before) + len(text):
+            break  # white space that stands in the document is not the fill's to change
         if each.start < at or (each.start == at and around.line_before.strip()):
             levels.read(each)
             continue
