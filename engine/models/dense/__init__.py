@@ -18,6 +18,7 @@ from typing import Any
 from engine.models.dense.bidirectional import Bidirectional, Text
 from engine.models.dense.causal_prefix import CausalPrefix
 from engine.models.dense.config import MODEL_TYPES, Config, Masking, read_config
+from engine.models.dense.fused import fuse
 from engine.models.family import Family, register
 
 Dense = CausalPrefix | Bidirectional
@@ -57,7 +58,11 @@ def _build(config: Config) -> Dense:
     )
 
 
+def _prepare(model: Dense) -> Dense:
+    return fuse(model) if model.device.type == "cpu" else model
+
+
 for _model_type in MODEL_TYPES:
-    register(Family(_model_type, Config, partial(_read, _model_type), _build))
+    register(Family(_model_type, Config, partial(_read, _model_type), _build, _prepare))
 
 __all__ = ["Bidirectional", "CausalPrefix", "Config", "Masking", "Text"]

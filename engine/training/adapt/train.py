@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
+from engine.evaluation.splits import TUNE
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
     Dimensions,
@@ -204,7 +205,7 @@ def operations(dimensions: Dimensions, batch: Batch) -> float:
 
 def _held_out(run: Run, tokenizer: Tokenizer, share: Share) -> list[Batch]:
     """Batches of files that are never trained on, this process's part of them."""
-    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages)
+    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages, TUNE)
     steps = range(10**9, 10**9 + HELD_OUT_BATCHES)
     return [batch_of(run.settings, tokenizer, corpus, step, share) for step in steps]
 
