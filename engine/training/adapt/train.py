@@ -38,7 +38,7 @@ from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
 from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Settings
-from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK
+from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK, read_tokenizer
 from engine.training.data import Corpus, Share
 from engine.training.throughput import matmul_rate
 
@@ -137,7 +137,7 @@ def _run(
     asked_to_stop = _stopping(run.seconds)
     dimensions = Dimensions.read(run.base)
     model = _model(rank, run, state, dimensions)
-    tokenizer = Tokenizer.from_file(str(run.base / "tokenizer.json"))
+    tokenizer = read_tokenizer(run.base)
     share = Share(rank, run.processes)
     held_out = _held_out(run, tokenizer, share)
     texts = Corpus(run.corpus / "train.jsonl", settings.data.languages)
