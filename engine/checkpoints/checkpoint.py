@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from engine.api import ModelMissing
+from engine.checkpoints.added_tokens import added_tokens
 from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
 from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
 from engine.models.family import Architecture, architecture_of, build, model_types
@@ -88,7 +89,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def read_config(folder: Path) -> Architecture:
     """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
     path = folder / "config.json"
-    document = read_json(path)
+    document = {"added_tokens": added_tokens(folder), **read_json(path)}
     try:
         return architecture_of(document, DEFAULT_TYPE)
     except LookupError as error:

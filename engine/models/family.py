@@ -252,7 +252,9 @@ class Architecture(Protocol):
 class Family:
     """How one kind of model is made.
 
-    `read` says what the contents of a `config.json` of this `model_type` mean; it raises ValueError
+    `read` says what the contents of a `config.json` of this `model_type` mean, to which the loader
+    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text; it
+    raises ValueError
     naming the key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
@@ -267,11 +269,17 @@ class Family:
 
 
 _FAMILIES: dict[str, Family] = {}
+_REFUSED: dict[str, str] = {}
 
 
 def register(family: Family) -> None:
     """Make a family known by its `model_type`."""
     _FAMILIES[family.model_type] = family
+
+
+def refuse(model_type: str, reason: str) -> None:
+    """Make it known why models of this type cannot be used."""
+    _REFUSED[model_type] = reason
 
 
 def model_types() -> tuple[str, ...]:
@@ -282,9 +290,12 @@ def model_types() -> tuple[str, ...]:
 def architecture_of(document: Mapping[str, Any], model_type: str = "") -> Architecture:
     """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks.
 
-    Raises LookupError where no family is registered for it, ValueError as that family's reader.
+    Raises LookupError where no family is registered for it, ValueError as that family's reader, or
+    with the reason where models of this type are known to be of no use here.
     """
     named = document.get("model_type", model_type)
+    if named in _REFUSED:
+        raise ValueError(f"model_type = {named!r} is not supported: {_REFUSED[named]}")
     if named not in _FAMILIES:
         raise LookupError(f"no family is registered for a {named} model")
     return _FAMILIES[named].read(document)
@@ -323,5 +334,6 @@ __all__ = [
     "build",
     "model_types",
     "prepared",
+    "refuse",
     "register",
 ]

@@ -1,6 +1,7 @@
 """Dense models with masked noise: Llama, Qwen2 and Qwen3 backbones that were taught to fill masks.
 
 config         what config.json says, and what follows from that
+masking        how each release was taught to fill masks, and which token the mask is
 rope           how fast queries and keys turn with their position
 backbone       the layers as one model: embeddings, the stack, the head
 layers         what the stack is made of
@@ -18,35 +19,20 @@ from typing import Any
 from engine.models.dense.bidirectional import Bidirectional, Text
 from engine.models.dense.causal_prefix import CausalPrefix
 from engine.models.dense.config import MODEL_TYPES, Config, Masking, read_config
-from engine.models.family import Family, register
+from engine.models.dense.fused import fuse
+from engine.models.dense.masking import BLOCK_CAUSAL, WRITES_ON, masking_of
+from engine.models.family import Family, refuse, register
 
 Dense = CausalPrefix | Bidirectional
 
 
 def _read(model_type: str, document: Mapping[str, Any]) -> Config:
-    return read_config(model_type, document, masking_of(model_type, document))
-
-
-def masking_of(model_type: str, document: Mapping[str, Any]) -> Masking:
-    """How the model of a `config.json` fills masks. Raises ValueError where nothing says that it
-    does."""
-    said = document.get("infill")
-    if said is not None:
-        return Masking(
-            attention=said["attention"],
-            shift=said.get("shift", False),
-            mask=said["mask_token_id"],
-            slack=said.get("slack_token_id"),
-            expand=said.get("expand_token_id"),
-        )
-    if model_type == "Dream":
-        return Masking("bidirectional", shift=True, mask=document["mask_token_id"])
-    if model_type.startswith("a2d-"):
-        return Masking("bidirectional", shift=False, mask=document.get("mask_token_id"))
-    raise ValueError(
-        "nothing says that this model fills gaps: it has no `infill`, as a language model that"
-        " writes on from a text's end has none"
-    )
+    try:
+        return read_config(model_type, document, masking_of(model_type, document))
+    except KeyError as missing:
+        raise ValueError(f"{missing} is missing") from None
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"a value has the wrong type ({error})") from None
 
 
 def _build(config: Config) -> Dense:
@@ -57,7 +43,14 @@ def _build(config: Config) -> Dense:
     )
 
 
+def _prepare(model: Dense) -> Dense:
+    return fuse(model) if model.device.type == "cpu" else model
+
+
 for _model_type in MODEL_TYPES:
-    register(Family(_model_type, Config, partial(_read, _model_type), _build))
+    register(Family(_model_type, Config, partial(_read, _model_type), _build, _prepare))
+
+for _model_type in BLOCK_CAUSAL:
+    refuse(_model_type, WRITES_ON)
 
 __all__ = ["Bidirectional", "CausalPrefix", "Config", "Masking", "Text"]

@@ -146,15 +146,11 @@ class Config:
 
 
 def read_config(model_type: str, document: Mapping[str, Any], masking: Masking) -> Config:
-    """What the contents of a `config.json` mean; raises ValueError naming the key that is missing,
-    is not understood, or asks for what this family does not do."""
-    try:
-        _refuse_unsupported(document)
-        return _read(document, _BACKBONES[model_type], masking)
-    except KeyError as missing:
-        raise ValueError(f"{missing} is missing") from None
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"a value has the wrong type ({error})") from None
+    """What the contents of a `config.json` mean. Raises ValueError naming a key that asks for what
+    this family does not do, KeyError for one that is missing, TypeError or AttributeError for a
+    value of the wrong type."""
+    _refuse_unsupported(document)
+    return _read(document, _BACKBONES[model_type], masking)
 
 
 @dataclass(frozen=True, slots=True)
