@@ -22,7 +22,7 @@ from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.packed import hold, stays_packed
-from engine.checkpoints.profile import INSTRUCT
+from engine.checkpoints.profile import read_profile
 from engine.models.family import Model, build
 from kernels.weights import Weight
 
@@ -37,10 +37,10 @@ DTYPES = {
 }
 
 
-def load(
-    folder: Path,
-    device: torch.device | str,
-    dtype: torch.dtype,
+def load_model(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
     *,
     packed: bool | None = None,
 ) -> Model[Any]:
@@ -49,9 +49,10 @@ def load(
 
     `packed` is as `load_weights` says.
     """
-    checkpoint, device = open_checkpoint(folder), torch.device(device)
+    folder, device = Path(folder), torch.device(device)
+    checkpoint = open_checkpoint(folder)
     if device.type == "cuda":
-        plan.fit(folder.name, checkpoint, INSTRUCT, device, dtype)
+        plan.fit(folder.name, checkpoint, read_profile(folder), device, dtype)
     return load_weights(checkpoint, device, dtype, packed=packed)
 
 

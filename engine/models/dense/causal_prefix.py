@@ -1,5 +1,8 @@
-"""Causal over a clean prompt, bidirectional over a canvas: the prompt's keys and values are the same
-for every canvas after it, and the pass that writes them is a language model's."""
+"""Causal over a clean prompt, bidirectional over a canvas.
+
+The prompt's keys and values are the same for every canvas after it, and the pass that writes them
+is a language model's.
+"""
 
 from __future__ import annotations
 
