@@ -2,8 +2,8 @@
 
 The keys of a sequence are the prefix and then its own, numbered through. A program takes a block of
 queries of one KV head, all heads of its group side by side, and a stretch of the keys; where there
-are several stretches, `_join` weighs their parts. No mask is made: what a query sees follows from
-its number.
+are several stretches, kernels/attention_parts.py joins their parts. No mask is made: what a query
+sees follows from its number.
 """
 # mypy: allow-untyped-defs, allow-incomplete-defs
 # ruff: noqa: N803
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kernels.attention_parts import join_parts_triton
 from kernels.backend import card, ceil_div, dot, jit, launch, power_of_two, tl, uses_kernels
 
 GRAIN = 32
@@ -208,10 +209,8 @@ def _attend(
         num_warps=8 if block_m * block_d > 8192 else 4,
         num_stages=2,
     )
-    if wide is not None:
-        many = batch * rows * heads
-        constants = {"SPLITS": splits, "SIZE": size, "BLOCK_D": block_d}
-        launch(_join, (many,), wide, weight, out, many, **constants)
+    if wide is not None and weight is not None:
+        join_parts_triton(wide, weight, out)
     return out.transpose(1, 2)
 
 
@@ -385,29 +384,3 @@ def _stretch(
         total = dot(p.to(v.dtype), v, total * fade[:, None])
         most = higher
     return most, share, total
-
-
-@jit
-def _join(
-    wide,
-    weight,
-    out,
-    many,
-    SPLITS: tl.constexpr,
-    SIZE: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-):
-    row = tl.program_id(0).to(tl.int64)
-    dim = tl.arange(0, BLOCK_D)
-    inside = dim < SIZE
-    most = tl.load(weight + 2 * row)
-    for split in tl.static_range(1, SPLITS):
-        most = tl.maximum(most, tl.load(weight + 2 * (split * many + row)))
-    total = tl.zeros([BLOCK_D], dtype=tl.float32)
-    share = 0.0
-    for split in tl.static_range(SPLITS):
-        at = split * many + row
-        by = tl.exp(tl.load(weight + 2 * at) - most)
-        share += by * tl.load(weight + 2 * at + 1)
-        total += by * tl.load(wide + at * SIZE + dim, mask=inside, other=0.0)
-    tl.store(out + row * SIZE + dim, (total / share).to(out.dtype.element_ty), mask=inside)

@@ -6,11 +6,15 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping, Set
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[1]
+PRODUCT = ("lsp_server", "engine", "kernels")
+LONGEST_FILE = 400  # lines
 HEAVY = ("torch", "triton", "tokenizers", "numpy", "transformers", "safetensors")
 
 
@@ -59,6 +63,53 @@ def test_every_dependency_is_pinned() -> None:
         asked += extra
     names = {canonical(re.match(r"[\w.-]+", each).group()) for each in asked}
     assert names - pinned.keys() == set()
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_no_file_is_longer_than_one_idea(package: str) -> None:
+    lengths = {
+        path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / package).rglob("*.py")
+    }
+    assert {path: length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+@pytest.mark.parametrize("package", PRODUCT)
+def test_no_imports_run_in_a_circle(package: str) -> None:
+    graph = grimp.build_graph(package, cache_dir=None)
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    assert circles(imports) == []
+
+
+@pytest.mark.parametrize(
+    ("imports", "expected"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, []),
+        ({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}, "d": set()}, []),
+        ({"a": {"b"}, "b": {"a"}}, [["a", "b"]]),
+        ({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}, [["b", "c"]]),
+        ({"a": {"b"}, "b": {"a"}, "c": {"d", "a"}, "d": {"c"}}, [["a", "b"], ["c", "d"]]),
+    ],
+)
+def test_circles_are_found(imports: dict[str, set[str]], expected: list[list[str]]) -> None:
+    assert circles(imports) == expected
+
+
+def circles(imports: Mapping[str, Set[str]]) -> list[list[str]]:
+    """The modules that import each other, directly or through others: sorted, a list a circle."""
+    reached: dict[str, set[str]] = {}
+    for start in imports:
+        reached[start], waiting = set(), [start]
+        while waiting:
+            new = imports[waiting.pop()] - reached[start]
+            reached[start] |= new
+            waiting += new
+    found = {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in imports
+        if name in reached[name]
+    }
+    return [list(circle) for circle in sorted(found)]
 
 
 def canonical(name: str) -> str:

@@ -3,7 +3,8 @@ self-conditioning, a mixture of experts.
 
     config  what its config.json says, and what follows from that
     model   the passes: encode, look, and the causal ones
-    layers  what the passes are made of
+    stack   the layers that every pass runs, and what leads in and out of them
+    layers  what the stack is made of
     joint   one look for several fills
     fixed   a look that a CUDA graph can hold
     fused   the layers as a CPU runs them fastest
@@ -12,7 +13,8 @@ self-conditioning, a mixture of experts.
 from engine.models.diffusion_gemma.config import FULL, SLIDING, Config, Rope
 from engine.models.diffusion_gemma.fused import fuse
 from engine.models.diffusion_gemma.layers import Attend, Attention, Experts, Layer, at_places
-from engine.models.diffusion_gemma.model import GRAIN, DiffusionGemma, causal_mask
+from engine.models.diffusion_gemma.model import DiffusionGemma, causal_mask
+from engine.models.diffusion_gemma.stack import GRAIN
 from engine.models.family import Family, register
 from engine.models.kv_cache import KVCache
 

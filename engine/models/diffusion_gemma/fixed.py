@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from engine.models.diffusion_gemma.config import SLIDING
+from engine.models.diffusion_gemma.stack import Stack
 from engine.models.family import FixedSize
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention
 from kernels.vocabulary import Beliefs, Outlook, vocabulary
 
-if TYPE_CHECKING:
-    from engine.models.diffusion_gemma.model import DiffusionGemma
-
 
 class GemmaLook:
     """As engine.models.family.FixedLook says. `signal` [B, C, H]."""
 
-    def __init__(self, model: DiffusionGemma, size: FixedSize) -> None:
+    def __init__(self, model: Stack, size: FixedSize) -> None:
         self._model, self._size = model, size
         device, config = model.device, model.config
 

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from engine.models.diffusion_gemma.config import SLIDING
+from engine.models.diffusion_gemma.stack import Stack
 from engine.models.family import Look
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention
 
-if TYPE_CHECKING:
-    from engine.models.diffusion_gemma.model import DiffusionGemma
 
-
-def look_together(model: DiffusionGemma, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+def look_together(model: Stack, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
     """The logits [B, M, V] of each look, as `model.decode` gives them one by one."""
     # To every operation but attention the canvases are one long row of tokens.
     hidden = torch.cat([_begin(model, look) for look in looks]).unsqueeze(0)
@@ -48,7 +45,7 @@ def look_together(model: DiffusionGemma, looks: Sequence[Look[KVCache]]) -> list
     return [each.view(*look.positions.shape, -1) for each, look in zip(logits, looks, strict=True)]
 
 
-def _begin(model: DiffusionGemma, look: Look[KVCache]) -> Tensor:
+def _begin(model: Stack, look: Look[KVCache]) -> Tensor:
     """[B * C, H]"""
     hidden: Tensor = model.self_conditioning(model.embed(look.canvas), look.signal)
     return hidden.flatten(0, 1)

@@ -16,6 +16,7 @@ from kernels.attention import (
     causal_attention_triton,
     prefix_attention_reference,
 )
+from kernels.attention_parts import join_parts_reference, join_parts_triton
 from kernels.backend import Card
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -93,3 +94,30 @@ def tensors(case: Case) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         random(1, case.kv_heads, case.prefix),
         random(1, case.kv_heads, case.prefix),
     )
+
+
+@pytest.mark.parametrize(
+    ("splits", "rows", "size", "dtype"),
+    [
+        (2, 1, 16, torch.float32),
+        (3, 7, 24, torch.float32),
+        (5, 3, 512, torch.bfloat16),
+        (16, 2, 5, torch.float32),
+    ],
+)
+def test_parts_are_joined(splits: int, rows: int, size: int, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    scores, values = 9 * torch.randn(splits, rows, 11), torch.randn(splits, rows, 11, size)
+    scores[1:, 0] = -torch.inf  # all that the first row sees is in the first stretch
+    highest = scores.amax(dim=-1, keepdim=True)
+    each = (scores - highest.clamp_min(-1e30)).exp()
+    parts = torch.einsum("srk,srkd->srd", each, values)
+    weight = torch.cat((highest, each.sum(dim=-1, keepdim=True)), dim=-1)
+    whole = torch.einsum(
+        "rk,rkd->rd",
+        scores.double().transpose(0, 1).flatten(1).softmax(dim=-1),
+        values.double().transpose(0, 1).flatten(1, 2),
+    )
+    out = torch.full((rows, size), torch.nan, dtype=dtype)
+    join_parts_triton(parts, weight, out)
+    assert_close(out, join_parts_reference(parts, weight).to(dtype), whole)
