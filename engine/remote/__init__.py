@@ -1,13 +1,20 @@
-"""A machine that a team shares: an OpenAI-compatible server, best a vLLM with DiffusionGemma.
+"""A model on a server: one that runs on this machine already, or one that a team shares.
 
 Chosen by giving its address for the model, `http(s)://machine:port/v1`, with `#name` behind it
 where it serves several models. Nothing is sent anywhere else, and nothing without that. The host
 process runs this engine like any other, without torch.
 
-The shapes are those that vLLM documents. They were tried on a server of our own that speaks them
-(tests/engine/test_remote.py), not on a real vLLM.
+    engine.py      which way the server is asked, and what becomes of its refusals
+    vllm.py        a diffusion model on vLLM: both sides of the hole pinned on its canvas
+    chat.py        the rest: the file with a mark for the gap, in words
+    runtime.py     what every way has
+    served.py, server.py, exchange.py, refusal.py, key.py
+                   a model, its server, one HTTP request, what errors mean, the key
+    window.py      how much of a file is shown; shape.py: where a hole is full
+    openai.py, writing.py
+                   answers as pieces of text; pieces as drafts and a fill
 """
 
-from engine.remote.fill import RemoteEngine, is_address, load_remote
+from engine.remote.engine import RemoteEngine, is_address, load_remote
 
 __all__ = ["RemoteEngine", "is_address", "load_remote"]

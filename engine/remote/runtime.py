@@ -1,0 +1,32 @@
+"""What every way of asking a server has: the protocol that the modules beside this one keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.api import Fill, FillRequest, IsCancelled, OnDraft
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a server is asked, in words for its user: `name` of the way, `why` this one, and what
+    would be `better` ("" where nothing is)."""
+
+    name: str
+    why: str
+    better: str = ""
+
+
+class Runtime(Protocol):
+    """A way that this server was found to know. Safe on several threads at once."""
+
+    @property
+    def way(self) -> Way: ...
+
+    def fill(
+        self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
+    ) -> Fill:
+        """Fill the one hole of `request`. Raises an EngineError: TooLong where the texts should be
+        shorter, BadRequest or ModelMissing where the server does not know this way after all."""
+        ...
