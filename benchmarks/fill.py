@@ -43,12 +43,12 @@ import torch
 from engine.api import FillRequest, Shape
 from engine.checkpoints.catalog import folder_of
 from engine.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from engine.floor import Shape as StepShape
-from engine.floor import step_work
-from engine.infill import LocalEngine
-from engine.lengths import hole_lengths
-from engine.load import load_engine
-from engine.prompt import build_prompt
+from engine.fill.infill import LocalEngine
+from engine.fill.lengths import hole_lengths
+from engine.fill.load import load_engine
+from engine.fill.prompt import build_prompt
+from engine.measure.floor import Shape as StepShape
+from engine.measure.floor import step_work
 from engine.training.export import dequantise
 
 PREFIX_LINES = 200

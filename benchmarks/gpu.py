@@ -40,9 +40,9 @@ from gpu_report import Check, Report, Row
 from limits import Card, floor, step_counts
 from random_model import LARGE, TINY, random_cache, random_model
 
-from engine.canvas import Canvas
+from engine.denoise.canvas import Canvas
+from engine.denoise.step import Shape, Step
 from engine.models.diffusion_gemma import FULL, SLIDING, Config, DiffusionGemma, KVCache
-from engine.step import Shape, Step
 from kernels import backend, trials
 from kernels.acceptance import Rule
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.catalog import folder_of
-from engine.load import load_engine
+from engine.fill.load import load_engine
 from engine.training.evaluate import Share, alone, is_exact, roll
 from engine.training.export import WEIGHTS, Kind, export
 from engine.training.items import Item, held_out_items

@@ -22,9 +22,9 @@ from pathlib import Path
 from statistics import median
 
 from engine.api import FillRequest, HostLost, Shape
-from engine.connect import HostEngine, connect
+from engine.client.connect import HostEngine, connect
 
-SOURCE = Path(__file__).resolve().parents[1] / "engine" / "connect.py"
+SOURCE = Path(__file__).resolve().parents[1] / "engine" / "client" / "connect.py"
 MOST = 5.0
 
 

@@ -23,10 +23,10 @@ from statistics import mean, median
 import torch
 
 from engine.api import Fill, FillRequest, Shape, Share
-from engine.load import load_engine
-from engine.sharing import SharedEngine
+from engine.fill.load import load_engine
+from engine.fill.sharing import SharedEngine
 
-SOURCE = Path(__file__).resolve().parents[1] / "engine" / "connect.py"
+SOURCE = Path(__file__).resolve().parents[1] / "engine" / "client" / "connect.py"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from engine import wire
 from engine.api import FillRequest, Shape
-from engine.connect import HostEngine, connect
-from engine.host.address import address_of
-from engine.host.channel import dial
-from engine.host.greeting import say_hello
+from engine.client import wire
+from engine.client.address import address_of
+from engine.client.channel import dial
+from engine.client.connect import HostEngine, connect
+from engine.client.greeting import say_hello
 
-SOURCE = Path(__file__).resolve().parents[1] / "engine" / "connect.py"
+SOURCE = Path(__file__).resolve().parents[1] / "engine" / "client" / "connect.py"
 CANCELLED = 0.2  # share of the fills
 WARM_UP = 0.25  # share of the fills after which memory is to be flat
 FLAT = 0.02

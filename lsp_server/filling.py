@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from engine.api import Cancelled, Draft, Fill, FillRequest, Priority
-from engine.connect import HostEngine, Job
+from engine.client.connect import HostEngine, Job
 
 
 class Filling:

@@ -22,8 +22,8 @@ from engine.api import (
     FillRequest,
     HostLost,
 )
-from engine.connect import HostEngine, connect
-from engine.host.habits import Habits
+from engine.client.connect import HostEngine, connect
+from engine.client.habits import Habits
 from lsp_server.context import snippets
 from lsp_server.document import Document
 from lsp_server.features.draft import DraftStream

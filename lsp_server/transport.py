@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from engine.streams import claim_standard_streams
+from lsp_server.streams import claim_standard_streams
 
 if TYPE_CHECKING:
     from lsp_server.server import InfillServer

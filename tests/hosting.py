@@ -15,14 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine import wire
 from engine.api import FillRequest
-from engine.connect import HostEngine
-from engine.host.address import Address, Loaded, address_of
-from engine.host.channel import Listener, listen, prove
-from engine.host.find import Patience
-from engine.host.habits import Habits
-from engine.host.lock import FileLock
+from engine.client import wire
+from engine.client.address import Address, Loaded, address_of
+from engine.client.channel import Listener, listen, prove
+from engine.client.connect import HostEngine
+from engine.client.find import Patience
+from engine.client.habits import Habits
+from engine.client.lock import FileLock
 
 FACTORY = "tests.scripted:load"
 HERE = FillRequest(("here ", "\n"))

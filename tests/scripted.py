@@ -46,7 +46,7 @@ from engine.api import (
     OnDraft,
     Span,
 )
-from engine.wire import KINDS
+from engine.client.wire import KINDS
 
 Script = dict[str, Any]
 

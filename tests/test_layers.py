@@ -30,7 +30,7 @@ def test_imports_only_go_down() -> None:
     [
         "lsp_server.cli, lsp_server.server",
         "lsp_server.cli, lsp_server.commands.app",
-        "engine.api, engine.wire, engine.connect",
+        "engine.api, engine.client.wire, engine.client.connect",
     ],
 )
 def test_no_torch_is_loaded(modules: str) -> None:

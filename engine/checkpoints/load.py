@@ -21,8 +21,8 @@ from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.packed import hold, stays_packed
+from engine.checkpoints.profile import INSTRUCT
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.profile import INSTRUCT
 from kernels.weights import Weight
 
 DTYPES = {

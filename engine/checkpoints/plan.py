@@ -19,17 +19,18 @@ from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
+from engine.checkpoints.profile import INSTRUCT, SMALLEST_HOLE, Profile
 from engine.models.diffusion_gemma import SLICE, SLIDING, Config, DiffusionGemma
-from engine.profile import INSTRUCT, SMALLEST_HOLE, Profile
 
 GB = 1_000_000_000
 BF16 = 2
 HEALED = 2  # open positions that healed seams add to a hole, one on each side
 
 # Float32 tensors as large as the logits that live at once, at the worst moment of a step. In all
-# rules (engine/order.py): the logits, those that the step before believed in, log p, its finite
-# copy, and p. The surest first: the cooled logits too. Where tokens are drawn, at that moment:
-# shares, cooled logits twice, the race, its logarithm and the difference, beside the first two.
+# rules (engine/denoise/order.py): the logits, those that the step before believed in, log p, its
+# finite copy, and p. The surest first: the cooled logits too. Where tokens are drawn, at that
+# moment: shares, cooled logits twice, the race, its logarithm and the difference, beside the first
+# two.
 RESOLVED_FROM_LEFT, SUREST_FIRST, DRAWN = 5, 6, 8
 # Where seams heal, what may not be written differs by position: a mask, and what it adds.
 MASKED = 1 + 4

@@ -94,7 +94,7 @@ def _answer(
 
 def _filler(options: argparse.Namespace) -> Any:
     from engine.evaluation.methods import Filler
-    from engine.load import load_engine
+    from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))

@@ -8,12 +8,12 @@ from dataclasses import replace
 from time import perf_counter
 
 from engine.api import Fill, FillRequest, Shape
-from engine.candidates import Candidate
+from engine.checkpoints.profile import Profile
 from engine.evaluation.items import Item
 from engine.evaluation.measure import Parses, is_grammatical
-from engine.infill import LocalEngine, Rolled
-from engine.profile import Profile
-from engine.prompt import encode
+from engine.fill.candidates import Candidate
+from engine.fill.infill import LocalEngine, Rolled
+from engine.fill.prompt import encode
 
 SEARCHED, ALONE, CHECKED = "searched", "alone", "checked"
 FIXED, ORACLE = "fixed", "oracle"

@@ -19,13 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.api import Engine, OutOfMemory
-from engine.host.address import Address, Loaded
-from engine.host.channel import listen
-from engine.host.find import IS_SERVED_ALREADY
-from engine.host.habits import Habits
-from engine.host.lock import FileLock
+from engine.client.address import Address, Loaded
+from engine.client.channel import listen
+from engine.client.find import IS_SERVED_ALREADY
+from engine.client.habits import Habits
+from engine.client.lock import FileLock
+from engine.client.neighbours import retire_others
 from engine.host.log import Forgiving, ToWindows
-from engine.host.neighbours import retire_others
 from engine.host.service import Host
 from engine.host.worker import Worker, is_out_of_memory
 
@@ -101,8 +101,8 @@ def load(loaded: Loaded) -> Engine:
         from engine.remote import load_remote
 
         return load_remote(loaded.model)
-    from engine.load import load_engine
-    from engine.sharing import SharedEngine
+    from engine.fill.load import load_engine
+    from engine.fill.sharing import SharedEngine
 
     return SharedEngine(load_engine(loaded.model, loaded.device))
 

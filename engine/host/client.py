@@ -7,8 +7,8 @@ import socket
 from contextlib import suppress
 from typing import Any
 
-from engine import wire
 from engine.api import EngineError, EngineInfo, Fill
+from engine.client import wire
 from engine.host.schedule import Ticket
 
 DRAFTS_BEHIND = 1 << 20  # bytes a client is behind with reading before it gets no drafts

@@ -1,4 +1,5 @@
-"""The first words between a client and a host, and a visit that is no more than one question."""
+"""The first words between a host and its clients, from the host's side: who may come in, and who
+it is."""
 
 from __future__ import annotations
 
@@ -9,51 +10,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from engine import __version__, wire
+from engine import __version__
 from engine.api import EngineError
-from engine.host.address import Address
-from engine.host.channel import Channel, NoHost, dial, is_proof, peer, prove
+from engine.client import wire
+from engine.client.channel import is_proof, peer, prove
 from engine.host.client import Client
 
 log = logging.getLogger("engine.host")
-
-VISIT_PATIENCE = 3.0
-
-
-def say_hello(channel: Channel, role: str, **more: Any) -> wire.Message:
-    """Introduce oneself; who serves. Raises ValueError when what answers is no host, EngineError
-    when it is one of another version, NoHost and TimeoutError."""
-    me = {"protocol": wire.PROTOCOL, "version": __version__, "role": role, **more}
-    try:
-        channel.send({"id": 0, "method": "hello", "params": me})
-        host = result_of(channel.hear())
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise NoHost(str(error)) from error
-    if not isinstance(host.get("pid"), int):
-        raise ValueError("it does not say who it is")
-    if host.get("protocol") != wire.PROTOCOL:
-        raise EngineError(
-            f"the engine that runs (process {host['pid']}) is of infill-ls {host.get('version')},"
-            f" this is {__version__}: run `infill-ls engine stop`"
-        )
-    return host
-
-
-def visit(address: Address, method: str, patience: float = VISIT_PATIENCE) -> wire.Message:
-    """Ask a host one thing; raises as `say_hello` does."""
-    channel = dial(address, patience)
-    try:
-        say_hello(channel, "visitor")
-        channel.send({"id": 1, "method": method})
-        return result_of(channel.hear())
-    except TimeoutError:
-        raise
-    except OSError as error:
-        raise NoHost(str(error)) from error
-    finally:
-        channel.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +69,3 @@ async def hear_hello(client: Client, reader: asyncio.StreamReader) -> Hello | No
         return None
     window = str(params.get("window") or id(client)) if role == "window" else None
     return Hello(message.get("id"), window, params.get("habits"))
-
-
-def result_of(message: wire.Message) -> wire.Message:
-    error = message.get("error")
-    if isinstance(error, dict) and isinstance(error.get("data"), dict):
-        raise wire.error_from_json(error)
-    result = message.get("result")
-    if not isinstance(result, dict):
-        raise ValueError("it gives no answer that an engine gives")
-    return result

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine import wire
+from engine.client import wire
 
 LARGEST = 4 << 20
 

@@ -1,6 +1,6 @@
 """Clients in, answers out: the host's event loop.
 
-JSON-RPC, one object a line (engine.wire). A client says first who it is:
+JSON-RPC, one object a line (engine.client.wire). A client says first who it is:
 
     hello     {protocol, version, role: "window" | "visitor", window, habits}; answered with who
               serves. Windows keep the host alive, visitors look in
@@ -28,14 +28,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from engine import __version__, wire
+from engine import __version__
 from engine.api import Draft, EngineError, Fill
+from engine.client import wire
+from engine.client.address import Address, Loaded
+from engine.client.channel import Listener, has_unix_sockets, remove_traces
+from engine.client.habits import Habits
 from engine.host import log as own_log
-from engine.host.address import Address, Loaded
-from engine.host.channel import Listener, has_unix_sockets, remove_traces
 from engine.host.client import Client
 from engine.host.greeting import Hello, hear_hello, is_same_user
-from engine.host.habits import Habits
 from engine.host.schedule import Ticket
 from engine.host.worker import Asked, Worker
 

@@ -145,7 +145,7 @@ def evaluate(
     import time
 
     from engine.checkpoints.catalog import folder_of
-    from engine.load import load_engine
+    from engine.fill.load import load_engine
     from engine.training import evaluate as measure
     from engine.training.card import write_card
     from engine.training.items import WITH_BLOCKS, held_out_items

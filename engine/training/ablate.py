@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
+from engine.checkpoints.tokenizer import read_tokenizer
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.tokenizer import read_tokenizer
 from engine.training import tokenizer
 from engine.training.data import Corpus, Share, batch_of
 from engine.training.objective import joint_loss

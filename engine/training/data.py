@@ -1,7 +1,7 @@
 """Source text in infill form: chunks, and canvases with a noised slot cut from them.
 
-A canvas is laid out as it is when filling (see engine/canvas.py): the cursor's line so far, the
-slot (what was cut out, then <del> to its end), the text that follows, and at the end of a file
+A canvas is laid out as it is when filling (see engine/denoise/canvas.py): the cursor's line so far,
+the slot (what was cut out, then <del> to its end), the text that follows, and at the end of a file
 <eos> and padding. The three are encoded apart, so that a cut inside a word is learned as such.
 Every batch depends on the seed and its step alone: training resumes where it stopped.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import bisect
 import random
+import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from engine.brackets import CLOSING
+from engine.fill.brackets import CLOSING
 from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
 from engine.training.source import read_sources
@@ -27,6 +28,8 @@ from engine.training.source import read_sources
 PAD, EOS, BOS, MASK, DEL = 0, 1, 2, 4, 5
 FIRST_TEXT_TOKEN = 16
 LONGEST_NODE = 300  # characters between two brackets
+PAUSE = re.compile(r"[=:,>] |[(\[{.]|\b(?:return|import|from|if|in|new|not|and|or|else|await) ")
+CLOSERS_AND_ENDS = ")]}:;,"
 DRAWS = 6  # of a canvas, before another chunk is taken
 CHARACTERS_PER_TOKEN = 5  # more than nearly any text has: slices hold enough to fill a chunk
 
@@ -193,10 +196,25 @@ def choose_cut(
     if kind == "within_line":
         first, second = sorted(_cursor(text, code_start, line_end, rng) for _ in range(2))
         return Cut(first, second) if first < second else None
+    if kind == "pause":
+        return _pause(text, code_start, line_end, rng)
     if kind == "bracketed":
         return _bracketed(text, code_start, line_end, rng)
     at = _cursor(text, code_start, line_end + 1, rng)
     return Cut(at, at)
+
+
+def _pause(text: str, start: int, end: int, rng: random.Random) -> Cut | None:
+    """From behind a sign at which people pause while they type, to the line's end; or, as editors
+    close brackets by themselves, to the closers at its end."""
+    stops = [found.end() for found in PAUSE.finditer(text, start, end) if found.end() < end]
+    if not stops:
+        return None
+    at = rng.choice(stops)
+    if rng.random() < 0.35:
+        last = len(text[at:end].rstrip(CLOSERS_AND_ENDS)) + at
+        return Cut(at, last if last > at else end)
+    return Cut(at, end)
 
 
 def _bracketed(text: str, start: int, end: int, rng: random.Random) -> Cut | None:
@@ -257,7 +275,8 @@ def _head_start(
     """The chunk token that the head before `cut` begins with, None if the cut is past the chunk.
 
     The head is the line so far; of more than `most` tokens it is the last few, as when filling (see
-    engine/prompt.py): cut where a token begins, and again where what is left is more tokens anew.
+    engine/fill/prompt.py): cut where a token begins, and again where what is left is more tokens
+    anew.
     """
     line_start = text.rfind("\n", 0, cut) + 1
     before_cut = bisect.bisect_right(starts, cut) - 1

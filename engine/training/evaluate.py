@@ -15,7 +15,7 @@ import torch
 from engine.api import Fill, FillRequest, Shape
 from engine.evaluation.measure import repeats_suffix
 from engine.evaluation.methods import written_alone
-from engine.infill import LocalEngine, Rolled
+from engine.fill.infill import LocalEngine, Rolled
 from engine.training.export import write_profile
 from engine.training.items import Item, most_frequent, trivial_fills
 

@@ -23,7 +23,7 @@ from engine.checkpoints.checkpoint import PREFIX, STACKED, open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats.int8 import quantise
 from engine.checkpoints.load import load_weights
-from engine.profile import Profile, read_profile
+from engine.checkpoints.profile import Profile, read_profile
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 

@@ -22,8 +22,8 @@ from safetensors.torch import load_file, save_file
 from torch import distributed
 from torch.distributed import FileStore  # type: ignore[attr-defined]
 
+from engine.checkpoints.tokenizer import read_tokenizer
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.tokenizer import read_tokenizer
 from engine.training.data import Corpus, Share, batches, is_causal
 from engine.training.initial import initialise
 from engine.training.objective import (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from engine.api import BadRequest, Draft, EngineError, EngineInfo, Fill, FillRequest
-from engine.connect import HostEngine
+from engine.client.connect import HostEngine
 from lsp_server.commands.fault import CommandError, engine_fault
 from lsp_server.gap import Gap
 from lsp_server.settings import Settings

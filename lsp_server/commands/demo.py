@@ -16,7 +16,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from engine import connect
+from engine.client import connect
 from lsp_server.commands.ask import ask, request_for
 from lsp_server.commands.fault import FAILED, CommandError
 from lsp_server.commands.fill import terminal

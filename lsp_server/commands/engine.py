@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 
 from engine.api import EngineError
-from engine.host.address import Address, addresses, runtime_folder
-from engine.host.channel import NoHost, Silent, dial
-from engine.host.greeting import visit
-from engine.host.neighbours import tidy, wait_for_end
+from engine.client.address import Address, addresses, runtime_folder
+from engine.client.channel import NoHost, Silent, dial
+from engine.client.greeting import visit
+from engine.client.neighbours import tidy, wait_for_end
 from lsp_server.commands.fault import FAILED, CommandError, engine_fault, one_line, visible
 
 ANSWER_PATIENCE = 3.0

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from engine import connect
 from engine.api import Draft, EngineInfo, Fill, Span
+from engine.client import connect
 from lsp_server.commands.ask import ask, request_for
 from lsp_server.commands.fault import one_line
 from lsp_server.commands.options import Device, Factory, MaxTokens, Model, Seed, Steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.api import Shape
-from engine.brackets import unmatched_closer
+from engine.fill.brackets import unmatched_closer
 
 
 def fit(text: str, shape: Shape, language: str, stops: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.api import Shape
-from engine.brackets import unmatched_closer
+from engine.fill.brackets import unmatched_closer
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import items_between, lead_of
 from lsp_server.holes.spot import Spot

@@ -95,7 +95,7 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        from engine.host.lock import FileLock
+        from engine.client.lock import FileLock
 
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(self.folder / "stats.lock")

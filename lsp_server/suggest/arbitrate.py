@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.brackets import CLOSING, balance
-from engine.structure import Surroundings
+from engine.fill.brackets import CLOSING, balance
+from engine.fill.structure import Surroundings
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
@@ -65,8 +65,8 @@ async def asked_for(texts: Iterable[str], gap: Gap, parsing: Parsing, **how: Any
     """What somebody who asks by hand gets of `texts`, cleaned, the first choice first.
 
     They get what stands there, so what leaves the fewest errors comes first, in the parser's view
-    and in that of engine/structure.py, which also knows a block that lacks its body. Of what breaks
-    the file whatever may follow, nothing where the file is sound, and else the first.
+    and in that of engine/fill/structure.py, which also knows a block that lacks its body. Of what
+    breaks the file whatever may follow, nothing where the file is sound, and else the first.
     """
     around = Surroundings((gap.prefix, gap.suffix), gap.document.language)
     found: dict[str, Verdict] = {}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from engine.api import Shape
-from engine.brackets import CLOSING, balance, open_quote
+from engine.fill.brackets import CLOSING, balance, open_quote
 from lsp_server.document import Document
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.overlap import overwritten

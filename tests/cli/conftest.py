@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine import connect
 from engine.api import EngineError, Fill, FillRequest, OnDraft
+from engine.client import connect
 from lsp_server import cli
 from tests.scripted import ScriptedEngine
 

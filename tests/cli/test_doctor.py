@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import diagnosis
 from engine.checkpoints import memory
 from engine.checkpoints.catalog import CATALOG
-from engine.host.address import Address, runtime_folder
+from engine.client.address import Address, runtime_folder
+from engine.measure import diagnosis
 from lsp_server.commands.doctor import (
     card,
     command,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.api import Shape
-from engine.brackets import unmatched_closer
+from engine.fill.brackets import unmatched_closer
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import PIPELINE, Around, Filter, clean, filtered

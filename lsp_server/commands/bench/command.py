@@ -67,11 +67,11 @@ def command(
 
 
 def engine_speed(model: str, device: str | None, fills: int) -> dict[str, Any]:
-    """What `engine.speed` tells, in a process that ends before the server's engine begins: a card
-    may not hold the model twice."""
+    """What `engine.measure.speed` tells, in a process that ends before the server's engine begins:
+    a card may not hold the model twice."""
     asked = ["--model", model, "--fills", str(fills), *(["--device", device] if device else [])]
     run = subprocess.run(
-        child.command("engine.speed", *asked),
+        child.command("engine.measure.speed", *asked),
         capture_output=True,
         text=True,
         env=child.environment(),

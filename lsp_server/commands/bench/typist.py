@@ -15,12 +15,12 @@ from tempfile import TemporaryDirectory
 from lsprotocol import types as t
 from pygls.lsp.client import LanguageClient
 
-from engine import connect
 from engine.api import EngineInfo
+from engine.client import connect
 from lsp_server.commands import child
 
 PATIENCE = 120.0  # seconds for one answer
-SOURCE = Path(connect.__file__).with_name("infill.py")  # a file that is on every machine
+SOURCE = Path(connect.__file__).parents[1] / "fill" / "infill.py"  # a file that is on every machine
 OPENING = " = "  # gaps are behind it
 KEYS = 3  # typed after each first answer
 

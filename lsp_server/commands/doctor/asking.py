@@ -36,8 +36,8 @@ def ask(command: list[str], seconds: float, env: dict[str, str] | None = None) -
 
 
 def ask_engine(seconds: float, *arguments: str) -> dict[str, Any]:
-    """What `engine.diagnosis` tells, in a process of its own."""
-    said = ask(child.command("engine.diagnosis", *arguments), seconds, child.environment())
+    """What `engine.measure.diagnosis` tells, in a process of its own."""
+    said = ask(child.command("engine.measure.diagnosis", *arguments), seconds, child.environment())
     try:
         told = json.loads(said)
     except ValueError:

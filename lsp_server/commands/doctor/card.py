@@ -48,7 +48,8 @@ def torch(device: str | None) -> Iterator[Finding]:
 
 
 def card(told: dict[str, Any], device: str | None) -> Finding:
-    """The card that the model would run on; `told` is what `engine.diagnosis torch` says."""
+    """The card that the model would run on; `told` is what `engine.measure.diagnosis torch`
+    says."""
     if not told["cards"]:
         return _no_card(told, device)
     found = told["cards"][_index(device)] if _index(device) < len(told["cards"]) else None

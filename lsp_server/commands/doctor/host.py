@@ -10,9 +10,9 @@ from pathlib import Path
 
 from engine import __version__
 from engine.api import EngineError
-from engine.host.address import Address, Loaded, address_of, addresses, runtime_folder
-from engine.host.channel import NoHost
-from engine.host.greeting import visit
+from engine.client.address import Address, Loaded, address_of, addresses, runtime_folder
+from engine.client.channel import NoHost
+from engine.client.greeting import visit
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
 from lsp_server.commands.doctor.models import said_and_mend
 

@@ -38,7 +38,7 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
 
 
 def memory(told: dict[str, Any]) -> Finding:
-    """`told` is what `engine.diagnosis model` says."""
+    """`told` is what `engine.measure.diagnosis model` says."""
     if told["fault"]:
         return wrong("memory", *said_and_mend(told["fault"]["says"], CLOSE_OTHERS))
     free = "unknown" if told["free"] is None else f"{told['free'] / GB:.1f} GB"

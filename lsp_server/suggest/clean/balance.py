@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.brackets import CLOSING, balance
+from engine.fill.brackets import CLOSING, balance
 from lsp_server.suggest.clean.around import Around
 from lsp_server.suggest.clean.overlap import open_string, overwritten
 

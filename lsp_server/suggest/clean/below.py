@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.brackets import unmatched_closer
+from engine.fill.brackets import unmatched_closer
 from lsp_server.suggest.clean.around import CLOSER, REPEATABLE, Around, lines_that_hold
 
 _WORD_OPENER = re.compile(r"\b(then|do|function|case|def|class|module|begin|if|unless|while)\b")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.brackets import balance, open_quote, unmatched_closer
+from engine.fill.brackets import balance, open_quote, unmatched_closer
 from lsp_server.suggest.clean.around import Around
 
 _MARKS = "\"'`,;:"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.structure import width
+from engine.fill.structure import width
 from lsp_server.suggest.clean.around import Around
 
 _CLOSES = re.compile(r"[}\])]|</|(end|fi|done|esac)\b")

@@ -89,12 +89,12 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from engine import infill
+from engine.fill import infill
 from engine.api import FillRequest, Shape
 from engine.checkpoints import plan
 from engine.checkpoints.catalog import folder_of
 from engine.checkpoints.checkpoint import open_checkpoint
-from engine.load import load_engine
+from engine.fill.load import load_engine
 
 def status(key):
     gc.collect()

@@ -22,10 +22,10 @@ from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import nbytes
 from engine.checkpoints.load import load, read_weights
 from engine.checkpoints.plan import Use, best_format, choose, context_bytes, weight_bytes
+from engine.checkpoints.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from engine.checkpoints.survey import SHAPE
-from engine.load import load_engine
+from engine.fill.load import load_engine
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from tests.engine.checkpoints import published, writer
 from tests.engine.checkpoints.measuring import FILL, WALK, run
 

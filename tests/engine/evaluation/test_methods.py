@@ -9,16 +9,16 @@ import pytest
 import torch
 
 from engine.api import EngineInfo, FillRequest
-from engine.candidates import Candidate
 from engine.checkpoints.catalog import EMBEDDED_FOLDER
+from engine.checkpoints.profile import UNTRAINED_FOR_GAPS
+from engine.checkpoints.tokenizer import read_tokenizer
 from engine.evaluation.items import Item
 from engine.evaluation.methods import METHODS, Filler, fixed_length
-from engine.infill import LocalEngine, Rolled
+from engine.fill.candidates import Candidate
+from engine.fill.infill import LocalEngine, Rolled
+from engine.fill.prompt import encode
+from engine.fill.rank import Evidence, Likelihood
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.profile import UNTRAINED_FOR_GAPS
-from engine.prompt import encode
-from engine.rank import Evidence, Likelihood
-from engine.tokenizer import read_tokenizer
 from engine.training.initial import initialise
 from tests.engine.checkpoints.writer import CONFIG
 

@@ -14,7 +14,7 @@ import pytest
 
 from engine.evaluation import __main__ as evaluation
 from engine.evaluation.methods import Filler
-from engine.load import load_engine
+from engine.fill.load import load_engine
 
 HEAD = (
     "from typing import List\n\n\n"

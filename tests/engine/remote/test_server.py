@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.api import BadRequest, Cancelled, Draft, EngineError, ModelMissing
-from engine.connect import connect
+from engine.client.connect import connect
 from engine.remote import exchange, load_remote
 from engine.remote import server as remote_server
 from engine.remote.refusal import TooLong

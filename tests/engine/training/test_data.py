@@ -12,8 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.canvas import lay_out
-from engine.prompt import build_prompt
+from engine.denoise.canvas import lay_out
+from engine.fill.prompt import build_prompt
 from engine.training.data import (
     BOS,
     DEL,

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from engine.api import Alternative, EngineInfo, Fill, FillRequest, Shape
-from engine.candidates import Candidate
-from engine.infill import LocalEngine, Rolled
-from engine.profile import UNTRAINED_FOR_GAPS, read_profile
-from engine.rank import Evidence, Likelihood
+from engine.checkpoints.profile import UNTRAINED_FOR_GAPS, read_profile
+from engine.fill.candidates import Candidate
+from engine.fill.infill import LocalEngine, Rolled
+from engine.fill.rank import Evidence, Likelihood
 from engine.training.evaluate import (
     Answer,
     Share,

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.canvas import Canvas
-from engine.denoise import Denoising, denoise
+from engine.denoise.canvas import Canvas
+from engine.denoise.loop import Denoising, denoise
+from engine.denoise.sampler import Seeded
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.sampler import Seeded
 from engine.training.data import DEL, EOS, MASK, PAD
 from engine.training.objective import Batch, believed, causal_loss, hidden_states, joint_loss
 from engine.training.optimiser import Optimiser

@@ -1,0 +1,1 @@
+"""From a request to its best fill: prompt, lengths, candidates, rank, confidence."""

@@ -1,0 +1,297 @@
+"""Beam search with the causal pass: how the text goes on for a reader who has not seen the rest.
+
+The causal pass that encodes the prompt is a language model too, and in a small model a better one
+than the denoising pass: it learns from every token it reads. Its lines join the candidates, which
+are then ranked by both sides of the gap.
+
+All hypotheses are one tree of tokens over the prompt's keys and values: a token sees the prompt and
+its own ancestors, is computed once, and no key is ever moved.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from engine.api import Cancelled, IsCancelled
+from engine.checkpoints.profile import Profile
+from engine.fill.prompt import Prompt, before_canvas, encode, encoding_of, last_piece
+from engine.fill.structure import LINE_BREAK, Surroundings
+from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+
+MISFIT = 3.0  # nats that each fault of a line (engine/fill/structure.py) takes from it
+MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
+FLOOR = -7.0  # nats; nor is one less likely than this
+OPEN = -1.6  # nats; the lines that are not done yet are together this much less likely: enough
+LONGEST = 20  # tokens of a line
+CHAINS = 4  # first lines that blocks are written on from
+LONGEST_BLOCK = 80  # tokens, after its first line
+MOST_LINES = 6  # of a block
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The start of a line: its tokens' places in the tree, its text, its log-probability."""
+
+    path: tuple[int, ...]
+    text: str
+    score: float
+
+
+class Tree:
+    """The tokens computed so far, `path` by `path`, behind a prompt's keys and values."""
+
+    def __init__(self, model: DiffusionGemma, cache: KVCache, pad: int) -> None:
+        self._model, self._cache, self._pad = model, cache, pad
+        self._past = cache.length
+        self._depth: list[int] = []  # of each token, counted from the prompt's end
+
+    @property
+    def size(self) -> int:
+        return len(self._depth)
+
+    def grow(
+        self, tokens: Sequence[int], parents: Sequence[tuple[int, ...]]
+    ) -> tuple[list[tuple[int, ...]], Tensor]:
+        """Put each of `tokens` behind the path of its parent: the new paths, and the
+        log-probabilities [len(tokens), V] of what follows each.
+
+        A parent may be among the tokens of the same call, at the place it is going to have.
+        """
+        device, known = self._model.device, len(self._depth)
+        paths = [(*parent, known + at) for at, parent in enumerate(parents)]
+        self._depth += [len(parent) for parent in parents]
+        spare = -len(tokens) % GRAIN
+        sees = torch.zeros(len(tokens) + spare, known + len(tokens) + spare, dtype=torch.bool)
+        for row, path in enumerate(paths):
+            sees[row, list(path)] = True
+        sees[len(tokens) :, -1] = True  # padding looks at padding
+        places = [*range(self._past), *(self._past + depth for depth in self._depth)]
+        logits, longer = self._model.score_tree(
+            torch.tensor([*tokens, *[self._pad] * spare], device=device),
+            torch.tensor(places + [self._past] * spare, device=device),
+            torch.nn.functional.pad(sees, (self._past, 0), value=True).to(device),
+            self._cache,
+        )
+        self._cache = longer.crop(self._past + len(self._depth))
+        return paths, logits[: len(tokens)].log_softmax(dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What writes on behind a prompt, of which `cache` holds all.
+
+    `texts[id]` is a token's text, None for one that may not be written; `around` is what stands
+    around the gap.
+    """
+
+    model: DiffusionGemma
+    tokenizer: Tokenizer
+    texts: Sequence[str | None]
+    profile: Profile
+    prompt: Prompt
+    around: Surroundings
+    cache: KVCache
+    cancelled: IsCancelled | None = None
+
+    def lines(self, longest: int = LONGEST) -> dict[str, float]:
+        """At most `profile.beams` likely rests of the line that the prompt's head begins, with
+        their log-probabilities, up to the text that stands behind the gap on its line.
+
+        Raises Cancelled.
+        """
+        seam = self.prompt.seams[0]
+
+        def misfit(line: str) -> float:
+            return MISFIT * self.around.faults((line.removeprefix(seam.left),)).count
+
+        return self._search(longest, self._rest(), misfit)
+
+    @torch.no_grad()
+    def blocks(self, longest: int) -> dict[str, float]:
+        """Rests of the line alone and with lines below it, with their log-probabilities. They end
+        before the line that stands below the gap. None where something stands behind the gap on
+        its line. Raises Cancelled.
+
+        The first line is searched for; what follows each of the likeliest is the likeliest token
+        by token, for all of them at once.
+        """
+        if self._rest():
+            return {}
+        found = self._search(longest)
+        behind = self.prompt.texts[-1]
+        end = LINE_BREAK.search(behind)
+        line_break = "\n" if end is None else end.group()
+        below = next((line.strip() for line in LINE_BREAK.split(behind) if line.strip()), None)
+        tree, start, piece, scores = self._begin()
+        writable = self._writable(scores)
+        live = [
+            Hypothesis(start, line + line_break, score)
+            for line, score in list(found.items())[:CHAINS]
+        ]
+        tokens = [encode(self.tokenizer, piece + each.text) for each in live]
+        room = longest - max(map(len, tokens), default=0)
+        for _ in range(min(room, LONGEST_BLOCK)):
+            if not live:
+                break
+            self._stop_if_cancelled()
+            live, scores = _behind(tree, live, tokens)
+            best = scores.masked_fill(~writable, -math.inf).max(dim=-1)
+            grown: list[Hypothesis] = []
+            tokens = []
+            for each, token, likely in zip(live, best.indices.tolist(), best.values, strict=True):
+                text, score = each.text + (self.texts[token] or ""), each.score + float(likely)
+                *lines, open_line = LINE_BREAK.split(text)
+                if not open_line and not text.endswith("\r"):  # a line has ended
+                    if lines[-1].strip() and lines[-1].strip() == below:
+                        continue
+                    found[line_break.join(lines)] = score
+                    if len(lines) == MOST_LINES:
+                        continue
+                grown.append(Hypothesis(each.path, text, score))
+                tokens.append([token])
+            live = grown
+        return {block: score for block, score in found.items() if block.strip()}
+
+    @torch.no_grad()
+    def _search(
+        self, longest: int, rest: str = "", misfit: Callable[[str], float] = lambda line: 0.0
+    ) -> dict[str, float]:
+        """Likely rests of the line, likeliest first: such as end, with the line, before `rest`.
+        `misfit` takes something from a score.
+
+        The head's last token is written anew, so that a word broken off is read as its beginning.
+        """
+        tree, start, piece, scores = self._begin()
+        # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
+        first, beams = piece + self.prompt.seams[0].left, self.profile.beams
+        writable = self._writable(scores)
+        scores = scores.masked_fill(~_fits(self.texts, writable, first), -math.inf)
+        # Of all lines that begin as this one does: how unlikely that beginning is does not count.
+        live, scores = [Hypothesis(start, "", 0.0)], scores.log_softmax(dim=-1)
+        done: dict[str, float] = {}
+        for _ in range(min(longest, LONGEST)):
+            self._stop_if_cancelled()
+            grown: list[tuple[Hypothesis, int]] = []
+            for hypothesis, token, score in _likeliest(live, scores, beams):
+                text = hypothesis.text + (self.texts[token] or "")
+                end = LINE_BREAK.search(text)
+                if end is None:
+                    grown.append((Hypothesis(hypothesis.path, text, score), token))
+                    continue
+                line = text[: end.start()].rstrip()
+                if line.startswith(first) and line.endswith(rest):
+                    line = line[len(piece) : len(line) - len(rest)]
+                    done[line] = _either(done.get(line, -math.inf), score - misfit(line))
+            grown = [pair for pair in grown if pair[0].score > _worst(done)][:beams]
+            if not grown or _total(h.score for h, _ in grown) < _total(done.values()) + OPEN:
+                break
+            paths, scores = tree.grow([token for _, token in grown], [h.path for h, _ in grown])
+            live = [
+                Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
+            ]
+            fits = [_fits(self.texts, writable, first[len(each.text) :]) for each in live]
+            scores = scores.masked_fill(~torch.stack(fits), -math.inf)
+        best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
+        return {line: score for line, score in best[:beams] if score > _worst(done)}
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled is not None and self.cancelled():
+            raise Cancelled("the fill was cancelled")
+
+    def _begin(self) -> tuple[Tree, tuple[int, ...], str, Tensor]:
+        """A tree of all tokens of the head but the last: it, the path of them, the text of that
+        last one, and the log-probabilities [1, V] of what stands there."""
+        ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
+        lead, before = before_canvas(self.prompt, self.profile, self.cache)
+        tree, known = Tree(self.model, before, self.profile.pad), [*lead, *ids]
+        paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
+        return tree, paths[-1], piece, scores[-1:]
+
+    def _writable(self, like: Tensor) -> Tensor:
+        """[V], True for tokens that may be written, on the device of `like`."""
+        return torch.tensor([text is not None for text in self.texts], device=like.device)
+
+    def _rest(self) -> str:
+        """What stands behind the gap on its line."""
+        behind = self.prompt.seams[0].right + self.prompt.texts[-1]
+        return LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
+
+
+def _behind(
+    tree: Tree, chains: Sequence[Hypothesis], tokens: Sequence[Sequence[int]]
+) -> tuple[list[Hypothesis], Tensor]:
+    """Each of `chains` with the `tokens` that its text ends with in the tree, and the
+    log-probabilities [len(chains), V] of what follows it."""
+    if not chains:
+        return [], torch.empty(0)
+    flat: list[int] = []
+    parents: list[tuple[int, ...]] = []
+    ends: list[int] = []
+    for chain, ids in zip(chains, tokens, strict=True):
+        path = chain.path
+        for token in ids:
+            parents.append(path)
+            path = (*path, tree.size + len(flat))
+            flat.append(token)
+        ends.append(len(flat) - 1)
+    paths, scores = tree.grow(flat, parents)
+    grown = [replace(c, path=paths[at]) for c, at in zip(chains, ends, strict=True)]
+    return grown, scores[ends]
+
+
+def _worst(done: Mapping[str, float]) -> float:
+    """The log-probability that is worth no more work, beside the lines that are `done`."""
+    return max(FLOOR, max(done.values(), default=FLOOR) - MARGIN)
+
+
+def _fits(texts: Sequence[str | None], writable: Tensor, left: str) -> Tensor:
+    """[V], True for `writable` tokens that begin with what is `left` to write or with what of it
+    they have room for."""
+    if not left:
+        return writable
+    fits = [bool(text and (text.startswith(left) or left.startswith(text))) for text in texts]
+    return torch.tensor(fits, device=writable.device)
+
+
+def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:
+    """The tokens of `text` but the last, and that one's text."""
+    encoding = encoding_of(tokenizer, text)
+    if not encoding.ids:
+        return [], ""
+    piece = last_piece(encoding, text)
+    start = len(text) - len(piece)
+    whole = next(at for at, (begin, _) in enumerate(encoding.offsets) if begin >= start)
+    return encoding.ids[:whole], piece
+
+
+def _likeliest(
+    live: Sequence[Hypothesis], scores: Tensor, beams: int
+) -> list[tuple[Hypothesis, int, float]]:
+    """The likeliest next tokens of all hypotheses, likeliest first."""
+    total = scores + torch.tensor([[h.score] for h in live], device=scores.device)
+    # Twice as many: half of them may end their lines.
+    best = total.flatten().topk(min(2 * beams, total.numel()))
+    size = scores.shape[1]
+    return [
+        (live[at // size], at % size, score)
+        for score, at in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+        if score > FLOOR
+    ]
+
+
+def _total(scores: Iterable[float]) -> float:
+    """The log-probability of any of several; of none, less than any."""
+    return functools.reduce(_either, scores, -math.inf)
+
+
+def _either(one: float, other: float) -> float:
+    """log(e^one + e^other): one line may end in several tokens, each with its break."""
+    high, low = max(one, other), min(one, other)
+    return high if low == -math.inf else high + math.log1p(math.exp(low - high))

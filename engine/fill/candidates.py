@@ -1,0 +1,116 @@
+"""Candidate fills: what the canvases say, what was looked up, and which of them is the best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer
+
+from engine.api import FillRequest, Shape
+from engine.checkpoints.profile import Profile
+from engine.denoise.canvas import Layout, fill_hole
+from engine.denoise.loop import Step
+from engine.fill.drafts import UNFINISHED, read_text
+from engine.fill.lookup import Found, look_up, look_up_block, says_again
+from engine.fill.prompt import Prompt, encode
+from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
+from engine.fill.structure import LINE_BREAK, Surroundings, woven
+from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+
+BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
+
+Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The text of each hole and its rank score, what spoke for it, and the log-probability of the
+    whole of it under the last denoising step (None for one that was looked up)."""
+
+    texts: tuple[str, ...]
+    score: float
+    evidence: Evidence
+    certainty: float | None
+
+    def confidence(self, profile: Profile) -> float:
+        """How likely the whole fill is exactly right, 0..1.
+
+        The calibration is fitted to fills of one hole; of several, each has to be right.
+        """
+        if profile.calibration:
+            return calibrated(profile.calibration, self.evidence) ** len(self.texts)
+        return math.exp(self.certainty) if self.certainty is not None else 0.0
+
+
+def read_candidates(
+    tokenizer: Tokenizer, layouts: Sequence[Layout], last: Step, slack: int | None
+) -> dict[Texts, float]:
+    """What was written on the canvases, with its log-probability; of equal texts the likeliest, and
+    none with half a character in it."""
+    found: dict[Texts, float] = {}
+    tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
+    for row, layout in enumerate(layouts):
+        spans = layout.spans
+        texts = tuple(
+            read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
+        )
+        if not any(UNFINISHED in text for text in texts):
+            sure = sum(log_p[row][: spans[-1][1]])
+            found[texts] = max(sure, found.get(texts, sure))
+    return found
+
+
+def look_up_candidates(
+    request: FillRequest, shape: Shape, prompt: Prompt, tokenizer: Tokenizer
+) -> dict[Texts, Found]:
+    """The rest of a line, or a block, as it stands elsewhere in the text, and how it was found."""
+    elsewhere = [snippet.text for snippet in request.context]
+    look = look_up if shape is Shape.LINE else look_up_block
+    found = look(request.texts[0], request.texts[1], elsewhere)
+    seam = prompt.seams[0]
+    return {
+        (seam.left + each.text + seam.right,): each
+        for each in found
+        if len(encode(tokenizer, each.text)) <= request.max_tokens
+        and not (shape is Shape.LINE and LINE_BREAK.search(each.text))
+    }
+
+
+def rank_candidates(
+    model: DiffusionGemma,
+    tokenizer: Tokenizer,
+    profile: Profile,
+    prompt: Prompt,
+    written: Mapping[Texts, float],
+    matches: Mapping[Texts, Found],
+    around: Surroundings,
+    cache: KVCache,
+) -> list[Candidate]:
+    """What was `written` and what was looked up, each once, best first; never none at all, and
+    nothing that says again the line below it.
+
+    `around` is what stands around the holes, and `cache` holds `prompt.ids`.
+    """
+    head, suffix = prompt.texts[0], prompt.texts[-1]
+    found = [
+        texts
+        for texts in dict.fromkeys([*written, *matches])
+        if len(texts) > 1 or not says_again(head + texts[0], suffix)
+    ]
+    if not found:
+        nothing = Evidence(Likelihood(None, None), 0, 0)
+        return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
+    middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
+    scores = likelihoods(model, tokenizer, profile, prompt, middles, cache)
+    nowhere = Found("", 0, 0)
+    candidates = []
+    for texts, middle, likelihood in zip(found, middles, scores, strict=True):
+        where = matches.get(texts, nowhere)
+        cut = tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True))
+        faults, is_block = around.faults(cut), LINE_BREAK.search(middle) is not None
+        evidence = Evidence(likelihood, where.match, len(middles), where.times, faults, is_block)
+        candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
+        candidates.append(candidate)
+    return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)

@@ -1,0 +1,93 @@
+"""How long the holes may be, and the candidate canvases that are laid out for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from engine.api import FillRequest, Shape
+from engine.checkpoints.profile import Profile
+from engine.denoise.canvas import Layout, lay_out
+from engine.fill.prompt import Prompt
+from engine.fill.structure import LINE_BREAK
+
+WIDTH_STEP = 16  # canvases are a multiple of it wide: a CPU is slow at the first of every width
+
+
+def guess_shape(texts: tuple[str, ...]) -> Shape:
+    """A block where a blank line stands for it, otherwise a line."""
+    for before, after in pairwise(texts):
+        line_so_far = LINE_BREAK.split(before)[-1]
+        rest = LINE_BREAK.split(after, maxsplit=1)[0]
+        if (
+            line_so_far.strip()
+            or rest.strip()
+            or not before.rstrip().endswith((":", "{", "(", "["))
+        ):
+            return Shape.LINE
+    return Shape.BLOCK
+
+
+def hole_lengths(
+    request: FillRequest,
+    profile: Profile,
+    prompt: Prompt,
+    shape: Shape,
+    drafts: Sequence[list[int]],
+) -> list[int]:
+    """How many new tokens a hole may hold, one number per candidate, rising.
+
+    The profile's lengths, as far as the request allows and the canvas has room; with the tokens of
+    `drafts`, those that hold them. None where several holes are so far apart that even the shortest
+    length does not fit.
+    """
+    known = sorted(profile.line_tokens if shape is Shape.LINE else profile.block_tokens)
+    pinned = sum(map(len, [prompt.head, *prompt.between]))
+    healed = sum(seam.tokens for seam in prompt.seams)
+    room = (profile.canvas_tokens - pinned - healed) // request.holes
+    limit = min(request.max_tokens, room)
+    if limit < (1 if request.holes == 1 else min(request.max_tokens, known[0])):
+        return []
+    lengths = [n for n in known if n <= limit] or [limit]
+    count = len(lengths) + 1 if request.candidates is None else request.candidates
+    if drafts:
+        longest = max(
+            len(ids) - seam.tokens for ids, seam in zip(drafts, prompt.seams, strict=True)
+        )
+        longest = max(1, min(limit, longest))  # of a longer draft, what fits
+        exact = {longest} if profile.slack is None else set()
+        return sorted(n for n in {*lengths, *exact} if n >= longest)[:count] or [longest]
+    if profile.slack is not None:
+        return lengths[-count:]  # slack makes a short fill of a long hole
+    count = min(count, len(lengths))
+    return [lengths[(2 * i + 1) * len(lengths) // (2 * count)] for i in range(count)]
+
+
+def lay_out_candidates(prompt: Prompt, profile: Profile, lengths: Sequence[int]) -> list[Layout]:
+    """A candidate for each of `lengths`, which are known to fit, all of one width."""
+    if not lengths:
+        return []
+    width = _width(prompt, profile, max(lengths))
+    layouts = [
+        lay_out(
+            prompt.head,
+            prompt.between,
+            prompt.suffix,
+            [length + seam.tokens for seam in prompt.seams],
+            width,
+            eos=profile.eos,
+            pad=profile.pad,
+            end_of_text=prompt.end_of_text,
+        )
+        for length in lengths
+    ]
+    return [layout for layout in layouts if layout is not None]
+
+
+def _width(prompt: Prompt, profile: Profile, longest: int) -> int:
+    """What holes of `longest` new tokens need, with as much of the suffix as the profile wants."""
+    if profile.suffix_tokens is None:
+        return profile.canvas_tokens
+    pinned = sum(map(len, [prompt.head, *prompt.between])) + profile.suffix_tokens
+    holes = sum(longest + seam.tokens for seam in prompt.seams)
+    return min(profile.canvas_tokens, -(-(pinned + holes) // WIDTH_STEP) * WIDTH_STEP)

@@ -1,0 +1,42 @@
+"""A model by its name -> the engine that fills with it."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from engine.api import EngineInfo
+from engine.checkpoints import catalog, plan
+from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.load import compute_dtype, load_weights
+from engine.checkpoints.profile import read_profile
+from engine.checkpoints.suited import suited
+from engine.checkpoints.tokenizer import read_tokenizer
+from engine.fill.infill import LocalEngine
+from engine.models.fused import fuse
+
+log = logging.getLogger("engine.load")
+
+
+def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngine:
+    """The engine of a model: "embedded", a pulled one's name, "diffusiongemma" for the one of
+    them that suits the device best, or a folder in Hugging Face layout.
+
+    Its profile is cut down to the memory that is free. Raises ModelMissing when there is no such
+    model or its files are no use, OutOfMemory when not even the least use of it fits.
+    """
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = suited(model, chosen)
+    folder = catalog.folder_of(model)
+    checkpoint, dtype = open_checkpoint(folder), compute_dtype(chosen)
+    fitting = plan.fit(model, checkpoint, read_profile(folder), chosen, dtype)
+    log.info("%s on %s: %s; needs %s", model, chosen, fitting.use, fitting.needs)
+    weights = load_weights(checkpoint, chosen, dtype)
+    return LocalEngine(
+        fuse(weights) if chosen.type == "cpu" else weights,
+        read_tokenizer(folder / "tokenizer.json"),
+        fitting.profile,
+        EngineInfo(model=model, device=str(chosen)),
+        kept_tokens=fitting.use.context,
+    )

@@ -1,0 +1,166 @@
+"""Ranking: how likely the causal pass finds a fill, and the text right after it.
+
+A fill of the wrong length or a broken seam shows where the known suffix begins: its first tokens
+become unlikely. Scoring middle and suffix together is the selection of PILL (facts on infilling,
+section 2.1), in one batched pass because DiffusionGemma's encoder is itself a language model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean
+
+import torch
+from tokenizers import Tokenizer
+
+from engine.checkpoints.profile import Profile
+from engine.fill.prompt import Prompt, before_canvas, encoding_of, last_piece
+from engine.fill.structure import Faults
+from engine.models.branches import Branches
+from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+
+TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
+NONE = Faults()
+LONGEST_MATCH = 20  # characters; agreeing in more says no more
+SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Mean causal log-probability per token: of the holes and what lies between them, and of the
+    first tokens of the suffix. None where there is no token.
+
+    The middle begins with the last token before the first hole, `tokens` of them: a word broken off
+    there may go on, and that it is broken off there has to be paid for too.
+    """
+
+    middle: float | None
+    suffix: float | None
+    tokens: int = 0
+
+    def score(self, suffix_weight: float) -> float:
+        """What there is stands in for what there is not: an empty middle must not pass for a
+        certain one."""
+        middle = self.suffix if self.middle is None else self.middle
+        suffix = self.middle if self.suffix is None else self.suffix
+        if middle is None or suffix is None:
+            return 0.0
+        return (1 - suffix_weight) * middle + suffix_weight * suffix
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a candidate: its likelihood; where it was looked up, the characters before it
+    that agreed and how often it was found (0 if the model alone wrote it); how many candidates
+    there were; whether it has several lines; and how it fails to fit in
+    (engine/fill/structure.py)."""
+
+    likelihood: Likelihood
+    match: int
+    of: int
+    times: int = 0
+    faults: Faults = NONE
+    is_block: bool = False
+
+    def score(self, profile: Profile) -> float:
+        """The rank score; higher is better."""
+        if profile.rank:
+            return _weighed(profile.rank, self.features())
+        agreed = profile.rank_match_weight * min(self.match, LONGEST_MATCH)
+        return self.likelihood.score(profile.rank_suffix_weight) + agreed
+
+    def features(self) -> tuple[float, ...]:
+        """What rank and calibration weigh, a constant first."""
+        middle, suffix = self.likelihood.middle, self.likelihood.suffix
+        stand_in = suffix if suffix is not None else 0.0
+        # A line that stands elsewhere is no less likely for being long.
+        counted = self.likelihood.tokens if not self.match else 0
+        return (
+            1.0,
+            middle if middle is not None else stand_in,
+            suffix if suffix is not None else 0.0,
+            min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
+            float(self.match > 0),
+            float(self.of == 1),
+            math.log1p(self.times),
+            float(min(self.faults.surplus, 2)),
+            float(min(self.faults.unmatched, 2)),
+            float(self.faults.unopened),
+            float(self.faults.unfilled),
+            float(self.is_block),
+            TOTAL * counted * (middle if middle is not None else 0.0),
+        )
+
+
+def calibrated(weights: Sequence[float], evidence: Evidence) -> float:
+    """The probability, by logistic regression, that a candidate with this evidence is exact."""
+    odds = _weighed(weights, evidence.features())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+
+
+def _weighed(weights: Sequence[float], features: Sequence[float]) -> float:
+    return sum(w * x for w, x in zip(weights, features, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    ids: list[int]
+    middle: slice
+    suffix: slice
+
+
+@torch.no_grad()
+def likelihoods(
+    model: DiffusionGemma,
+    tokenizer: Tokenizer,
+    profile: Profile,
+    prompt: Prompt,
+    middles: Sequence[str],
+    cache: KVCache,
+) -> list[Likelihood]:
+    """Score each of `middles` between the prompt's head and suffix; `cache` holds `prompt.ids`.
+
+    Head, middle and suffix are encoded as one text, so that no seam shows.
+    """
+    lead, before = before_canvas(prompt, profile, cache)
+    head = prompt.texts[0]
+    # So begins the middle of every candidate at one character.
+    begin = len(head) - len(last_piece(encoding_of(tokenizer, head), head))
+    rows = [_row(tokenizer, profile, prompt, middle, lead, begin) for middle in middles]
+    branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
+    # Only what is scored needs logits; the token at k is predicted at k - 1.
+    first = min(row.middle.start for row in rows)
+    at = [place for path in branches.paths for place in path[first:-1]]
+    tokens = [token for row in rows for token in row.ids[first + 1 :]]
+    per_token = iter(model.score_branches(branches, before, at, tokens).tolist())
+    scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
+    return [
+        Likelihood(
+            _mean(score[row.middle.start - first : row.middle.stop - first]),
+            _mean(score[row.suffix.start - first : row.suffix.stop - first]),
+            row.middle.stop - row.middle.start,
+        )
+        for score, row in zip(scores, rows, strict=True)
+    ]
+
+
+def _row(
+    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int], begin: int
+) -> _Row:
+    head, suffix = prompt.texts[0], prompt.texts[-1]
+    end = len(head) + len(middle)
+    encoding = encoding_of(tokenizer, head + middle + suffix[:SUFFIX_CHARACTERS])
+    offsets = encoding.offsets
+    first = next((i for i, (_, to) in enumerate(offsets) if to > begin), len(offsets))
+    after = next((i for i, (start, _) in enumerate(offsets) if start >= end), len(offsets))
+    after = max(first, after)
+    stop = min(len(offsets), after + profile.rank_suffix_tokens)
+    # per_token[k] is the probability of row token k + 1, which is text token k.
+    return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None

@@ -1,0 +1,1 @@
+"""How fast the engine is on this machine, how fast it could be, and what is wrong with it."""

@@ -1,0 +1,100 @@
+"""AdamW over flat buffers that several processes share: each updates its part of every step.
+
+Weights are kept in float32 and, rounded, in the dtype that the passes multiply in. Decoupled weight
+decay after Loshchilov and Hutter, https://arxiv.org/abs/1711.05101.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.training.adapt.settings import Adam
+
+EPSILON = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """N weights, in processes' shared memory.
+
+    `master`, `first`, `second` [N] float32; `weights` [N] the rounded copy; `gradients` [P, N], a
+    row a process, each of that process's mean loss; `norms` [P] squares of the norm, by part.
+    """
+
+    master: Tensor
+    first: Tensor
+    second: Tensor
+    weights: Tensor
+    gradients: Tensor
+    norms: Tensor
+
+    @classmethod
+    def new(cls, size: int, processes: int, dtype: torch.dtype, device: torch.device) -> State:
+        zeros = [torch.zeros(size, device=device) for _ in range(3)]
+        weights = torch.zeros(size, dtype=dtype, device=device)
+        gradients = torch.zeros(processes, size, dtype=dtype, device=device)
+        state = cls(*zeros, weights, gradients, torch.zeros(processes, device=device))
+        if processes > 1:
+            for name in cls.__dataclass_fields__:
+                getattr(state, name).share_memory_()
+        return state
+
+    def part(self, rank: int) -> slice:
+        """What the process `rank` updates."""
+        processes, size = self.gradients.shape
+        return slice(size * rank // processes, size * (rank + 1) // processes)
+
+
+def measure_norm(state: State, rank: int) -> None:
+    """First of two steps, between which all processes meet."""
+    part = state.gradients[:, state.part(rank)]
+    state.norms[rank] = _square_norm(part)
+
+
+def update(state: State, rank: int, settings: Adam, rate: float, step: int) -> float:
+    """Second step: the norm of the gradient, before clipping. `rate` is a share of the peak; `step`
+    counts from 0."""
+    norm = float(state.norms.sum().sqrt())
+    part = state.part(rank)
+    first, second = settings.betas
+    scalars = torch.tensor(
+        [
+            min(1.0, settings.clip / (norm + 1e-6)),
+            settings.rate * rate,
+            1 - settings.rate * rate * settings.weight_decay,
+            1 - first,
+            1 - second,
+            1 - first ** (step + 1),
+            1 - second ** (step + 1),
+        ],
+        device=state.master.device,
+    )
+    buffers = (state.master, state.first, state.second, state.weights)
+    _update(*(buffer[part] for buffer in buffers), state.gradients[:, part], scalars)
+    return norm
+
+
+@torch.compile(dynamic=False)
+def _square_norm(gradients: Tensor) -> Tensor:
+    return gradients.float().mean(0).square().sum()
+
+
+@torch.compile(dynamic=False)
+def _update(
+    master: Tensor,
+    first: Tensor,
+    second: Tensor,
+    weights: Tensor,
+    gradients: Tensor,
+    scalars: Tensor,
+) -> None:
+    clip, rate, kept, fresh_first, fresh_second, whole_first, whole_second = scalars.unbind()
+    gradient = gradients.float().mean(0) * clip
+    first.add_((gradient - first) * fresh_first)
+    second.add_((gradient.square() - second) * fresh_second)
+    spread = (second / whole_second).sqrt() + EPSILON
+    master.mul_(kept).sub_(rate * (first / whole_first) / spread)
+    weights.copy_(master)

@@ -1,0 +1,452 @@
+"""The denoising loop, with a model that says what a test wants, and with a tiny random one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from engine.api import Cancelled
+from engine.denoise.canvas import Canvas, lay_out
+from engine.denoise.loop import Denoising, Step, denoise
+from engine.denoise.order import surest
+from engine.denoise.sampler import Seeded
+from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+
+V, H = 23, 6
+NOISE = 22  # in no text and never believed: an open position that shows it was not accepted
+CPU = torch.device("cpu")
+EMPTY = KVCache((), ())
+
+# What the model believes after a look at canvases [b, C], at the n-th look of all: [b, C, V].
+Beliefs = Callable[[int, Tensor], Tensor]
+
+
+@dataclass
+class Spy:
+    """A model whose every look is recorded: what it was shown, and what it said."""
+
+    model: Any
+    canvases: list[Tensor] = field(default_factory=list)
+    signals: list[Tensor | None] = field(default_factory=list)
+    logits: list[Tensor] = field(default_factory=list)
+
+    def decode(
+        self,
+        canvas: Tensor,
+        cache: KVCache,
+        *,
+        self_conditioning: Tensor | None = None,
+        places: Tensor,
+    ) -> Tensor:
+        said: Tensor = self.model.decode(
+            canvas, cache, self_conditioning=self_conditioning, places=places
+        )
+        self.canvases.append(canvas)
+        self.signals.append(self_conditioning)
+        self.logits.append(said)
+        return said
+
+    def embed(self, ids: Tensor) -> Tensor:
+        embedded: Tensor = self.model.embed(ids)
+        return embedded
+
+    def soft_embedding(self, logits: Tensor) -> Tensor:
+        soft: Tensor = self.model.soft_embedding(logits)
+        return soft
+
+
+@dataclass
+class Fake:
+    beliefs: Beliefs
+    looks: int = 0
+
+    def decode(
+        self, canvas: Tensor, cache: KVCache, *, self_conditioning: Tensor | None, places: Tensor
+    ) -> Tensor:
+        said = self.beliefs(self.looks, canvas).gather(1, places[..., None].expand(-1, -1, V))
+        self.looks += 1
+        return said
+
+    def embed(self, ids: Tensor) -> Tensor:
+        return torch.sin(ids[..., None] * torch.arange(1, H + 1))
+
+    def soft_embedding(self, logits: Tensor) -> Tensor:
+        return logits.softmax(-1) @ self.embed(torch.arange(V))
+
+
+def vague(seed: int = 0, loudness: float = 1.0) -> Beliefs:
+    """Something else at every look, nowhere sure, never NOISE."""
+
+    def beliefs(look: int, canvas: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(100 * seed + look)
+        said = torch.randn(*canvas.shape, V, generator=generator) * loudness
+        said[..., NOISE] = -torch.inf
+        return said
+
+    return beliefs
+
+
+def certain(token: int) -> Beliefs:
+    """The same token everywhere, beyond doubt."""
+    return lambda look, canvas: (
+        50.0 * torch.nn.functional.one_hot(torch.full(canvas.shape, token), V).to(torch.float32)
+    )
+
+
+def canvas_of(*lengths: tuple[int, ...], width: int = 14) -> Canvas:
+    """One row per tuple of hole lengths. Pinned are the ids below 4 and, second, 4 + the row."""
+    layouts = [
+        lay_out(
+            [1, 4 + row],
+            [[2]] * (len(holes) - 1),
+            [3] * 9,
+            holes,
+            width,
+            eos=1,
+            pad=0,
+            end_of_text=True,
+        )
+        for row, holes in enumerate(lengths)
+    ]
+    noise = torch.tensor(NOISE)
+    canvas = Canvas.of([layout for layout in layouts if layout is not None], CPU)
+    assert len(canvas.ids) == len(lengths)
+    return canvas.write(noise.expand(canvas.places.shape))
+
+
+SETTINGS = Denoising(
+    steps=6,
+    t_max=0.8,
+    t_min=0.4,
+    entropy_bound=0.1,
+    confidence_threshold=0.005,
+    stability_threshold=1,
+    greedy=False,
+    quota=False,
+    self_conditioning=True,
+)
+FREE = torch.zeros(V, dtype=torch.bool)
+
+
+def run(
+    model: Any,
+    canvas: Canvas,
+    settings: Denoising = SETTINGS,
+    *,
+    seed: int = 0,
+    banned: Tensor = FREE,
+    cache: KVCache = EMPTY,
+    vocabulary: int = V,
+    pool: Tensor | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> tuple[Step, Spy]:
+    spy = model if isinstance(model, Spy) else Spy(model)
+    pool = torch.tensor([NOISE]) if pool is None else pool
+    draws = Seeded(vocabulary, CPU, torch.Generator().manual_seed(seed), pool)
+    last = denoise(spy, cache, canvas, settings, draws, banned, on_step, cancelled)  # type: ignore[arg-type]
+    return last, spy
+
+
+def rows_of(shown: Tensor) -> Tensor:
+    """Which rows of the batch those are that are still in it."""
+    return shown[:, 1] - 4
+
+
+def pins_of(canvas: Canvas) -> Tensor:
+    return torch.ones_like(canvas.ids, dtype=torch.bool).scatter(1, canvas.places, False)
+
+
+HOLES: list[tuple[tuple[int, ...], ...]] = [
+    ((3,),),
+    ((1,), (5,), (8,)),
+    ((2, 3), (1, 1), (4, 4)),
+    ((12,), (1,)),
+]
+
+
+@pytest.mark.parametrize("holes", HOLES, ids=str)
+@pytest.mark.parametrize("greedy", [True, False])
+def test_pinned_tokens_are_exact_at_every_step(
+    holes: tuple[tuple[int, ...], ...], greedy: bool
+) -> None:
+    canvas = canvas_of(*holes)
+    _, spy = run(Fake(vague()), canvas, replace(SETTINGS, greedy=greedy))
+    assert len(spy.canvases) == SETTINGS.steps
+    check_pins(spy, canvas)
+
+
+def check_pins(spy: Spy, canvas: Canvas) -> None:
+    """In what the model is shown, and in what it is told that it believed."""
+    pins = pins_of(canvas)
+    assert spy.signals[0] is None
+    for shown, signal in zip(spy.canvases, spy.signals, strict=True):
+        assert torch.equal(shown[pins], canvas.ids[pins])
+        if signal is not None:
+            assert torch.equal(signal[pins], spy.embed(canvas.ids)[pins])
+
+
+def test_pinned_tokens_are_exact_with_a_real_model(tiny: Any) -> None:
+    model: DiffusionGemma = tiny.model
+    cache = model.encode(torch.arange(20, 40))
+    canvas = canvas_of((3,), (5, 2), (1, 1), width=20)
+    size = model.config.vocab_size
+    everything = torch.arange(size)
+    free = torch.zeros(size, dtype=torch.bool)
+    for greedy in (True, False):
+        settings = replace(SETTINGS, greedy=greedy, quota=True)
+        _, spy = run(model, canvas, settings, banned=free, cache=cache, pool=everything)
+        assert len(spy.canvases) == settings.steps
+        check_pins(spy, canvas)
+
+
+def test_open_positions_are_told_what_was_believed_of_them() -> None:
+    canvas = canvas_of((3,), (1, 4))
+    settings = replace(SETTINGS, t_max=1.0, t_min=1.0)
+    _, spy = run(Fake(vague()), canvas, settings)
+    for logits, signal in zip(spy.logits, spy.signals[1:], strict=False):
+        assert signal is not None
+        told = signal.gather(1, canvas.places[..., None].expand(-1, -1, H))
+        torch.testing.assert_close(told[canvas.real], spy.soft_embedding(logits)[canvas.real])
+
+
+def test_the_end_of_a_shorter_row_is_told_its_own() -> None:
+    """Rows of fewer holes have spare places, which repeat the last: what is banned from that one
+    says what is believed of it."""
+    canvas = canvas_of((2,), (9,))
+    banned = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
+    banned[0, 1] = torch.arange(V) != 9
+    _, spy = run(Fake(vague()), canvas, banned=banned)
+    for signal in spy.signals[1:]:
+        assert signal is not None
+        torch.testing.assert_close(signal[0, canvas.places[0, 1]], spy.embed(torch.tensor(9)))
+
+
+def test_without_self_conditioning_nothing_is_told() -> None:
+    _, spy = run(Fake(vague()), canvas_of((3,)), replace(SETTINGS, self_conditioning=False))
+    assert spy.signals == [None] * SETTINGS.steps
+
+
+@pytest.mark.parametrize("holes", HOLES, ids=str)
+@pytest.mark.parametrize("quota", [True, False])
+def test_what_is_predicted_at_pins_changes_nothing(
+    holes: tuple[tuple[int, ...], ...], quota: bool
+) -> None:
+    canvas = canvas_of(*holes)
+    pins = pins_of(canvas)
+    settings = replace(SETTINGS, quota=quota, confidence_threshold=0.3, entropy_bound=2.0)
+    calm = vague(loudness=4.0)
+
+    def loud_at_pins(sign: float) -> Beliefs:
+        def beliefs(look: int, shown: Tensor) -> Tensor:
+            here = pins[rows_of(shown)]
+            return torch.where(here[..., None], sign * 40 * torch.eye(V)[7], calm(look, shown))
+
+        return beliefs
+
+    plain, seen = run(Fake(calm), canvas, settings)
+    for sign in (1.0, -1.0, 0.0):
+        other, also_seen = run(Fake(loud_at_pins(sign)), canvas, settings)
+        assert other.number == plain.number
+        assert torch.equal(other.tokens, plain.tokens)
+        assert torch.equal(other.probability, plain.probability)
+        for one, two in zip(seen.canvases, also_seen.canvases, strict=True):
+            assert torch.equal(one, two)
+
+
+@pytest.mark.parametrize("greedy", [True, False])
+@pytest.mark.parametrize("quota", [True, False])
+def test_banned_tokens_are_never_written(greedy: bool, quota: bool) -> None:
+    canvas = canvas_of((3,), (6,))
+    everywhere = torch.zeros(V, dtype=torch.bool)
+    everywhere[:15] = True
+    by_place = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
+    by_place[0, 0] = torch.arange(V) != 9  # only one token may stand there
+    by_place[1, 5] = torch.arange(V) % 2 == 0
+    settings = replace(SETTINGS, greedy=greedy, quota=quota, entropy_bound=3.0)
+    for seed in range(5):
+        for banned in (everywhere, by_place):
+            steps: list[Step] = []
+            last, spy = run(
+                Fake(vague(seed, loudness=3.0)), canvas, settings, banned=banned, seed=seed,
+                on_step=steps.append,
+            )  # fmt: skip
+            forbidden = banned.expand(*canvas.places.shape, V)
+            written = [shown.gather(1, canvas.places) for shown in spy.canvases]
+            for tokens in [*written, *(step.tokens for step in steps), last.tokens]:
+                bad = forbidden.gather(-1, tokens[..., None]).squeeze(-1)
+                assert not (bad & canvas.real & (tokens != NOISE)).any()
+            if banned is by_place:
+                assert last.tokens[0, 0] == 9
+                assert last.probability[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("before", [1, 2, 5])
+def test_cancelled_before_a_step_stops_at_once(before: int) -> None:
+    spy = Spy(Fake(vague()))
+    steps: list[Step] = []
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == before
+
+    with pytest.raises(Cancelled):
+        run(spy, canvas_of((3,)), on_step=steps.append, cancelled=cancelled)
+    assert len(spy.canvases) == len(steps) == before - 1
+
+
+def test_rows_that_are_done_leave_and_keep_their_result() -> None:
+    """Row 0 is sure from the first look on, row 1 from the third, row 2 never."""
+    canvas = canvas_of((1, 2), (4,), (3,))
+    sure_from = torch.tensor([0, 2, 99])
+    marks = torch.tensor([10, 11, 12])
+
+    def beliefs(look: int, shown: Tensor) -> Tensor:
+        rows = rows_of(shown)
+        sure = (50.0 * torch.eye(V)[marks[rows]])[:, None].expand(*shown.shape, V)
+        is_sure = (look >= sure_from[rows])[:, None, None]
+        return torch.where(is_sure, sure, vague(loudness=0.1)(look, shown))
+
+    banned = torch.zeros(*canvas.places.shape, V, dtype=torch.bool)
+    for row in range(3):
+        banned[row, :, marks[(row + 1) % 3]] = True  # a ban stays with its row
+    steps: list[Step] = []
+    last, spy = run(Fake(beliefs), canvas, banned=banned, on_step=steps.append)
+    # sure at looks 0 and 1 (stable): row 0 leaves after two looks, row 1 after four
+    assert [len(shown) for shown in spy.canvases] == [3, 3, 2, 2, 1, 1]
+    signals = [signal for signal in spy.signals if signal is not None]
+    assert [len(signal) for signal in signals] == [3, 2, 2, 1, 1]
+    assert last.number == SETTINGS.steps == len(steps)
+    assert (last.tokens[0][canvas.real[0]] == 10).all()
+    assert (last.tokens[1][canvas.real[1]] == 11).all()
+    assert not (last.tokens[2][canvas.real[2]] == 12).all()
+    assert (last.probability[:2][canvas.real[:2]] > 0.99).all()
+    for step in steps[1:]:
+        assert torch.equal(step.tokens[0], last.tokens[0])
+
+
+def test_it_ends_when_all_rows_are_done() -> None:
+    last, spy = run(Fake(certain(9)), canvas_of((2,), (3,)), replace(SETTINGS, steps=48))
+    assert last.number == len(spy.canvases) == 2
+
+
+@pytest.mark.parametrize(("threshold", "looks"), [(0, 1), (1, 2), (3, 4), (20, 6)])
+def test_stability(threshold: int, looks: int) -> None:
+    settings = replace(SETTINGS, stability_threshold=threshold)
+    last, spy = run(Fake(certain(9)), canvas_of((2,), (3,)), settings)
+    assert last.number == len(spy.canvases) == looks
+
+
+@pytest.mark.parametrize("quota", [True, False])
+@pytest.mark.parametrize("threshold", [0, 1])
+def test_one_step(quota: bool, threshold: int) -> None:
+    settings = replace(SETTINGS, steps=1, quota=quota, stability_threshold=threshold)
+    canvas = canvas_of((2,), (3,))
+    last, spy = run(Fake(vague()), canvas, settings)
+    assert last.number == len(spy.canvases) == 1
+    assert torch.equal(last.tokens, spy.logits[0].argmax(-1))
+    expected = spy.logits[0].softmax(-1).amax(-1)
+    torch.testing.assert_close(last.probability, expected)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 7, 10])
+def test_a_quota_makes_the_hole_whole(steps: int) -> None:
+    """However unsure the model is, an even share more is accepted at every step."""
+    canvas = canvas_of((1,), (7,), (5, 3), width=16)
+    shy = replace(SETTINGS, steps=steps, entropy_bound=1e-6)
+    _, spy = run(Fake(vague(loudness=0.01)), canvas, replace(shy, quota=True))
+    for number, shown in enumerate(spy.canvases[1:], start=1):
+        written = (shown.gather(1, canvas.places) != NOISE) & canvas.real
+        wanted = [-(-len_ * number // steps) for len_ in canvas.real.sum(-1).tolist()]
+        assert written.sum(-1).tolist() == wanted
+    _, spy = run(Fake(vague(loudness=0.01)), canvas, shy)
+    for shown in spy.canvases[1:]:
+        assert ((shown.gather(1, canvas.places) != NOISE) & canvas.real).sum(-1).tolist() == [1] * 3
+
+
+@given(st.data())
+def test_surest(data: st.DataObject) -> None:
+    rows, most = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 12))
+    lengths = [data.draw(st.integers(1, most)) for _ in range(rows)]
+    unsure = torch.tensor([[data.draw(st.floats(0, 3)) for _ in range(most)] for _ in range(rows)])
+    real = torch.arange(most) < torch.tensor(lengths)[:, None]
+    of = data.draw(st.integers(1, 50))
+    number = data.draw(st.integers(1, of))
+    chosen = surest(unsure, real, number, of)
+    for row, length in enumerate(lengths):
+        wanted = -(-length * number // of)
+        order = sorted(range(length), key=lambda at: float(unsure[row, at]))
+        assert set(chosen[row].nonzero().flatten().tolist()) == set(order[:wanted])
+
+
+def test_greedy_takes_the_likeliest_and_sampling_draws() -> None:
+    canvas = canvas_of((8,))
+    settings = replace(SETTINGS, entropy_bound=100.0, steps=8)
+    likeliest = drawn = 0
+    for greedy in (True, False):
+        _, spy = run(Fake(vague()), canvas, replace(settings, greedy=greedy))
+        for logits, shown in zip(spy.logits, spy.canvases[1:], strict=False):
+            written = shown.gather(1, canvas.places)
+            assert (written != NOISE).all()
+            same = int((written == logits.argmax(-1)).sum())
+            if greedy:
+                assert same == written.numel()
+            likeliest, drawn = likeliest + same * greedy, drawn + same * (not greedy)
+    assert likeliest == 7 * 8
+    assert 0 < drawn < likeliest
+
+
+def test_sampling_follows_the_temperature() -> None:
+    """Next to nothing of it leaves the likeliest token; plenty leaves any."""
+    for heat, share in ((1e-3, 1.0), (100.0, 0.25)):
+        settings = replace(SETTINGS, t_max=heat, t_min=heat, entropy_bound=100.0)
+        _, spy = run(Fake(vague()), canvas_of((9,), (9,)), settings)
+        same = [
+            (shown.gather(1, canvas_of((9,), (9,)).places) == logits.argmax(-1)).float().mean()
+            for logits, shown in zip(spy.logits, spy.canvases[1:], strict=False)
+        ]
+        mean = float(torch.stack(same).mean())
+        assert mean == 1.0 if share == 1.0 else mean < share
+
+
+def test_same_seed_same_answer(tiny: Any) -> None:
+    size = tiny.model.config.vocab_size
+    canvas = canvas_of((5,), (2, 3))
+    cache = tiny.model.encode(torch.arange(20, 40))
+    free = torch.zeros(size, dtype=torch.bool)
+
+    def answer(seed: int) -> tuple[list[int], list[int]]:
+        last, spy = run(
+            tiny.model, canvas, SETTINGS, seed=seed, banned=free, cache=cache,
+            pool=torch.arange(size),
+        )  # fmt: skip
+        return last.tokens[canvas.real].tolist(), torch.cat(spy.canvases).flatten().tolist()
+
+    assert answer(4) == answer(4)
+    assert len({tuple(answer(seed)[0]) for seed in range(4)}) > 1
+
+
+def test_a_row_does_not_lean_on_those_beside_it(tiny: Any) -> None:
+    """What a row is believed to hold does not depend on the rows beside it."""
+    cache = tiny.model.encode(torch.arange(20, 40))
+    free = torch.zeros(tiny.model.config.vocab_size, dtype=torch.bool)
+    settings = replace(SETTINGS, greedy=True, quota=True)
+
+    def answer(canvas: Canvas) -> Step:
+        mask = torch.tensor([4])
+        return run(tiny.model, canvas, settings, banned=free, cache=cache, pool=mask)[0]
+
+    canvas = canvas_of((5,), (2, 3))
+    both = answer(canvas)
+    for row in range(2):
+        alone = answer(canvas.rows(torch.tensor([row])))
+        assert both.tokens[row].tolist() == alone.tokens[0].tolist()

@@ -1,0 +1,163 @@
+"""Ranking against the same numbers computed slowly, and with a model that has a preference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine.checkpoints.profile import FEATURES, Profile
+from engine.fill.prompt import build_prompt, encode
+from engine.fill.rank import Evidence, Likelihood, likelihoods
+from engine.fill.structure import Faults
+from engine.models.branches import Branches
+from engine.models.diffusion_gemma import KVCache
+from engine.training.export import default_profile
+
+
+def profile_of(tiny: Any, **changes: Any) -> Profile:
+    return replace(default_profile(tiny.settings), **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    before: str
+    after: str
+    middles: tuple[str, ...]
+    suffix_tokens: int = 8
+    bos: int | None = 2
+
+
+CASES = [
+    Case("a line", "import os\ndef f(x):\n    return ", "\n\nf(1)\n", ("x + 1", "os.path", "x")),
+    Case("in a word", "def f(x):\n    pri", "(x)\n", ("nt", "vate_number", "")),
+    Case("at the start", "", "\nimport os\n", ("import re", "", "x")),
+    Case("without <bos>, at the start", "", "\nimport os\n", ("import re", "y"), bos=None),
+    Case("at the end", "x = 1\ny = ", "", ("2", "x + x", "")),
+    Case("an empty file", "", "", ("x", "y = 1")),
+    Case("few suffix tokens", "x = 1\ny = ", "\nz = 3\n", ("2", "x"), suffix_tokens=2),
+    Case("emoji", 'x = 1\ny = "🦀', '"\nz = "🦀"\n', ("🦀🦀", "é", "\ud83d")),
+    Case("several lines", "def f():\n    ", "\nf()\n", ("x = 1\n    return x", "pass")),
+    Case("one candidate", "x = 1\ny = ", "\n", ("2",)),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
+    """Each candidate alone and from scratch: the whole text through the model, no cache."""
+    profile = profile_of(tiny, rank_suffix_tokens=case.suffix_tokens, bos=case.bos)
+    prompt = build_prompt((case.before, case.after), tiny.tokenizer, profile)
+    cache = tiny.model.encode(torch.tensor(prompt.ids, dtype=torch.long))
+    ranked = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, case.middles, cache)
+    assert cache.length == len(prompt.ids)
+    for middle, found in zip(case.middles, ranked, strict=True):
+        lead = prompt.ids or [profile.bos if profile.bos is not None else profile.pad]
+        # Tokens begin where text does, but where two texts share one.
+        encoding = tiny.tokenizer.encode(
+            (prompt.texts[0] + middle + case.after).replace("\ud83d", "\ufffd"),
+            add_special_tokens=False,
+        )
+        head = tiny.tokenizer.encode(
+            prompt.texts[0].replace("\ud83d", "\ufffd"), add_special_tokens=False
+        )
+        start = head.offsets[-1][0] if head.offsets else len(prompt.texts[0])
+        end = len(prompt.texts[0] + middle)
+        log_p = tiny.model.score(torch.tensor([lead + encoding.ids]))[0].log_softmax(-1)
+        middles, suffixes = [], []
+        for at, (first, after) in enumerate(encoding.offsets):
+            value = float(log_p[len(lead) + at - 1, encoding.ids[at]])
+            if first >= end:
+                suffixes.append(value)
+            elif after > start:
+                middles.append(value)
+        check(found.middle, middles)
+        assert found.tokens == len(middles)
+        check(found.suffix, suffixes[: case.suffix_tokens])
+
+
+def check(found: float | None, values: list[float]) -> None:
+    if not values:
+        assert found is None
+    else:
+        assert found == pytest.approx(sum(values) / len(values), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "expected"),
+    [
+        (Likelihood(-1.0, -3.0), -1.5),
+        (Likelihood(None, -3.0), -3.0),  # an empty middle is not a certain one
+        (Likelihood(-1.0, None), -1.0),
+        (Likelihood(None, None), 0.0),
+    ],
+)
+def test_score(likelihood: Likelihood, expected: float) -> None:
+    assert likelihood.score(0.25) == expected
+
+
+@dataclass
+class Reader:
+    """A model that has read one text: it expects what followed there, and nothing else."""
+
+    known: list[int]
+    size: int
+    device: str = "cpu"
+
+    def score_branches(
+        self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
+    ) -> Tensor:
+        logits = torch.zeros(len(branches.ids), self.size)
+        for before, after in zip(self.known, self.known[1:], strict=False):
+            logits[..., after] += 4.0 * (branches.ids == before)
+        return logits.log_softmax(dim=-1)[at, tokens]
+
+
+TRUE = "a = first(b)"
+WRONG = [
+    ("another word", "a = second(b)"),
+    ("a word is missing", "a = (b)"),
+    ("a bracket too many", "a = first(b))"),
+    ("too short", "a = first("),
+    ("repeats the suffix", "a = first(b)\nreturn a"),
+    ("nothing", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong"), WRONG, ids=[name for name, _ in WRONG])
+def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) -> None:
+    before, after = "import q\ndef g(b):\n    ", "\n    return a\n"
+    profile = profile_of(tiny)
+    prompt = build_prompt((before, after), tiny.tokenizer, profile)
+    known = encode(tiny.tokenizer, before + TRUE + after)
+    model: Any = Reader(known, tiny.model.config.vocab_size)
+    found = likelihoods(
+        model, tiny.tokenizer, profile, prompt, [wrong, TRUE], tiny.model.encode(torch.tensor([1]))
+    )
+    scores = [each.score(profile.rank_suffix_weight) for each in found]
+    assert scores[1] > scores[0]
+
+
+def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
+    likely = Evidence(Likelihood(-1.0, -1.0), match=0, of=2)
+    found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
+    formula = profile_of(tiny, rank_match_weight=0.0)
+    assert likely.score(formula) > found.score(formula)
+    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 5))
+    assert found.score(fitted) > likely.score(fitted)
+    assert found.score(fitted) > replace(found, faults=Faults(surplus=2)).score(fitted)
+    assert len(found.features()) == FEATURES
+
+
+def test_what_was_written_pays_for_every_token_and_what_was_found_does_not(tiny: Any) -> None:
+    fitted = replace(profile_of(tiny), rank=(*[0.0] * (FEATURES - 1), 1.0))
+    short, long = (
+        Evidence(Likelihood(-1.0, -1.0, 2), 0, 2),
+        Evidence(Likelihood(-1.0, -1.0, 9), 0, 2),
+    )
+    assert short.score(fitted) > long.score(fitted)
+    assert replace(short, match=3).score(fitted) == replace(long, match=3).score(fitted)
