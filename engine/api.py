@@ -112,10 +112,19 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What serves: shown in `--json`, status lines and logs."""
+    """What serves: shown in `--json`, status lines and logs.
+
+    Where there are several ways to ask (engine/remote), `way` names the one that is taken, `why`
+    says what speaks for it and `better` what would be better; "" else. `is_calibrated`: a
+    confidence is how often such a fill is right; else it only tells a likelier fill from another.
+    """
 
     model: str
     device: str
+    way: str = ""
+    why: str = ""
+    better: str = ""
+    is_calibrated: bool = True
 
 
 OnDraft = Callable[[Draft], None]

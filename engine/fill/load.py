@@ -37,6 +37,6 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
         fuse(weights) if chosen.type == "cpu" else weights,
         read_tokenizer(folder / "tokenizer.json"),
         fitting.profile,
-        EngineInfo(model=model, device=str(chosen)),
+        EngineInfo(model, str(chosen), is_calibrated=bool(fitting.profile.calibration)),
         kept_tokens=fitting.use.context,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from engine.api import (
@@ -19,8 +20,9 @@ from engine.api import (
     ModelMissing,
     OnDraft,
 )
-from engine.remote import vllm
+from engine.remote import fim, llama_cpp, ollama, vllm
 from engine.remote.chat import Chat
+from engine.remote.families import family_named
 from engine.remote.refusal import TooLong
 from engine.remote.runtime import Runtime
 from engine.remote.served import Served
@@ -29,8 +31,18 @@ from engine.remote.window import SMALLEST_REACH, reach_for, within_reach
 
 log = logging.getLogger("engine.remote")
 
-WHY_CHAT = "the server knows no way to fill a gap"
-BETTER = "a vLLM with DiffusionGemma"
+RECOGNISERS: tuple[Callable[[Served], Runtime | str | None], ...] = (
+    vllm.recognises,
+    llama_cpp.recognises,
+    ollama.recognises,
+    fim.recognises_mistral,
+    fim.recognises,
+)
+BETTER_THAN_CHAT = (
+    "a model that fills gaps: DiffusionGemma on vLLM, or a coder model with fill tokens, such as"
+    " Qwen2.5-Coder, on any server"
+)
+FORCED = "you asked for it"
 
 
 def is_address(model: str) -> bool:
@@ -40,9 +52,10 @@ def is_address(model: str) -> bool:
 def load_remote(address: str) -> RemoteEngine:
     """Asks the server what it serves, and how it can be asked. Raises an EngineError."""
     served = look_at(Server.at(address), address)
-    runtime = _recognised(served)
-    last = Chat(served, WHY_CHAT, BETTER)
-    return RemoteEngine(served, [runtime, last] if runtime is not None else [last])
+    wanted = served.server.fill
+    return RemoteEngine(
+        served, _recognised(served) if wanted is None else [_forced(served, wanted)]
+    )
 
 
 def look_at(server: Server, address: str) -> Served:
@@ -52,6 +65,8 @@ def look_at(server: Server, address: str) -> Served:
         raise EngineError(f"{server} is no OpenAI-compatible server: check its address")
     known = {str(each.get("id")): each for each in listed}
     name = server.model or next(iter(known), None)
+    if name is not None and name not in known and f"{name}:latest" in known:
+        name = f"{name}:latest"  # Ollama's names have a tag
     if name is None or name not in known:
         raise ModelMissing(
             f"{server} does not serve {name or 'any model'}; it has"
@@ -60,12 +75,39 @@ def look_at(server: Server, address: str) -> Served:
     return Served(server, name, known[name])
 
 
-def _recognised(served: Served) -> Runtime | None:
-    try:
-        return vllm.recognises(served)
-    except (BadRequest, ModelMissing) as error:
-        log.info("%s has a part of a way only: %s", served, error)
-        return None
+def _recognised(served: Served) -> list[Runtime]:
+    """The best way that the server knows, and a chat, with why it is no better way."""
+    why_not: list[str] = []
+    for recognises in RECOGNISERS:
+        try:
+            found = recognises(served)
+        except (BadRequest, ModelMissing) as error:
+            found = str(error)
+        if isinstance(found, str):
+            log.info("%s: %s", served, found)
+            why_not.append(found)
+        elif found is not None:
+            return [found, Chat(served, f"{found.way.name} was refused", BETTER_THAN_CHAT)]
+    return [Chat(served, "; ".join(why_not), BETTER_THAN_CHAT)]
+
+
+def _forced(served: Served, name: str) -> Runtime:
+    """The way that the address names. Raises ModelMissing for one that there is not."""
+    match name:
+        case "canvas":
+            found = vllm.recognises(served)
+            if isinstance(found, vllm.PinnedCanvas):
+                return found
+            raise ModelMissing(f"{served} cannot be asked by canvas: {found or 'it is no vLLM'}")
+        case "infill":
+            return llama_cpp.Infill(served, FORCED)
+        case "generate":
+            return ollama.Generate(served, FORCED)
+        case "mistral":
+            return fim.Mistral(served, FORCED)
+        case "chat":
+            return Chat(served, FORCED, "")
+    return fim.FillTokens(served, family_named(name), FORCED)
 
 
 class RemoteEngine:
@@ -79,7 +121,10 @@ class RemoteEngine:
 
     @property
     def info(self) -> EngineInfo:
-        return EngineInfo(self._served.model, str(self._served))
+        way = self._runtimes[0].way
+        return EngineInfo(
+            self._served.model, str(self._served), way.name, way.why, way.better, False
+        )
 
     def fill(
         self,

@@ -19,7 +19,12 @@ class Way:
 
 
 class Runtime(Protocol):
-    """A way that this server was found to know. Safe on several threads at once."""
+    """A way that this server was found to know. Safe on several threads at once.
+
+    The module of each has a function that finds it: `recognises(served)` gives the runtime, or in
+    words why a server that it is for cannot be asked so, or None for another kind of server. It
+    raises an EngineError where the server does not answer now.
+    """
 
     @property
     def way(self) -> Way: ...

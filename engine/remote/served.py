@@ -25,6 +25,7 @@ OPTIONAL = (
     "stream_options",
     "chat_template_kwargs",
     "cache_prompt",
+    "n_probs",
     "keep_alive",
     "diffusion_read_only",
 )

@@ -79,14 +79,14 @@ class Candidate:
         return sum(self.logprobs) / max(1, len(self.logprobs))
 
 
-def recognises(served: Served) -> PinnedCanvas | None:
+def recognises(served: Served) -> PinnedCanvas | str | None:
     if served.card.get("owned_by") != "vllm":
         return None
     vocabulary = _number_refused(
         served, {"diffusion_seed_canvas": [IMPOSSIBLE_ID]}, r"ids must be in \[0, (\d+)\)"
     )
     if vocabulary is None:
-        return None
+        return "this vLLM knows no canvas for its model"
     served.refused.update(SURPLUS)  # on every path, the chat's too
     length = _number_refused(
         served,
@@ -95,7 +95,7 @@ def recognises(served: Served) -> PinnedCanvas | None:
     )
     ids = {name: _tokens(served, name) for name in CONTROLS}
     if any(len(ids[name]) != 1 for name in ENDS[:2]):
-        return None  # a family whose noise we do not know: masked, perhaps
+        return "this vLLM serves a diffusion model of a family whose noise we do not know"
     single = {name: found[0] for name, found in ids.items() if len(found) == 1}
     ends = frozenset(single[name] for name in ENDS if name in single)
     return PinnedCanvas(served, Canvas(vocabulary, length, ends, frozenset(single.values())))

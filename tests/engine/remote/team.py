@@ -87,6 +87,9 @@ class Handler(BaseHTTPRequestHandler):
     def event(self, document: Any) -> None:
         self.raw(b"data: " + json.dumps(document).encode() + b"\n\n")
 
+    def line(self, document: Any) -> None:
+        self.raw(json.dumps(document).encode() + b"\n")
+
     def raw(self, content: bytes) -> None:
         self.wfile.write(content)
         self.wfile.flush()

@@ -11,6 +11,7 @@ import pytest
 from engine.api import Draft, EngineInfo, FillRequest, Shape, Snippet
 from engine.remote import load_remote
 from engine.remote.chat import GAP, missing_text
+from engine.remote.engine import BETTER_THAN_CHAT
 from engine.remote.shape import end_of_hole
 from tests.engine.remote.team import LINE, OTHER, Team, stream
 
@@ -22,7 +23,14 @@ def test_a_chat_is_streamed(team: Team) -> None:
     fill = engine.fill(LINE, drafts.append)
     assert fill.texts == ("a + b",)
     assert [draft.texts for draft in drafts] == [("",), ("a +",), ("a + b",), ("a + b",)]
-    assert engine.info == EngineInfo(OTHER, team.address.removeprefix("http://"))
+    assert engine.info == EngineInfo(
+        OTHER,
+        team.name,
+        way="chat",
+        why="its tokenizer has no fill tokens that we know",
+        better=BETTER_THAN_CHAT,
+        is_calibrated=False,
+    )
     (body,) = team.bodies()
     said = body["messages"][-1]["content"]
     assert f"    return {GAP}\n" in said
