@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 
 class Shape(StrEnum):
@@ -110,13 +110,17 @@ class Fill:
     alternatives: tuple[Alternative, ...] = field(default=())
 
 
+Calibration = Literal["calibrated", "not calibrated", "unknown"]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
     """What serves: shown in `--json`, status lines and logs.
 
     Where there are several ways to ask (engine/remote), `way` names the one that is taken, `why`
-    says what speaks for it and `better` what would be better; "" else. `is_calibrated`: a
-    confidence is how often such a fill is right; else it only tells a likelier fill from another.
+    says what speaks for it and `better` what would be better; "" else. What a fill's confidence
+    is worth: "calibrated" is how often such a fill is right, "not calibrated" only tells a likelier
+    fill from another, "unknown" is 1 for want of any probability.
     """
 
     model: str
@@ -124,7 +128,7 @@ class EngineInfo:
     way: str = ""
     why: str = ""
     better: str = ""
-    is_calibrated: bool = True
+    confidence: Calibration = "calibrated"
 
 
 OnDraft = Callable[[Draft], None]
@@ -178,6 +182,19 @@ class SharingEngine(Engine, Protocol):
         as soon as it ends, on the caller's thread.
         """
         ...
+
+
+@runtime_checkable
+class ConcurrentEngine(Engine, Protocol):
+    """An engine whose `fill` may be called on several threads at once: what it waits for is not
+    this machine's. Up to `at_once` of them, `per_window` for one window, so that some are left for
+    the others."""
+
+    @property
+    def at_once(self) -> int: ...
+
+    @property
+    def per_window(self) -> int: ...
 
 
 class EngineError(Exception):

@@ -37,6 +37,10 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
         fuse(weights) if chosen.type == "cpu" else weights,
         read_tokenizer(folder / "tokenizer.json"),
         fitting.profile,
-        EngineInfo(model, str(chosen), is_calibrated=bool(fitting.profile.calibration)),
+        EngineInfo(
+            model,
+            str(chosen),
+            confidence="calibrated" if fitting.profile.calibration else "not calibrated",
+        ),
         kept_tokens=fitting.use.context,
     )

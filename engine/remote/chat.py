@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from engine.api import Fill, FillRequest, IsCancelled, OnDraft, Shape
+from engine.api import FillRequest, IsCancelled, OnDraft, Shape
 from engine.remote import openai
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.window import name_of
-from engine.remote.writing import Meant, write
+from engine.remote.writing import Meant, Written, write
 
 GAP = "<|gap|>"
 TASK = f"You complete source code. The user shows a file in which {GAP} stands for missing text."
@@ -21,6 +21,7 @@ IN_WORDS = (
 )
 FENCE = re.compile(r"```[^\n`]*\n(.*?)(?:\n?```|\Z)", re.DOTALL)
 THOUGHT = re.compile(r"\s*<think>.*?(?:</think>\s*|\Z)", re.DOTALL)
+REPEATED_LINES = 8  # of those before the gap, at most
 TOKENS_AROUND = 32  # for the fence, and the line that a chat repeats
 
 
@@ -33,7 +34,7 @@ class Chat:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         body = {
             **chat(self._served.model, request, IN_WORDS),
             "max_tokens": request.max_tokens + TOKENS_AROUND,
@@ -69,18 +70,50 @@ def chat(model: str, request: FillRequest, system: str) -> dict[str, Any]:
 
 def missing_text(answer: str, request: FillRequest) -> Meant:
     """What of an answer a chat means for the hole: the fenced block if there is one, else
-    everything, without a thought and without the line before the hole, which it may repeat."""
+    everything, without a thought and without what it repeats of the text before the hole. Nothing
+    where it shows the gap again."""
     thought = THOUGHT.match(answer)
     start = thought.end() if thought else 0
     end = len(answer)
-    if fenced := FENCE.search(answer, start):
+    fenced = FENCE.search(answer, start)
+    if fenced:
         start, end = fenced.span(1)
     elif answer[start:].lstrip().startswith("```"):
         return Meant(end, end, False)
-    line = request.texts[0].rpartition("\n")[2]
+    if GAP in answer[start:end]:
+        return Meant(end, end, fenced is not None)
+    repeated, is_sure = _repeated(answer[start:end], request.texts[0])
+    return Meant(start + repeated, end, fenced is not None and is_sure)
+
+
+def _repeated(text: str, prefix: str) -> tuple[int, bool]:
+    """How many characters of `text` say the last lines of `prefix` again, whatever the spaces; and
+    whether that is sure, because what comes later cannot make them more."""
+    lines = prefix.split("\n")
+    said = "".join(text.split())
+    is_sure = True
+    for first in range(max(0, len(lines) - REPEATED_LINES), len(lines)):
+        before = "".join("\n".join(lines[first:]).split())
+        if before and lines[first].strip() and said.startswith(before):
+            return _past(text, len(before), lines[-1]), is_sure
+        is_sure = is_sure and not before.startswith(said)
+    return 0, is_sure
+
+
+def _past(text: str, letters: int, line: str) -> int:
+    """Where `text` goes on after so many characters that are no spaces, and after the spaces that
+    end the cursor's line, or that make it up."""
+    at = 0
+    for character in text:
+        if not letters:
+            break
+        letters -= not character.isspace()
+        at += 1
+    rest = text[at:]
     if line.strip():
-        for repeated in (line, line.lstrip()):
-            if answer.startswith(repeated, start, end):
-                start += len(repeated)
-                break
-    return Meant(start, end, fenced is not None)
+        spaces = len(line) - len(line.rstrip())
+        return at + min(spaces, len(rest) - len(rest.lstrip(" \t")))
+    line_end = re.match(r"\s*\n", rest)
+    at += line_end.end() if line_end else 0
+    indentation = re.match(r"[ \t]*", text[at:])
+    return at + min(len(line), len(indentation[0]) if indentation else 0)

@@ -110,20 +110,34 @@ def _forced(served: Served, name: str) -> Runtime:
     return fim.FillTokens(served, family_named(name), FORCED)
 
 
+# Servers batch what comes in at once; each fill is a connection and a thread that waits.
+AT_ONCE = 16
+PER_WINDOW = 4
+
+
 class RemoteEngine:
-    """`runtimes`: the ways to ask, best first. One that the server refuses after all is given up
+    """Safe on several threads at once. `runtimes`: the ways to ask, best first. One that the server refuses after all is given up
     for the next, until the engine starts anew."""
+
+    at_once = AT_ONCE
+    per_window = PER_WINDOW
 
     def __init__(self, served: Served, runtimes: list[Runtime]) -> None:
         self._served = served
         self._runtimes = runtimes
         self._reach: float | None = None
+        self._knows_confidence = True
 
     @property
     def info(self) -> EngineInfo:
         way = self._runtimes[0].way
         return EngineInfo(
-            self._served.model, str(self._served), way.name, way.why, way.better, False
+            model=self._served.model,
+            device=str(self._served),
+            way=way.name,
+            why=way.why,
+            better=way.better,
+            confidence="not calibrated" if self._knows_confidence else "unknown",
         )
 
     def fill(
@@ -187,7 +201,9 @@ class RemoteEngine:
         reach = self._reach or reach_for(self._served.context_tokens, request.max_tokens)
         while True:
             try:
-                return runtime.fill(within_reach(request, reach), show, cancelled)
+                written = runtime.fill(within_reach(request, reach), show, cancelled)
+                self._knows_confidence = written.is_confidence_known
+                return written.fill
             except TooLong as error:
                 if reach <= SMALLEST_REACH:
                     raise

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import logging
 
-from engine.api import BadRequest, EngineError, Fill, FillRequest, IsCancelled, OnDraft
+from engine.api import BadRequest, EngineError, FillRequest, IsCancelled, OnDraft
 from engine.remote import openai
 from engine.remote.families import Family, likely
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
-from engine.remote.writing import write
+from engine.remote.writing import Written, write
 
 log = logging.getLogger("engine.remote")
 
@@ -51,7 +51,7 @@ class FillTokens:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         body = {
             "model": self._served.model,
             "prompt": self._family.prompt(request),
@@ -72,7 +72,7 @@ class Mistral:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         prefix, suffix = request.texts
         context = "".join(f"{each.text.strip()}\n\n" for each in request.context)
         body = {

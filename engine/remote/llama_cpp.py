@@ -11,7 +11,6 @@ from typing import Any
 from engine.api import (
     BadRequest,
     EngineError,
-    Fill,
     FillRequest,
     IsCancelled,
     ModelMissing,
@@ -22,7 +21,7 @@ from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
 from engine.remote.window import name_of
-from engine.remote.writing import Piece, Pieces, write
+from engine.remote.writing import Piece, Pieces, Written, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
@@ -51,7 +50,7 @@ class Infill:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         prefix, suffix = request.texts
         body = {
             "model": self._served.model,

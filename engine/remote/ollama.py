@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.api import EngineError, Fill, FillRequest, IsCancelled, OnDraft
+from engine.api import EngineError, FillRequest, IsCancelled, OnDraft
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
-from engine.remote.writing import Piece, Pieces, write
+from engine.remote.writing import Piece, Pieces, Written, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 CONTEXT = 4096  # tokens, where the server does not tell: its smallest default
@@ -44,7 +44,7 @@ class Generate:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         prefix, suffix = request.texts
         context = "".join(f"{each.text.strip()}\n\n" for each in request.context)
         body = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.api import Fill, FillRequest, IsCancelled, OnDraft
+from engine.api import FillRequest, IsCancelled, OnDraft
+from engine.remote.writing import Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Runtime(Protocol):
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         """Fill the one hole of `request`. Raises an EngineError: TooLong where the texts should be
         shorter, BadRequest or ModelMissing where the server does not know this way after all."""
         ...

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.api import Draft, Fill, FillRequest, IsCancelled, OnDraft, Shape
+from engine.api import Draft, FillRequest, IsCancelled, OnDraft, Shape
+from engine.remote.writing import Written
 
 TRIAL = FillRequest(
     ("numbers = [1, 2, 3, 4, ", ", 6, 7, 8, 9]\nprint(numbers)\n"),
@@ -19,12 +20,12 @@ TRIAL = FillRequest(
 )
 ANSWER = "5"
 
-FillsOne = Callable[[FillRequest, OnDraft, IsCancelled | None], Fill]
+FillsOne = Callable[[FillRequest, OnDraft, IsCancelled | None], Written]
 
 
 def fills_gaps(fill: FillsOne) -> bool:
     """Raises an EngineError, as `fill` does."""
-    return fill(TRIAL, _ignore, None).texts[0].lstrip().startswith(ANSWER)
+    return fill(TRIAL, _ignore, None).fill.texts[0].lstrip().startswith(ANSWER)
 
 
 def _ignore(draft: Draft) -> None:

@@ -40,7 +40,7 @@ from engine.api import (
 from engine.remote.chat import GAP, TASK, chat
 from engine.remote.runtime import Way
 from engine.remote.served import Served
-from engine.remote.writing import probability_of_lines
+from engine.remote.writing import Written, probability_of_lines
 
 LINE_LENGTHS = (4, 8, 16)
 BLOCK_LENGTHS = (16, 32, 64)
@@ -110,7 +110,7 @@ class PinnedCanvas:
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
-    ) -> Fill:
+    ) -> Written:
         prefix, suffix = request.texts
         head = _tokens(self._served, prefix.rpartition("\n")[2], cancelled)
         tail = _tokens(self._served, suffix[: 8 * TAIL], cancelled)
@@ -124,7 +124,7 @@ class PinnedCanvas:
         best = found[0]
         confidence = probability_of_lines(best.text, best.logprobs) or 0.0
         show(Draft((best.text,), 1, 1, ((Span(0, len(best.text), confidence),),)))
-        return Fill(
+        fill = Fill(
             texts=(best.text,),
             confidence=confidence,
             steps=request.steps or 1,
@@ -132,6 +132,7 @@ class PinnedCanvas:
             seconds=0.0,
             alternatives=tuple(Alternative((each.text,), each.mean) for each in found),
         )
+        return Written(fill, is_confidence_known=True)
 
     def _lengths(self, request: FillRequest) -> list[int]:
         lengths = BLOCK_LENGTHS if request.shape is Shape.BLOCK else LINE_LENGTHS

@@ -10,7 +10,9 @@ from typing import NamedTuple
 from engine.api import Alternative, Draft, Fill, FillRequest, OnDraft, Shape, Span
 from engine.remote.shape import end_of_hole, without_cut_line
 
-UNKNOWN = 0.5  # the confidence of a server that gives no probabilities
+# The confidence of a fill whose server gives no probabilities: nothing speaks against it, and no
+# threshold holds it back. `EngineInfo.confidence` says that it is unknown.
+UNKNOWN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,13 @@ class Piece:
 
 
 Pieces = Generator[Piece, None, None]
+
+
+class Written(NamedTuple):
+    """A fill, and whether its confidence is known."""
+
+    fill: Fill
+    is_confidence_known: bool
 
 
 class Meant(NamedTuple):
@@ -44,7 +53,7 @@ def write(
     request: FillRequest,
     show: OnDraft,
     meant: Callable[[str, FillRequest], Meant] = all_of_it,
-) -> Fill:
+) -> Written:
     """The fill that `pieces` are, which are closed as soon as the hole is full.
 
     Every piece gives a draft. `seconds` is left at 0: the caller measures the whole.
@@ -73,9 +82,9 @@ def write(
         text = without_cut_line(text)
     logprobs = [logprob for _, logprob in _within(spans, start, start + len(text))]
     confidence = probability_of_lines(text, logprobs)
-    if confidence is None:
-        confidence = UNKNOWN
-    return Fill((text,), confidence, taken, 0, 0.0, (Alternative((text,), confidence),))
+    known = UNKNOWN if confidence is None else confidence
+    fill = Fill((text,), known, taken, 0, 0.0, (Alternative((text,), known),))
+    return Written(fill, confidence is not None)
 
 
 def probability_of_lines(text: str, logprobs: Sequence[float | None]) -> float | None:

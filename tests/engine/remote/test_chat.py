@@ -29,7 +29,7 @@ def test_a_chat_is_streamed(team: Team) -> None:
         way="chat",
         why="its tokenizer has no fill tokens that we know",
         better=BETTER_THAN_CHAT,
-        is_calibrated=False,
+        confidence="unknown",
     )
     (body,) = team.bodies()
     said = body["messages"][-1]["content"]
@@ -73,6 +73,35 @@ def test_what_a_chat_means(said: str, shape: Shape, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("prefix", "answer", "text"),
+    [
+        ("def f(n):\n    ", "def f(n):\n    return n", "return n"),
+        ("def f(n):\n    ", "def f(n):\n  return n", "return n"),
+        ("def f(n):\n", "def f(n):\n    return n", "    return n"),
+        ("def f(n):", "def f(n):\n    return n", "\n    return n"),
+        ("a = 1\ndef f(n):\n    return ", "def f(n):\n    return n", "n"),
+        ("a = 1\nb = 2\nc = ", "a = 1\nb = 2\nc = 3", "3"),
+        ("total = ", "total = a + b", "a + b"),
+        ("    total =", "total = a + b", " a + b"),
+        ("x.method(", "x.method(1)", "1)"),
+        ("function f() {\n", "function f() {\n  <|gap|>\n}", ""),
+        ("return ", "ret", "ret"),
+        ("", "return 1", "return 1"),
+        ("\n\n", "return 1", "return 1"),
+    ],
+)
+def test_what_stands_before_the_gap_is_not_said_again(prefix: str, answer: str, text: str) -> None:
+    for said in (answer, f"```py\n{answer}\n```"):
+        start, end, _ = missing_text(said, FillRequest((prefix, "\n")))
+        assert said[start:end] == text
+
+
+def test_a_line_is_not_taken_for_full_while_it_is_repeated(team: Team) -> None:
+    team.chat(stream("```py\n", "def add(", "a, b):", "\n", "    return", " a +", " b", "\n", "x"))
+    assert load_remote(team.address).fill(LINE).texts == ("a + b",)
+
+
+@pytest.mark.parametrize(
     ("logprob", "confidence"), [(-0.2, math.exp(-0.4)), (-3.0, math.exp(-6.0))], ids=str
 )
 def test_its_confidence_is_the_probability_of_the_line(
@@ -80,9 +109,11 @@ def test_its_confidence_is_the_probability_of_the_line(
 ) -> None:
     """Of the tokens that are in it alone: neither the fence's nor those of a second line."""
     team.chat(stream("Sure!\n", "```py\n", "a +", " b", "\n", "c", logprob=logprob))
-    fill = load_remote(team.address).fill(LINE)
+    engine = load_remote(team.address)
+    fill = engine.fill(LINE)
     assert fill.texts == ("a + b",)
     assert fill.confidence == pytest.approx(confidence)
+    assert engine.info.confidence == "not calibrated"
 
 
 def test_drafts_know_the_probability_of_every_piece(team: Team) -> None:
