@@ -116,8 +116,8 @@ PER_WINDOW = 4
 
 
 class RemoteEngine:
-    """Safe on several threads at once. `runtimes`: the ways to ask, best first. One that the server refuses after all is given up
-    for the next, until the engine starts anew."""
+    """Safe on several threads at once. `runtimes`: the ways to ask, best first. One that the server
+    refuses after all is given up for the next, until the engine starts anew."""
 
     at_once = AT_ONCE
     per_window = PER_WINDOW
