@@ -5,14 +5,18 @@ where it serves several models. Nothing is sent anywhere else, and nothing witho
 process runs this engine like any other, without torch.
 
     engine.py      which way the server is asked, and what becomes of its refusals
-    vllm.py        a diffusion model on vLLM: both sides of the hole pinned on its canvas
-    chat.py        the rest: the file with a mark for the gap, in words
     runtime.py     what every way has
-    served.py, server.py, exchange.py, refusal.py, key.py
-                   a model, its server, one HTTP request, what errors mean, the key
+    vllm.py        a diffusion model on vLLM: both sides of the hole pinned on its canvas
+    llama_cpp.py, ollama.py, fim.py
+                   fill-in-the-middle: families.py has the tokens, trial.py a gap to try it on
+    chat.py        the rest: the file with a mark for the gap, in words
+
     window.py      how much of a file is shown; shape.py: where a hole is full
-    openai.py, writing.py
-                   answers as pieces of text; pieces as drafts and a fill
+    openai.py      answers as pieces of text; writing.py: pieces as drafts and a fill
+    served.py      a model on a server, and what it refuses
+    server.py, exchange.py, connections.py, refusal.py, key.py
+                   addresses, requests and streams, what errors mean, the key
+    __main__.py    what a server serves, for `doctor` and by hand
 """
 
 from engine.remote.engine import RemoteEngine, is_address, load_remote

@@ -10,11 +10,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPSConnection
+from http.client import HTTPConnection, HTTPResponse
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from engine.api import Cancelled, EngineError, IsCancelled
+from engine.remote import connections
 from engine.remote.key import find_key
 
 if TYPE_CHECKING:
@@ -28,18 +29,21 @@ LOOK = 0.05  # seconds between two looks whether the fill is cancelled
 ANSWER_LIMIT = 16 << 20
 
 
+_Request = tuple[str, str, bytes | None, dict[str, str]]  # method, path, body, headers
+
+
 class Exchange:
     """On a thread of its own. Closing it closes the connection, which makes the server stop."""
 
     def __init__(self, server: Server, path: str, body: dict[str, Any] | None) -> None:
         self._server = server
-        kind = HTTPSConnection if server.secure else HTTPConnection
-        self._connection = kind(server.host, server.port, timeout=PATIENCE)
+        self._place = (server.secure, server.host, server.port)
+        self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._closed = False
         self._parts: SimpleQueue[Any] = SimpleQueue()
         self._ends = time.monotonic() + DEADLINE
-        headers = {"Accept": "application/json", "Connection": "close", **_authorization(server)}
+        headers = {"Accept": "application/json", **_authorization(server)}
         data = None
         if body is not None:
             data = json.dumps(body).encode("ascii")
@@ -61,11 +65,14 @@ class Exchange:
             yield line
 
     def close(self) -> None:
-        self._closed = True
-        if self._socket is not None:
+        """Nothing happens where the whole of the answer has been read."""
+        with self._lock:
+            self._closed = True
+            open_socket, self._socket = self._socket, None
+        if open_socket is not None:
             with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
+                open_socket.shutdown(socket.SHUT_RDWR)
+            open_socket.close()
 
     def _next(self, cancelled: IsCancelled | None) -> Any:
         while True:
@@ -83,20 +90,26 @@ class Exchange:
             return part
 
     def _run(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> None:
+        connection: HTTPConnection | None = None
         try:
-            self._connection.connect()
-            self._socket = self._connection.sock
-            if self._closed:
-                self.close()
-                return
-            self._connection.request(method, path, data, headers)
-            response = self._connection.getresponse()
+            request = (method, path, data, headers)
+            connection = connections.take(self._place, PATIENCE)
+            response = self._ask_again(connection, request) if connection is not None else None
+            if response is None:
+                connection = connections.new(self._place, PATIENCE)
+                connection.connect()
+                response = self._response(connection, request)
+            assert connection is not None
             fields = {name.lower(): value for name, value in response.getheaders()}
             self._parts.put((response.status, fields))
             for line in response:
                 self._parts.put(line)
             if response.length:  # it announced more than came
                 raise http.client.IncompleteRead(b"")
+            response.read()  # nothing, but only now the answer counts as read
+            if not response.will_close and self._let_go():
+                connections.keep(self._place, connection)
+                connection = None
             self._parts.put(None)
         except TimeoutError:
             self._parts.put(EngineError(f"{self._server} does not answer within {PATIENCE:g} s"))
@@ -104,7 +117,34 @@ class Exchange:
             cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
             self._parts.put(EngineError(f"{self._server} cannot be reached: {cause}"))
         finally:
-            self._connection.close()
+            if connection is not None:
+                connection.close()
+
+    def _ask_again(self, connection: HTTPConnection, request: _Request) -> HTTPResponse | None:
+        """On a connection that was kept; None where it turns out to be closed."""
+        try:
+            return self._response(connection, request)
+        except ConnectionError:  # an end before the answer, among others
+            connection.close()
+            if self._closed:
+                raise
+            return None
+
+    def _response(self, connection: HTTPConnection, request: _Request) -> HTTPResponse:
+        with self._lock:
+            if self._closed:
+                raise ConnectionError("closed before it began")
+            self._socket = connection.sock
+        connection.request(*request)
+        connections.acknowledge_at_once(connection)
+        return connection.getresponse()
+
+    def _let_go(self) -> bool:
+        """The answer has been read: what follows on the connection is not ours. False where we have
+        been closed meanwhile."""
+        with self._lock:
+            self._socket = None
+            return not self._closed
 
 
 def _authorization(server: Server) -> dict[str, str]:

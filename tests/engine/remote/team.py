@@ -24,6 +24,7 @@ class Team(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, Any, dict[str, str]]] = []
+        self.ports: list[int] = []  # of our ends, request by request
         self.broken = threading.Event()
         self.models: list[dict[str, Any]] = [{"id": OTHER, "owned_by": "somebody"}]
         self.answers: dict[str, list[Answer]] = {
@@ -66,6 +67,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: Any) -> None:
         self.body = body
+        self.server.ports.append(self.client_address[1])
         self.server.asked.append((self.path, body, dict(self.headers)))
         answers = self.server.answers.get(self.path, [not_found])
         (answers.pop(0) if len(answers) > 1 else answers[0])(self)
