@@ -42,7 +42,7 @@ sys.path.insert(0, str(ROOT))
 from lsprotocol import types as t  # noqa: E402
 
 from benchmarks.typist import LINES, Editor, Spent, Typing, rules, typing_at  # noqa: E402
-from lsp_server.transport import Framing  # noqa: E402
+from lsp_server.framing import Framing  # noqa: E402
 from tests.lsp_server.fuzzing import Client, chaotic_server  # noqa: E402
 
 BARE = "from pygls.lsp.server import LanguageServer as S; S('bare', '1').start_io()"

@@ -92,10 +92,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """A candidate that was tried: its texts and the score it was ranked by (higher is better)."""
+    """A candidate that was tried: its texts, the score it was ranked by (higher is better), and the
+    probability, 0..1, that all of them are exactly right: its own, not that of the best."""
 
     texts: tuple[str, ...]
     score: float
+    confidence: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,14 @@ class Fill:
     canvas_tokens: int
     seconds: float
     alternatives: tuple[Alternative, ...] = field(default=())
+
+    @property
+    def candidates(self) -> dict[tuple[str, ...], float]:
+        """Every distinct candidate and its confidence, the best first; `texts` at least."""
+        found = {self.texts: self.confidence}
+        for each in self.alternatives:
+            found.setdefault(each.texts, each.confidence)
+        return found
 
 
 Calibration = Literal["calibrated", "not calibrated", "unknown"]

@@ -13,12 +13,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from lsprotocol import types as t
+from lsprotocol.validators import INTEGER_MAX_VALUE
 from pygls.uris import to_fs_path
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Encoding = t.PositionEncodingKind
+
+# Versions from here on, which LSP does not allow, are counted here for clients that report none.
+FIRST_OF_OURS = INTEGER_MAX_VALUE + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,15 @@ class Document:
     @property
     def path(self) -> str | None:
         """The file's path, or None where the document is no file (untitled, a notebook's cell)."""
-        return to_fs_path(self.uri) if self.uri.startswith("file:") else None
+        try:
+            return to_fs_path(self.uri) if self.uri.startswith("file:") else None
+        except ValueError:  # what stands for a host cannot be one
+            return None
+
+    @property
+    def reported_version(self) -> int | None:
+        """The version as the client knows it, None where it has reported none."""
+        return self.version if self.version < FIRST_OF_OURS else None
 
     @property
     def newline(self) -> str:

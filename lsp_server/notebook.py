@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types as t
 
+from lsp_server import sync
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
 from lsp_server.syntax.place import line_comment
@@ -27,36 +28,26 @@ class Notebooks:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._cells: dict[str, list[t.NotebookCell]] = {}
+        self._cells: dict[str, list[sync.Cell]] = {}
 
-    def opened(self, params: t.DidOpenNotebookDocumentParams) -> None:
-        self._cells[params.notebook_document.uri] = list(params.notebook_document.cells)
-        for item in params.cell_text_documents:
-            self._session.open(item)
+    def apply(self, notebook: sync.Notebook) -> None:
+        """Take in what has happened to a notebook.
 
-    def changed(self, params: t.DidChangeNotebookDocumentParams) -> None:
-        cells = self._cells.get(params.notebook_document.uri)
-        changes = params.change.cells
-        if cells is None or changes is None:
-            return
-        if changes.structure is not None:
-            array = changes.structure.array
-            cells[array.start : array.start + array.delete_count] = array.cells or ()
-            for closed in changes.structure.did_close or ():
-                self._session.close_document(closed.uri)
-            for item in changes.structure.did_open or ():
-                self._session.open(item)
-        for data in changes.data or ():
-            cells[:] = [data if cell.document == data.document else cell for cell in cells]
-        for content in changes.text_content or ():
-            self._session.change(
-                t.DidChangeTextDocumentParams(content.document, list(content.changes))
-            )
-
-    def closed(self, params: t.DidCloseNotebookDocumentParams) -> None:
-        self._cells.pop(params.notebook_document.uri, None)
-        for cell in params.cell_text_documents:
-            self._session.close_document(cell.uri)
+        Where the order of its cells is not known, each is a document without others around it.
+        """
+        uri, splice = notebook.uri, notebook.splice
+        if uri is not None:
+            if notebook.lost:
+                self._cells.pop(uri, None)
+            elif notebook.opened:
+                self._cells[uri] = list(splice.cells) if splice else []
+            elif (cells := self._cells.get(uri)) is not None:
+                if splice is not None:
+                    cells[splice.start : splice.start + splice.removed] = splice.cells
+                now = {cell.uri: cell for cell in notebook.updated}
+                cells[:] = [now.get(cell.uri, cell) for cell in cells]
+        for event in notebook.events:
+            self._session.apply(event)
 
     def joined(self, document: Document, texts: tuple[str, ...]) -> tuple[str, ...]:
         """`texts`, around the holes of `document`, with the text of the cells before and after.
@@ -73,7 +64,7 @@ class Notebooks:
 
     def _around(self, document: Document) -> tuple[str, str]:
         for cells in self._cells.values():
-            order = [cell.document for cell in cells]
+            order = [cell.uri for cell in cells]
             if document.uri in order:
                 at = order.index(document.uri)
                 before = "".join(f"{self._text(cell, document)}\n\n" for cell in cells[:at])
@@ -84,17 +75,17 @@ class Notebooks:
     def siblings(self, uri: str) -> set[str]:
         """The cells of the notebook that `uri` is a cell of, itself too."""
         for cells in self._cells.values():
-            order = {cell.document for cell in cells}
+            order = {cell.uri for cell in cells}
             if uri in order:
                 return order
         return set()
 
-    def _text(self, cell: t.NotebookCell, asking: Document) -> str:
-        other = self._session.documents.get(cell.document)
+    def _text(self, cell: sync.Cell, asking: Document) -> str:
+        other = self._session.documents.get(cell.uri)
         if other is None:
             return ""
         text = with_lf(other.text).strip("\n")
-        if cell.kind is t.NotebookCellKind.Code and other.language == asking.language:
+        if cell.is_code and other.language == asking.language:
             return text
         comment = line_comment(asking.language)
         return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))

@@ -1,9 +1,10 @@
 """pygls's protocol, with the promises it does not keep: every request has exactly one answer.
 
-What differs from pygls: parameters that cannot be read are answered -32602 (pygls answers nothing
-and the client waits for ever); requests before `initialize` and after `shutdown` are answered with
-the errors the specification names; documents are kept in our session, not in pygls's workspace,
-whose lines are not the editor's; `exit` ends the transport's loop and not the interpreter.
+What differs from pygls: parameters are read leniently (`reading`, `sync`), and those that cannot be
+read are answered -32602 (pygls answers nothing and the client waits for ever); so are requests with
+a notification's name, requests before `initialize` and after `shutdown`, with the errors that the
+specification names; documents are kept in our session, not in pygls's workspace, whose lines are
+not the editor's; `exit` ends the transport's loop and not the interpreter.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import logging
 from asyncio import Future
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
 from cattrs import transform_error
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
-from pygls.protocol import LanguageServerProtocol, lsp_method
+from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, lsp_method
+
+from lsp_server import sync
+from lsp_server.framing import Refused
 
 if TYPE_CHECKING:
     from lsp_server.server import InfillServer
@@ -29,6 +35,12 @@ log = logging.getLogger(__name__)
 Id = int | str | None
 
 
+class Kind(Enum):
+    REQUEST = "request"
+    NOTIFICATION = "notification"
+    RESPONSE = "response"
+
+
 @dataclass(frozen=True, slots=True)
 class Unreadable:
     """A message that came but cannot be handled, and what to answer where it has an id."""
@@ -36,7 +48,7 @@ class Unreadable:
     id: Id
     code: int
     message: str
-    is_response: bool = False
+    kind: Kind = Kind.REQUEST
 
 
 class AtArrival:
@@ -60,19 +72,21 @@ class InfillProtocol(LanguageServerProtocol):
     def _infill(self) -> InfillServer:
         return cast("InfillServer", self._server)
 
-    def read(self, body: bytes) -> Any:
-        """The message in `body`. Never raises, and touches nothing: any thread may call it."""
+    def read(self, frame: bytes | Refused) -> Any:
+        """The message in `frame`. Never raises, and touches nothing: any thread may call it."""
+        if isinstance(frame, Refused):
+            return Unreadable(None, t.ErrorCodes.InvalidRequest, frame.reason)
         try:
-            data = json.loads(body)
-        except ValueError as error:
+            data = json.loads(frame)
+        except (ValueError, RecursionError, MemoryError) as error:
             return Unreadable(None, t.ErrorCodes.ParseError, f"this is no JSON: {error}")
-        if not isinstance(data, dict) or data.get("jsonrpc") != self.VERSION:
-            id = data.get("id") if isinstance(data, dict) else None
-            return Unreadable(id, t.ErrorCodes.InvalidRequest, "a message is a JSON-RPC 2.0 object")
         try:
-            return self.structure_message(data)
+            return self._read_object(data)
         except Exception as error:
-            return self._unreadable(data, error)
+            # Not with the error's own words: they may hold what the message holds.
+            log.error("a message could not be read: %s", type(error).__name__)
+            id = data.get("id") if isinstance(data, dict) else None
+            return Unreadable(_usable(id), t.ErrorCodes.InternalError, "it could not be read")
 
     def receive(self, message: Any) -> None:
         """Handle what `read` gave. Never raises; on the event loop only."""
@@ -84,27 +98,76 @@ class InfillProtocol(LanguageServerProtocol):
         except Exception:
             log.exception("a message could not be handled")
 
-    def _unreadable(self, data: dict[str, Any], error: Exception) -> Unreadable:
-        id, method = data.get("id"), data.get("method")
-        if method is None:
-            return Unreadable(id, t.ErrorCodes.InvalidParams, str(error), is_response=True)
-        if self.get_message_type(method) is None:
+    def _read_object(self, data: Any) -> Any:
+        """What a message is, its id and its method alone decide, whatever else it bears."""
+        given = data if isinstance(data, dict) else {}
+        id, method = given.get("id"), given.get("method")
+        kind = Kind.REQUEST if "id" in given or method is None else Kind.NOTIFICATION
+        if given.get("jsonrpc") != self.VERSION:
+            return _invalid(_usable(id), "a message is a JSON-RPC 2.0 object")
+        if method is None and "id" in given and ("result" in given or "error" in given):
+            kind = Kind.RESPONSE
+        if "id" in given and _usable(id) is None:
+            return _invalid(None, "an id is a string or an integer", kind)
+        if kind is Kind.RESPONSE or (method is None and id in self._result_types):
+            return self._read_response(id, given)
+        if not isinstance(method, str):
+            return _invalid(id, "a method is a string", kind)
+        return self._read_call(kind, id, method, given.get("params"))
+
+    def _read_call(self, kind: Kind, id: Id, method: str, params: Any) -> Any:
+        expected = self._kind_of(method)
+        if expected is None and kind is Kind.REQUEST:
             return Unreadable(id, t.ErrorCodes.MethodNotFound, f"no method {method}")
-        detail = "; ".join(transform_error(error.__cause__ or error, path="message"))
-        return Unreadable(
-            id, t.ErrorCodes.InvalidParams, f"the parameters of {method} cannot be read: {detail}"
-        )
+        if expected not in (None, kind):
+            return _invalid(id, f"{method} is a {expected.value}, not a {kind.value}", kind)
+        if (reader := sync.READERS.get(method)) is not None:
+            return JsonRPCNotification(method, self.VERSION, reader(params))
+        message: dict[str, Any] = {"jsonrpc": self.VERSION, "method": method}
+        if kind is Kind.REQUEST:
+            message["id"] = id
+        if params is not None or self.get_message_type(method) is None:
+            message["params"] = params
+        try:
+            return self.structure_message(message)
+        except Exception as error:
+            detail = "; ".join(transform_error(error.__cause__ or error, path="message"))
+            problem = f"the parameters of {method} cannot be read: {detail}"
+            return Unreadable(id, t.ErrorCodes.InvalidParams, problem, kind)
+
+    def _read_response(self, id: Id, data: dict[str, Any]) -> Any:
+        """A result that is left out is null: some clients leave out what is undefined."""
+        outcome = "result" if data.get("error") is None else "error"
+        message = {"jsonrpc": self.VERSION, "id": id, outcome: data.get(outcome)}
+        try:
+            return self.structure_message(message)
+        except Exception as error:
+            return Unreadable(id, t.ErrorCodes.InvalidParams, str(error), Kind.RESPONSE)
+
+    def _kind_of(self, method: str) -> Kind | None:
+        """What messages with the name `method` are; None where nobody knows it."""
+        known = self.get_message_type(method)
+        if known is not None:
+            return Kind.REQUEST if "id" in attrs.fields_dict(known) else Kind.NOTIFICATION
+        return Kind.REQUEST if method in self.fm.features else None
 
     def _answer_unreadable(self, message: Unreadable) -> None:
         log.info("unreadable message: %s", message.message)
         error = t.ResponseError(code=message.code, message=message.message)
-        if message.is_response:
-            if message.id is not None:
-                self._handle_response(message.id, error=error)
-        elif message.id is not None or message.code != t.ErrorCodes.InvalidParams:
+        if message.kind is Kind.RESPONSE:
+            self._handle_response(message.id, error=error)
+        elif message.kind is Kind.REQUEST:
             # lsprotocol would leave a null id out, which JSON-RPC wants to see.
             answer = {"jsonrpc": self.VERSION, "id": message.id}
             self._send_data({**answer, "error": {"code": error.code, "message": error.message}})
+
+    def _handle_response(
+        self, msg_id: Any, result: Any = None, error: t.ResponseError | None = None
+    ) -> None:
+        """Only what we have asked can be answered: pygls keeps the client's requests there too."""
+        future = self._request_futures.get(msg_id)
+        if not isinstance(future, asyncio.Future):
+            super()._handle_response(msg_id, result, error)
 
     def handle_message(self, message: Any) -> None:
         method, id = getattr(message, "method", None), getattr(message, "id", None)
@@ -116,8 +179,11 @@ class InfillProtocol(LanguageServerProtocol):
         elif method not in (None, t.EXIT) and not self._initialized:
             return  # the specification: notifications before initialize are dropped
         if method == t.INITIALIZE:
-            self._initialized = True
+            # Not needed, and pygls fails where it cannot be parsed.
+            message.params.root_path = message.params.root_uri = None
         super().handle_message(message)
+        if method == t.INITIALIZE:
+            self._initialized = hasattr(self._infill, "session")
 
     def _refusal(self, method: str) -> t.ResponseError | None:
         if self._shutdown:
@@ -144,29 +210,31 @@ class InfillProtocol(LanguageServerProtocol):
         self._request_futures[msg_id] = future
         future.add_done_callback(callback)
 
+    # The parameters of these are read by `sync`.
+
     @lsp_method(t.TEXT_DOCUMENT_DID_OPEN)
-    def lsp_text_document__did_open(self, params: t.DidOpenTextDocumentParams) -> None:
-        self._infill.session.open(params.text_document)
+    def lsp_text_document__did_open(self, params: Any) -> None:
+        self._infill.session.apply(params)
 
     @lsp_method(t.TEXT_DOCUMENT_DID_CHANGE)
-    def lsp_text_document__did_change(self, params: t.DidChangeTextDocumentParams) -> None:
-        self._infill.session.change(params)
+    def lsp_text_document__did_change(self, params: Any) -> None:
+        self._infill.session.apply(params)
 
     @lsp_method(t.TEXT_DOCUMENT_DID_CLOSE)
-    def lsp_text_document__did_close(self, params: t.DidCloseTextDocumentParams) -> None:
-        self._infill.session.close_document(params.text_document.uri)
+    def lsp_text_document__did_close(self, params: Any) -> None:
+        self._infill.session.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_OPEN)
-    def lsp_notebook_document__did_open(self, params: t.DidOpenNotebookDocumentParams) -> None:
-        self._infill.session.notebooks.opened(params)
+    def lsp_notebook_document__did_open(self, params: Any) -> None:
+        self._infill.session.notebooks.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CHANGE)
-    def lsp_notebook_document__did_change(self, params: t.DidChangeNotebookDocumentParams) -> None:
-        self._infill.session.notebooks.changed(params)
+    def lsp_notebook_document__did_change(self, params: Any) -> None:
+        self._infill.session.notebooks.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CLOSE)
-    def lsp_notebook_document__did_close(self, params: t.DidCloseNotebookDocumentParams) -> None:
-        self._infill.session.notebooks.closed(params)
+    def lsp_notebook_document__did_close(self, params: Any) -> None:
+        self._infill.session.notebooks.apply(params)
 
     @lsp_method(t.SHUTDOWN)
     def lsp_shutdown(self, *_: Any) -> None:  # type: ignore[override]
@@ -188,6 +256,15 @@ class InfillProtocol(LanguageServerProtocol):
     @lsp_method(t.EXIT)
     def lsp_exit(self, *_: Any) -> None:  # type: ignore[override]
         self._infill.stop(0 if self._shutdown else 1)
+
+
+def _invalid(id: Id, problem: str, kind: Kind = Kind.REQUEST) -> Unreadable:
+    return Unreadable(id, t.ErrorCodes.InvalidRequest, problem, kind)
+
+
+def _usable(id: Any) -> Id:
+    """`id`, or None where no answer can bear it."""
+    return id if isinstance(id, int | str) and not isinstance(id, bool) else None
 
 
 def failed(message: str, code: int = t.LSPErrorCodes.RequestFailed) -> JsonRpcException:

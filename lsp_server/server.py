@@ -24,7 +24,9 @@ from lsp_server.features import (
     inline_completion,
 )
 from lsp_server.notebook import SYNC
+from lsp_server.process import ended
 from lsp_server.protocol import AtArrival, InfillProtocol
+from lsp_server.reading import lenient_converter
 from lsp_server.session import Session
 from lsp_server.settings import Settings
 from lsp_server.stats import Kind
@@ -43,10 +45,18 @@ class InfillServer(LanguageServer):
 
     def __init__(self) -> None:
         super().__init__(
-            "infill-ls", __version__, protocol_cls=InfillProtocol, notebook_document_sync=SYNC
+            "infill-ls",
+            __version__,
+            protocol_cls=InfillProtocol,
+            converter_factory=lenient_converter,
+            notebook_document_sync=SYNC,
         )
         self.exit_code = 0
+        # On stdio: another process may hold the pipe open that the client has left. A client on a
+        # socket may be on another machine, where its process id means another process.
+        self.ends_with_client = False
         self._stopping: asyncio.Event | None = None
+        self._watch: asyncio.Future[None] | None = None
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """To the log: what the user should know, the session or the error answer tells."""
@@ -61,6 +71,16 @@ class InfillServer(LanguageServer):
         if self._stopping is not None and not self._stopping.is_set():
             self.exit_code = exit_code
             self._stopping.set()
+
+    def watch_client(self, process: int | None) -> None:
+        """End when process `process` does, as the specification wants it."""
+        if process is not None and self.ends_with_client and self._watch is None:
+            self._watch = asyncio.ensure_future(self._end_with(process))
+
+    async def _end_with(self, process: int) -> None:
+        if await ended(process):
+            log.warning("the client's process %d has ended, and so does the server", process)
+            self.stop(0)
 
     async def stopped(self) -> None:
         """Returns when the loop should end and every request has had its answer."""
@@ -91,6 +111,7 @@ def create_server(
         support = ClientSupport.of(params.capabilities, params.initialization_options)
         settings = Settings(model=model, device=device)
         server.session = Session(server, support, encoding, settings, factory)
+        server.watch_client(params.process_id)
         server.session.configure(configuration.section(params.initialization_options))
 
     @server.feature(t.INITIALIZED)
@@ -106,7 +127,7 @@ def create_server(
             uri = params.text_document.uri
             document = server.session.documents.get(uri)
             if document is None:
-                log.warning("Returning nothing because document `%s` isn't open.", uri)
+                log.warning("nothing is answered: %s", server.session.why_absent(uri))
                 return _nothing()
             if server.session.paused:
                 return _nothing()

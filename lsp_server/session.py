@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from typing import Any
+from urllib.parse import unquote
 
 from lsprotocol import types as t
 from pygls.lsp.server import LanguageServer
@@ -25,7 +27,7 @@ from engine.api import (
 from engine.client.connect import HostEngine, connect
 from engine.client.habits import Habits
 from lsp_server.context import snippets
-from lsp_server.document import Document
+from lsp_server.document import FIRST_OF_OURS, Document
 from lsp_server.features.draft import DraftStream
 from lsp_server.features.status import Status
 from lsp_server.filling import Filling
@@ -37,9 +39,13 @@ from lsp_server.settings import Settings
 from lsp_server.stats import Stats, Store
 from lsp_server.suggest.suggestions import Suggestions
 from lsp_server.support import ClientSupport
+from lsp_server.sync import Changed, Closed, Event, Opened, Unclear
 from lsp_server.syntax.parsing import Parsing
 
 log = logging.getLogger(__name__)
+
+# What of a fill goes into each hole, as it is written there; None for nothing.
+Settle = Callable[[Fill], Awaitable[Sequence[str] | None]]
 
 # Seconds. What is asked meanwhile of a long document is answered from a part of it.
 PAUSE = 1.0
@@ -60,6 +66,8 @@ class Session:
         self.support = support
         self.settings = settings
         self.documents: dict[str, Document] = {}
+        self._unclear: dict[str, str] = {}  # languages of open documents whose text is not known
+        self._own_versions = count(FIRST_OF_OURS)
         self.newest = Newest()
         self.parsing = Parsing()
         self._encoding = encoding
@@ -76,22 +84,68 @@ class Session:
         self.notebooks = Notebooks(self)
         self.stats = Stats(Store(), enabled=lambda: self.settings.stats)
 
-    def open(self, item: t.TextDocumentItem) -> None:
-        document = Document(item.uri, item.version, item.language_id, item.text, self._encoding)
-        self.documents[item.uri] = document
+    def apply(self, event: Event) -> None:
+        """Take in what has happened to a document."""
+        match event:
+            case Opened():
+                self._open(event.uri, event.language, event.version, event.text)
+            case Changed():
+                self._change(event)
+            case Closed():
+                self.close_document(event.uri)
+            case Unclear():
+                self._lose(event)
+
+    def _open(self, uri: str, language: str, version: int | None, text: str) -> None:
+        version = next(self._own_versions) if version is None else version
+        document = Document(uri, version, language, text, self._encoding)
+        self._unclear.pop(uri, None)
+        self.documents[uri] = document
         self.suggestions.opened(document)
 
-    def change(self, params: t.DidChangeTextDocumentParams) -> None:
-        identifier = params.text_document
-        document = self.documents.get(identifier.uri)
+    def _change(self, event: Changed) -> None:
+        document = self.documents.get(event.uri)
         if document is None:
-            log.warning("a change of a document that is not open is ignored: %s", identifier.uri)
+            first = event.changes[0] if event.changes else None
+            language = self._unclear.get(event.uri)
+            if language is None:
+                log.warning("a change of a document that is not open is ignored: %s", event.uri)
+            elif isinstance(first, t.TextDocumentContentChangeWholeDocument):
+                self._open(event.uri, language, event.version, first.text)
+                self._change(event)
             return
-        changed = document.edited(params.content_changes, identifier.version)
-        self.documents[identifier.uri] = changed
+        version = event.version
+        if version is None or version <= document.version < FIRST_OF_OURS:
+            version = next(self._own_versions)
+        changed = document.edited(event.changes, version)
+        self.documents[event.uri] = changed
         self.suggestions.changed(document, changed)
         self.stats.changed(document, changed)
         self._parse_in_a_pause(changed)
+
+    def _lose(self, event: Unclear) -> None:
+        """Rather no fills than fills from a text that is not the editor's any more."""
+        if event.uri is None:
+            log.warning("ignored: %s", event.reason)
+            self.tell_once(event.reason, t.MessageType.Warning, "unclear")
+            return
+        known = self.documents.get(event.uri)
+        language = known.language if known else self._unclear.get(event.uri, event.language)
+        self.close_document(event.uri)
+        self._unclear[event.uri] = language
+        log.warning("the text of %s is not known: %s", event.uri, event.reason)
+        cause = f"unclear {event.uri}"
+        self.tell_once(self.why_absent(event.uri), t.MessageType.Warning, cause)
+
+    def why_absent(self, uri: str) -> str:
+        """For the user: why there is no document `uri` to answer for."""
+        if uri in self._unclear:
+            name = unquote(uri.rpartition("/")[2])
+            return (
+                f"a message of the editor about {name} could not be read, so its text is not known "
+                "and nothing is filled there: close it and open it again"
+            )
+        return f"{uri} is not open: send textDocument/didOpen first"
 
     def _parse_in_a_pause(self, document: Document) -> None:
         """So that the tree by which parts of a long document are found is not an old one."""
@@ -107,6 +161,7 @@ class Session:
 
     def close_document(self, uri: str) -> None:
         self.documents.pop(uri, None)
+        self._unclear.pop(uri, None)
         self.parsing.forget(uri)
         self.suggestions.closed(uri)
         self.stats.closed(uri)
@@ -210,13 +265,15 @@ class Session:
         plan: Plan,
         on_draft: Callable[[Draft], None] | None = None,
         request: FillRequest | None = None,
+        settle: Settle | None = None,
     ) -> Fill:
         """All holes of `plan` in one request: `request_for_plan`, or `request` made from that.
 
+        `settle` tells what of the fill goes into the holes, which is then shown as the last draft.
         Raises an EngineError.
         """
         asked = self.request_for_plan(plan) if request is None else request
-        return await self._fill(asked, plan.document, plan.holes, on_draft)
+        return await self._fill(asked, plan.document, plan.holes, on_draft, settle)
 
     async def _fill(
         self,
@@ -224,6 +281,7 @@ class Session:
         document: Document,
         holes: Sequence[Hole],
         on_draft: Callable[[Draft], None] | None,
+        settle: Settle | None = None,
     ) -> Fill:
         """The fill, watched by whoever wants to: its drafts, its state."""
         stream = DraftStream(self.server, document, holes) if self.support.drafts else None
@@ -236,8 +294,11 @@ class Session:
 
         watched = on_draft is not None or stream is not None
         self.status.begun()
+        settled: Sequence[str] | None = None
         try:
             fill = await self._fill_in_spite_of_a_loss(request, show if watched else None)
+            if settle is not None:
+                settled = await settle(fill)
         except (BadRequest, Cancelled):
             raise
         except EngineError as error:
@@ -246,7 +307,7 @@ class Session:
         finally:
             self.status.ended()
             if stream is not None:
-                stream.close()
+                stream.close(settled)
         self._may_repeat = True
         self.status.ready()
         return fill

@@ -77,7 +77,8 @@ class Settings:
     )
     min_confidence: float = setting(
         0.35,
-        "Hide fills that the model is less sure of, unless you ask for one.",
+        "Hide fills that the model is less confident of, unless you ask for one; a code action then"
+        " shows its candidates and asks.",
         minimum=0,
         maximum=1,
     )

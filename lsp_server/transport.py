@@ -7,45 +7,25 @@ the pool that handlers share, write to a full pipe from the event loop, and do n
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import select
 import sys
 import threading
-from collections.abc import Iterator
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from lsp_server.framing import MOST_BODY, Framing
 from lsp_server.streams import claim_standard_streams
 
 if TYPE_CHECKING:
     from lsp_server.server import InfillServer
 
+log = logging.getLogger(__name__)
+
 CHUNK = 1 << 16
 DRAIN_PATIENCE = 2.0
-
-
-class Framing:
-    """Message bodies out of a stream of bytes with `Content-Length` headers, in any letter case."""
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._length: int | None = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        self._buffer += data
-        while True:
-            if self._length is None:
-                end = self._buffer.find(b"\r\n\r\n")
-                if end < 0:
-                    return
-                self._length = _content_length(bytes(self._buffer[:end]))
-                del self._buffer[: end + 4]
-            elif len(self._buffer) < self._length:
-                return
-            else:
-                body = bytes(self._buffer[: self._length])
-                del self._buffer[: self._length]
-                self._length = None
-                yield body
 
 
 async def over_stdio(server: InfillServer) -> None:
@@ -53,20 +33,22 @@ async def over_stdio(server: InfillServer) -> None:
     reading, writing = claim_standard_streams()
     writer = ThreadWriter(writing)
     server.protocol.set_writer(writer)
+    server.ends_with_client = True
     loop = asyncio.get_running_loop()
 
     def read() -> None:
         framing = Framing()
-        try:
-            while data := os.read(reading, CHUNK):
-                for body in framing.feed(data):
-                    loop.call_soon_threadsafe(server.protocol.receive, server.protocol.read(body))
-        except OSError:
-            pass
-        try:
-            loop.call_soon_threadsafe(server.stop, 0)
-        except RuntimeError:
-            return  # the loop has ended before its input
+        # A RuntimeError: the loop has ended before its input.
+        with suppress(RuntimeError):
+            try:
+                while data := _read(reading):
+                    for frame in framing.feed(data):
+                        message = server.protocol.read(frame)
+                        loop.call_soon_threadsafe(server.protocol.receive, message)
+            except OSError as error:
+                log.info("the input has ended: %s", error)
+            finally:
+                loop.call_soon_threadsafe(server.stop, 0)
 
     threading.Thread(target=read, name="lsp-reader", daemon=True).start()
     try:
@@ -84,10 +66,10 @@ async def over_tcp(server: InfillServer, host: str, port: int) -> None:
         framing = Framing()
         try:
             while data := await reader.read(CHUNK):
-                for body in framing.feed(data):
-                    server.protocol.receive(server.protocol.read(body))
-        except ConnectionError:
-            pass
+                for frame in framing.feed(data):
+                    server.protocol.receive(server.protocol.read(frame))
+        except OSError as error:
+            log.info("the connection has ended: %s", error)
         finally:
             server.stop(0)
 
@@ -112,7 +94,7 @@ async def over_ws(server: InfillServer, host: str, port: int) -> None:
         if server.protocol.writer is None:
             await over_socket(server, socket)
 
-    async with serve(connected, host, port, max_size=None) as listener:
+    async with serve(connected, host, port, max_size=MOST_BODY) as listener:
         _announce("ws", next(iter(listener.sockets)).getsockname())
         await server.stopped()
 
@@ -130,6 +112,23 @@ async def over_socket(server: InfillServer, socket: Any) -> None:
         pass
     finally:
         server.stop(0)
+
+
+def _read(descriptor: int) -> bytes:
+    """What there is, waiting for it also where the client has made its pipe non-blocking."""
+    while True:
+        try:
+            return os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            select.select([descriptor], [], [])
+
+
+def _write(descriptor: int, data: memoryview) -> int:
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            select.select([], [descriptor], [])
 
 
 class ThreadWriter:
@@ -154,7 +153,7 @@ class ThreadWriter:
             while (data := self._outbox.get()) is not None:
                 view = memoryview(data)
                 while view:
-                    view = view[os.write(self._descriptor, view) :]
+                    view = view[_write(self._descriptor, view) :]
         except OSError:
             return  # nobody reads any more; the end of stdin will say so
 
@@ -168,15 +167,6 @@ class SocketWriter:
 
     def close(self) -> Any:
         return self._socket.close()
-
-
-def _content_length(headers: bytes) -> int:
-    """Without a length that can be read, none: the next header is looked for right here."""
-    for line in headers.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value)
-    return 0
 
 
 def _announce(scheme: str, address: tuple[Any, ...]) -> None:

@@ -15,6 +15,7 @@ empty. What a rule can do:
     steps, delay     denoising steps, and the seconds each takes; drafts show more text by the step
     confidence       of the fill
     others           texts of other candidates, best first
+    doubts           the confidences of those, 1 where there is none
     error            {"kind": "out_of_memory", "message": ...}: raised after the steps
     raises           a Python exception's name, raised after the steps
     exit             os._exit with this status, after the steps
@@ -115,8 +116,10 @@ class ScriptedEngine:
             canvas_tokens=32,
             seconds=time.perf_counter() - started,
             alternatives=tuple(
-                Alternative((text,) * request.holes, -rank)
-                for rank, text in enumerate((texts[0], *rule["others"]))
+                Alternative(candidate, -rank, confidence)
+                for rank, (candidate, confidence) in enumerate(
+                    [(texts, rule.get("confidence", 1.0)), *_others(rule, request.holes)]
+                )
             )
             if "others" in rule
             else (),
@@ -128,6 +131,12 @@ class ScriptedEngine:
         line = json.dumps({"event": event, "pid": os.getpid(), **facts})
         with Path(self._journal).open("a") as journal:
             journal.write(line + "\n")
+
+
+def _others(rule: Script, holes: int) -> list[tuple[tuple[str, ...], float]]:
+    others, doubts = rule["others"], rule.get("doubts", [])
+    confidences = [*doubts, *[1.0] * (len(others) - len(doubts))]
+    return [((text,) * holes, each) for text, each in zip(others, confidences, strict=True)]
 
 
 def _fits(rule: Script, request: FillRequest) -> bool:

@@ -32,7 +32,7 @@ from engine.api import (
 
 Message = dict[str, Any]
 
-PROTOCOL = 1  # two ends with different numbers do not talk
+PROTOCOL = 2  # two ends with different numbers do not talk
 LINE_LIMIT = 64 << 20  # bytes of a message: more is no file that anybody edits
 
 FILL_FAILED = -32000
@@ -124,7 +124,8 @@ def fill_to_json(fill: Fill) -> Message:
 
 def fill_from_json(data: Message) -> Fill:
     alternatives = tuple(
-        Alternative(tuple(each["texts"]), each["score"]) for each in data["alternatives"]
+        Alternative(tuple(each["texts"]), each["score"], each["confidence"])
+        for each in data["alternatives"]
     )
     return Fill(**{**data, "texts": tuple(data["texts"]), "alternatives": alternatives})
 

@@ -99,7 +99,8 @@ class LocalEngine:
             canvas_tokens=rolled.canvas_tokens,
             seconds=0.0,
             alternatives=tuple(
-                Alternative(candidate.texts, candidate.score) for candidate in rolled.candidates
+                Alternative(each.texts, each.score, each.confidence(self.profile))
+                for each in rolled.candidates
             ),
         )
 
@@ -233,13 +234,14 @@ class LocalEngine:
             fills.append(self._fill(part, show, cancelled))
             done.append(fills[-1].texts[0])
         score = sum(fill.alternatives[0].score for fill in fills) / len(fills)
+        confidence = math.prod(fill.confidence for fill in fills)
         return Fill(
             texts=tuple(done),
-            confidence=math.prod(fill.confidence for fill in fills),
+            confidence=confidence,
             steps=sum(fill.steps for fill in fills),
             canvas_tokens=sum(fill.canvas_tokens for fill in fills),
             seconds=0.0,
-            alternatives=(Alternative(tuple(done), score),),
+            alternatives=(Alternative(tuple(done), score, confidence),),
         )
 
     def _settings(self, request: FillRequest, shape: Shape) -> Denoising:

@@ -169,13 +169,15 @@ class RemoteEngine:
 
             done.append(self._fill(part, show, cancelled))
         texts = tuple(fill.texts[0] for fill in done)
+        confidence = math.prod(fill.confidence for fill in done)
+        whole = (Alternative(texts, confidence, confidence),)
         return Fill(
             texts=texts,
-            confidence=math.prod(fill.confidence for fill in done),
+            confidence=confidence,
             steps=sum(fill.steps for fill in done),
             canvas_tokens=sum(fill.canvas_tokens for fill in done),
             seconds=time.perf_counter() - started,
-            alternatives=done[0].alternatives if len(done) == 1 else (Alternative(texts, 0.0),),
+            alternatives=done[0].alternatives if len(done) == 1 else whole,
         )
 
     def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:

@@ -78,6 +78,10 @@ class Candidate:
     def mean(self) -> float:
         return sum(self.logprobs) / max(1, len(self.logprobs))
 
+    @property
+    def confidence(self) -> float:
+        return probability_of_lines(self.text, self.logprobs) or 0.0
+
 
 def recognises(served: Served) -> PinnedCanvas | str | None:
     if served.card.get("owned_by") != "vllm":
@@ -122,15 +126,16 @@ class PinnedCanvas:
         with ThreadPoolExecutor(len(lengths)) as pool:
             found = sorted(pool.map(read, lengths), key=lambda each: each.mean, reverse=True)
         best = found[0]
-        confidence = probability_of_lines(best.text, best.logprobs) or 0.0
-        show(Draft((best.text,), 1, 1, ((Span(0, len(best.text), confidence),),)))
+        show(Draft((best.text,), 1, 1, ((Span(0, len(best.text), best.confidence),),)))
         fill = Fill(
             texts=(best.text,),
-            confidence=confidence,
+            confidence=best.confidence,
             steps=request.steps or 1,
             canvas_tokens=sum(HEAD + each.length + TAIL for each in found),
             seconds=0.0,
-            alternatives=tuple(Alternative((each.text,), each.mean) for each in found),
+            alternatives=tuple(
+                Alternative((each.text,), each.mean, each.confidence) for each in found
+            ),
         )
         return Written(fill, is_confidence_known=True)
 

@@ -83,7 +83,7 @@ def write(
     logprobs = [logprob for _, logprob in _within(spans, start, start + len(text))]
     confidence = probability_of_lines(text, logprobs)
     known = UNKNOWN if confidence is None else confidence
-    fill = Fill((text,), known, taken, 0, 0.0, (Alternative((text,), known),))
+    fill = Fill((text,), known, taken, 0, 0.0, (Alternative((text,), known, known),))
     return Written(fill, confidence is not None)
 
 

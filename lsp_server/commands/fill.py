@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from engine.api import Draft, EngineInfo, Fill, Span
+from engine.api import Alternative, Draft, EngineInfo, Fill, Span
 from engine.client import connect
 from lsp_server.commands.ask import ask, request_for
 from lsp_server.commands.fault import one_line
@@ -106,9 +106,9 @@ def print_fill(
 
 def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, Any]:
     """`text` is what --write puts into the file, its line ends as there."""
-    scores: dict[str, float] = {}
+    found: dict[str, Alternative] = {}
     for each in fill.alternatives:
-        scores.setdefault(clean(each.texts[0], gap), each.score)
+        found.setdefault(clean(each.texts[0], gap), each)
     return {
         "text": text,
         "confidence": fill.confidence,
@@ -117,7 +117,11 @@ def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, An
         "model": info.model,
         "device": info.device,
         "alternatives": [
-            {"text": text, "score": score if math.isfinite(score) else None}
-            for text, score in scores.items()
+            {
+                "text": text,
+                "score": each.score if math.isfinite(each.score) else None,
+                "confidence": each.confidence,
+            }
+            for text, each in found.items()
         ],
     }

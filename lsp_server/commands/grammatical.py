@@ -33,7 +33,7 @@ def put_in(item: Item, texts: Sequence[str]) -> str:
     async def put() -> str:
         parsing = Parsing()
         try:
-            verdicts = await asked_for(texts, gap, parsing)
+            verdicts = await asked_for([(text, 0.0) for text in texts], gap, parsing)
         finally:
             parsing.close()
         return verdicts[0].cleaned.text if verdicts else ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import logging
+import sys
 from dataclasses import dataclass
 
 from lsp_server.commands.fault import FAILED, CommandError
@@ -69,8 +71,16 @@ def start_log(file: str | None, level: str) -> None:
     """Logs go to stderr, which editors keep, or to `file`; never to stdout, which is protocol."""
     if level not in LEVELS:
         raise CommandError(f"--log-level {level} is unknown: give one of {', '.join(LEVELS)}")
+    handler: logging.Handler
     try:
-        handler = logging.FileHandler(file, encoding="utf-8") if file else logging.StreamHandler()
+        # A name in a message can hold what no encoding has, half a character for one.
+        odd = "backslashreplace"
+        if file:
+            handler = logging.FileHandler(file, encoding="utf-8", errors=odd)
+        else:
+            if isinstance(sys.stderr, io.TextIOWrapper):
+                sys.stderr.reconfigure(errors=odd)
+            handler = logging.StreamHandler()
     except OSError as error:
         raise CommandError(f"--log-file {file} cannot be written: {error.strerror}") from error
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

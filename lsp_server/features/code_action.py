@@ -14,14 +14,16 @@ from typing import Any
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcRequestCancelled
 
-from engine.api import EngineError, Fill
+from engine.api import Draft, EngineError, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
+from lsp_server.features.code_action_choices import Choices, choices_of, chosen
 from lsp_server.features.code_actions import ACTIONS, Action
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.progress import FillProgress
 from lsp_server.protocol import failed
+from lsp_server.reading import position
 from lsp_server.session import Session
 from lsp_server.stats import Kind
 from lsp_server.syntax.tree import SyntaxTree
@@ -79,18 +81,16 @@ async def plan_of(session: Session, name: str, document: Document, range: t.Rang
 async def filled(
     session: Session, plan: Plan, token: t.ProgressToken | None = None
 ) -> list[Placed]:
-    """What goes where, in the document as it is now; nothing if the model has nothing to say."""
+    """What goes where, in the document as it is now; nothing if the model has nothing to say, or
+    the user wants none of it."""
     started = time.perf_counter()
-    fill = await _fill(session, plan, token)
-    texts = await _best(session, plan, fill)
-    if texts is None:
-        session.tell("all that the model has would break the file, so nothing was put in")
-        return []
-    if not any(texts):
-        session.tell("the model has nothing to put here")
+    choices = await _fill(session, plan, token)
+    seconds = time.perf_counter() - started
+    choice = await chosen(session, plan, choices)
+    if choice is None:
         return []
     placed: list[Placed] = []
-    for hole, text in zip(plan.holes, texts, strict=True):
+    for hole, text in zip(plan.holes, choice.texts, strict=True):
         if text:
             there = place(text, plan.gap(hole), session.documents.get(plan.document.uri))
             if there is None:
@@ -99,7 +99,7 @@ async def filled(
                     t.LSPErrorCodes.ContentModified,
                 )
             placed.append(there)
-    session.stats.answered(Kind.ACTION, time.perf_counter() - started)
+    session.stats.answered(Kind.ACTION, seconds)
     first = placed[0]
     session.stats.shown(Kind.ACTION, first.document, first.start, first.end, first.text)
     if len(placed) < len(plan.holes):
@@ -115,7 +115,7 @@ def edit_of(session: Session, placed: Sequence[Placed]) -> t.WorkspaceEdit:
     ]
     if not session.support.versioned_edits:
         return t.WorkspaceEdit(changes={document.uri: edits})
-    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    identifier = t.OptionalVersionedTextDocumentIdentifier(document.uri, document.reported_version)
     return t.WorkspaceEdit(document_changes=[t.TextDocumentEdit(identifier, list(edits))])
 
 
@@ -139,9 +139,16 @@ async def _tree(session: Session, document: Document, offset: int, times: int) -
     return None
 
 
-async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> Fill:
+async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> Choices:
+    """What there is to put in; the last draft that is shown is the first of these."""
     task = asyncio.current_task()
     stopped = False
+    choices, last = Choices(), None
+
+    async def settle(fill: Fill) -> tuple[str, ...] | None:
+        nonlocal choices
+        choices = await choices_of(session, plan, fill, last)
+        return choices.sound[0].texts if choices.sound else None
 
     def stop() -> None:
         nonlocal stopped
@@ -157,34 +164,23 @@ async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> 
             may_create=session.support.progress,
             on_cancel=stop,
         ) as progress:
-            return await session.fill_plan(plan, progress.on_draft)
+            report = progress.on_draft
+
+            def watch(draft: Draft) -> None:
+                nonlocal last
+                last = draft
+                if report is not None:
+                    report(draft)
+
+            watched = report is not None or session.support.drafts
+            await session.fill_plan(plan, watch if watched else None, settle=settle)
+            return choices
     except asyncio.CancelledError:
         if stopped:
             raise JsonRpcRequestCancelled("stopped by the user") from None
         raise
     except EngineError as error:
         raise failed(str(error)) from error
-
-
-async def _best(session: Session, plan: Plan, fill: Fill) -> tuple[str, ...] | None:
-    """The best of the candidates that leave the fewest errors; "" for a hole that stays as it is.
-    One that changes nothing is none. None where the file is sound and all of them break it."""
-    candidates = dict.fromkeys([fill.texts, *(other.texts for other in fill.alternatives)])
-    changes = [texts for each in candidates if any(texts := _changes(plan, each))]
-    tree = await session.parsing.tree(plan.document) if changes else None
-    if tree is None:
-        return changes[0] if changes else ("",) * len(plan.holes)
-    made = [await session.parsing.variant(plan.filled(texts), tree) for texts in changes]
-    errors = [each.errors() if each is not None else tree.errors() for each in made]
-    least = min(errors)
-    return None if least > tree.errors() == 0 else changes[errors.index(least)]
-
-
-def _changes(plan: Plan, fills: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        "" if text == plan.document.text[hole.start : hole.end] else text
-        for hole, text in zip(plan.holes, plan.fitted(fills), strict=True)
-    )
 
 
 def _offer(session: Session, name: str, action: Action, plan: Plan, range: t.Range) -> t.CodeAction:
@@ -224,7 +220,10 @@ async def _planned(session: Session, data: Any) -> Plan:
 
 def range_of(data: Any) -> t.Range:
     """Raises KeyError, TypeError or ValueError where there is none."""
-    start, end = (t.Position(*map(int, data[name])) for name in ("start", "end"))
+    start, end = (
+        position(dict(zip(("line", "character"), data[name], strict=True)))
+        for name in ("start", "end")
+    )
     return t.Range(start, end)
 
 

@@ -4,7 +4,8 @@ A notification per hole: {id, uri, version, hole, holes, range, text, step, of, 
 `id` is the same for all drafts of a fill. `range`, in `version` of the document, is what `text`
 would replace; `confidence` is a list of {start, end, confidence}, in characters of `text` as the
 position encoding counts them. The last draft of a fill is sent again with `done` when the fill has
-ended in any way: what is shown can go.
+ended in any way: what is shown can go. Where it goes into the document, `text` is then exactly what
+is put in first, which another candidate may have become, and `confidence` is empty.
 
 Holes may share a place: the parts of a docstring all have the same empty range. What stands there
 is their texts one after another, by `hole`; all that goes between them is in the texts.
@@ -54,33 +55,38 @@ class DraftStream:
             else:
                 self._waiting = loop.call_later(delay, self._send_newest)
 
-    def close(self) -> None:
+    def close(self, settled: Sequence[str] | None = None) -> None:
+        """`settled`: what each hole becomes in the document; "" for one that stays as it is."""
         if self._waiting is not None:
             self._waiting.cancel()
         if self._newest is not None:
-            self._send(self._newest, done=True)
+            self._send(self._newest, True, settled)
 
     def _send_newest(self) -> None:
         self._waiting = None
         if self._newest is not None:
             self._send(self._newest)
 
-    def _send(self, draft: Draft, done: bool = False) -> None:
+    def _send(self, draft: Draft, done: bool = False, settled: Sequence[str] | None = None) -> None:
         self._sent_at = asyncio.get_running_loop().time()
         for number, (hole, range, text) in enumerate(
             zip(self._holes, self._ranges, draft.texts, strict=True)
         ):
             spans = draft.confidence[number] if draft.confidence else ()
+            shown = self._as_written(hole, text, spans)
+            if settled is not None:
+                stays = self._document.text[hole.start : hole.end]
+                shown = {"text": settled[number] or stays, "confidence": []}
             self._server.protocol.notify(
                 METHOD,
                 {
                     "id": self._id,
                     "uri": self._document.uri,
-                    "version": self._document.version,
+                    "version": self._document.reported_version,
                     "hole": number,
                     "holes": len(self._holes),
                     "range": _as_json(range),
-                    **self._as_written(hole, text, spans),
+                    **shown,
                     "step": draft.step,
                     "of": draft.of,
                     "done": done,

@@ -33,13 +33,17 @@ async def answer(session: Session, params: t.ExecuteCommandParams) -> Any:
         data: Any
         (data,) = params.arguments or ()
         uri, version, range = data["uri"], data.get("version"), range_of(data)
+        if not isinstance(uri, str):
+            raise TypeError("a uri is a string")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise failed(
             f"{params.command} needs one argument with uri, start and end",
             t.ErrorCodes.InvalidParams,
         ) from error
     document = session.documents.get(uri)
-    if document is None or version not in (None, document.version):
+    if document is None:
+        raise failed(session.why_absent(uri), t.LSPErrorCodes.ContentModified)
+    if version not in (None, document.version):
         raise failed(
             "the document has changed since the action was offered; ask for it again",
             t.LSPErrorCodes.ContentModified,

@@ -5,9 +5,9 @@ A request of ours, for tools that show how a fill comes about; editors have the 
 Parameters: {textDocument: {uri, version?}, holes: [range, ...]} and, each optional, `steps`,
 `candidates`, `seed`, `maxTokens`, and `trace`, which keeps every draft for the answer. What stands
 in a hole gives way. Answer: {texts, confidence, steps, canvasTokens, seconds, model, device,
-alternatives: [{texts, score}]}, where `texts` has one text per hole, as it would stand in the
-document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds` since
-the request and `confidence` one list of {start, end, confidence} per hole.
+alternatives: [{texts, score, confidence}]}, where `texts` has one text per hole, as it would stand
+in the document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds`
+since the request and `confidence` one list of {start, end, confidence} per hole.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Any
 
 from lsprotocol import types as t
 
-from engine.api import BadRequest, Draft, EngineError, Fill, Span
+from engine.api import Alternative, BadRequest, Draft, EngineError, Fill, Span
 from lsp_server.document import Document
 from lsp_server.features.draft import spans_in_units
 from lsp_server.gap import cut
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.protocol import failed
+from lsp_server.reading import integer, position
 from lsp_server.session import Session
 
 METHOD = "infill/fill"
@@ -75,9 +76,9 @@ class Trace:
 
 def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
     """Candidates that are the same once they are cleaned are one, with the better score."""
-    scores: dict[tuple[str, ...], float] = {}
+    found: dict[tuple[str, ...], Alternative] = {}
     for each in fill.alternatives:
-        scores.setdefault(plan.fitted(each.texts), each.score)
+        found.setdefault(plan.fitted(each.texts), each)
     return {
         "texts": list(plan.fitted(fill.texts)),
         "confidence": round(fill.confidence, 4),
@@ -85,8 +86,12 @@ def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
         "canvasTokens": fill.canvas_tokens,
         "seconds": round(fill.seconds, 4),
         "alternatives": [
-            {"texts": list(texts), "score": round(score, 4) if math.isfinite(score) else None}
-            for texts, score in scores.items()
+            {
+                "texts": list(texts),
+                "score": round(each.score, 4) if math.isfinite(each.score) else None,
+                "confidence": round(each.confidence, 4),
+            }
+            for texts, each in found.items()
         ],
     }
 
@@ -95,9 +100,11 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
     given = _plain(params)
     try:
         uri, version = given["textDocument"]["uri"], given["textDocument"].get("version")
+        if not isinstance(uri, str):
+            raise TypeError("a uri is a string")
         ranges = [_range(each) for each in given["holes"]]
         numbers: dict[str, Any] = {
-            ours: int(given[theirs])
+            ours: _number(given[theirs])
             for theirs, ours in _NUMBERS.items()
             if given.get(theirs) is not None
         }
@@ -108,7 +115,7 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
         ) from error
     document = session.documents.get(uri)
     if document is None:
-        raise failed(f"{uri} is not open: send textDocument/didOpen first")
+        raise failed(session.why_absent(uri))
     if version not in (None, document.version):
         raise failed("the document has changed since", t.LSPErrorCodes.ContentModified)
     return document, ranges, numbers, given.get("trace") is True
@@ -128,12 +135,15 @@ async def _plan(session: Session, document: Document, ranges: Sequence[t.Range])
     return Plan("Fill the holes", document, holes)
 
 
+def _number(given: Any) -> int:
+    number = integer(given)
+    if number is None:
+        raise ValueError(f"{given!r} is no whole number")
+    return number
+
+
 def _range(given: Any) -> t.Range:
-    start, end = (
-        t.Position(int(given[name]["line"]), int(given[name]["character"]))
-        for name in ("start", "end")
-    )
-    return t.Range(start, end)
+    return t.Range(position(given["start"]), position(given["end"]))
 
 
 def _plain(given: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
@@ -9,6 +10,7 @@ from lsp_server.holes.functions import docstring_of, interior, is_meant_to_be_em
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import Item, items_only, lead_of
 from lsp_server.holes.spot import Spot
+from lsp_server.holes.wanted import Wanted
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -21,6 +23,11 @@ def missing_body(spot: Spot, function: Node) -> Hole | None:
 
     Docstrings and comments that say no TODO stay, where the placeholder does not stand above them.
     """
+    hole = _missing_body(spot, function)
+    return None if hole is None else replace(hole, wanted=Wanted.CODE)
+
+
+def _missing_body(spot: Spot, function: Node) -> Hole | None:
     inside = interior(spot, function)
     if inside is None or is_meant_to_be_empty(spot, function):
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.api import Shape
 from lsp_server.document import Document
 from lsp_server.gap import Gap, with_lf
 from lsp_server.holes.fit import fit
+from lsp_server.holes.literal import before_stops, written
+from lsp_server.holes.wanted import Wanted, is_copied, is_placeholder
 from lsp_server.suggest.clean import clean
 
 
@@ -27,6 +29,7 @@ class Hole:
     lead: str = ""
     indent: str = ""
     stops: tuple[str, ...] = ()
+    wanted: Wanted = Wanted.ANYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class Plan:
     """What an action would do: one request for all of `holes`, which are in order.
 
     `is_one_text`: what stands around the holes goes in as a whole, whichever of them stay empty.
+    `is_documentation`: it is written as the language wants documentation to be written.
     """
 
     title: str
     document: Document
     holes: tuple[Hole, ...]
     is_one_text: bool = False
+    is_documentation: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -60,7 +65,7 @@ class Plan:
         """What becomes of each hole of the document; "" for one with nothing to put into it."""
         prefix, *between, suffix = self._around()
         rest = [*between, suffix]
-        so_far, fitted, is_empty = prefix, [], True
+        so_far, texts = prefix, []
         for number, (hole, fill) in enumerate(zip(self.holes, fills, strict=True)):
             so_far += hole.before
             later = "".join(
@@ -74,23 +79,53 @@ class Plan:
                 )
             )
             after = later + self.holes[-1].after + suffix
-            text = fit(with_lf(fill), hole.shape, self.document.language, hole.stops)
+            raw = with_lf(fill)
+            if self.is_documentation:
+                raw = before_stops(raw, self.document.language)
+            text = fit(raw, hole.shape, self.document.language, hole.stops)
             text = self._cleaned(so_far, text, after, hole)
+            if self._is_no_answer(text, hole):
+                text = ""
+                if self.is_documentation:  # nothing is documented without its first sentence
+                    return ("",) * len(self.holes)
             so_far += text + hole.after + (rest[number] if number < len(between) else "")
-            whole = hole.before + text + hole.after if text.strip() else ""
-            is_empty &= not whole
-            if self.is_one_text:
-                whole = (hole.before + text).rstrip(" \t") + hole.after
-            fitted.append(whole.replace("\n", self.document.newline))
-        return ("",) * len(self.holes) if is_empty else tuple(fitted)
+            texts.append(text)
+        return self._written(texts)
 
-    def filled(self, texts: tuple[str, ...]) -> Document:
-        """The document with each of `texts` in its hole; "" leaves a hole as it is."""
+    def _written(self, texts: list[str]) -> tuple[str, ...]:
+        """`texts` with what is written around them; nothing at all where none of them is any."""
+        if not any(text.strip() for text in texts):
+            return ("",) * len(self.holes)
+        befores, afters = [hole.before for hole in self.holes], [hole.after for hole in self.holes]
+        if self.is_documentation:
+            befores, texts = written(befores, texts, afters, self.document.language)
+        wholes = []
+        for before, text, after in zip(befores, texts, afters, strict=True):
+            whole = before + text + after if text.strip() else ""
+            if self.is_one_text:
+                whole = (before + text).rstrip(" \t") + after
+            wholes.append(whole.replace("\n", self.document.newline))
+        return tuple(wholes)
+
+    def _is_no_answer(self, text: str, hole: Hole) -> bool:
+        match hole.wanted:
+            case Wanted.CODE:
+                return is_placeholder(text, self.document.language)
+            case Wanted.SUMMARY:
+                return is_copied(text, self.document)
+        return False
+
+    def filled(self, texts: tuple[str, ...]) -> str:
+        """The document's text with each of `texts` in its hole; "" leaves a hole as it is."""
         text, parts, at = self.document.text, [], 0
-        for hole, written in zip(self.holes, texts, strict=True):
-            parts += [text[at : hole.start], written or text[hole.start : hole.end]]
+        for hole, new in zip(self.holes, texts, strict=True):
+            parts += [text[at : hole.start], new or text[hole.start : hole.end]]
             at = hole.end
-        return replace(self.document, text="".join(parts) + text[at:], line_starts=())
+        return "".join(parts) + text[at:]
+
+    def plain(self, text: str) -> str:
+        """The document's text with `text` in every hole, and what is written around it."""
+        return self.filled(self._written([text] * len(self.holes)))
 
     def gap(self, hole: Hole) -> Gap:
         return Gap(self.document, hole.start, hole.end, hole.shape, hole.indent)

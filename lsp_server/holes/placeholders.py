@@ -1,52 +1,22 @@
-"""What stands for code that is not there yet: `...`, `???`, `TODO`, and each language's own."""
+"""Where something stands for code that is not there yet, as items and as holes."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
 from lsp_server.gap import with_lf
 from lsp_server.holes.hole import Hole
+from lsp_server.holes.marks import NOTHING, TODO, in_body, in_code
 from lsp_server.holes.spot import Spot
+from lsp_server.holes.wanted import Wanted
 from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
-
-_SAYS = r"(?i:not[ _-]?(?:yet[ _-])?implemented|unimplemented|to ?do|implement)"
-_QUOTED = "(?:" + "|".join(rf"{q}[^\r\n{q}]*?{_SAYS}[^\r\n{q}]*{q}" for q in "\"'`") + ")"
-# What each language has of its own, as one whole statement or expression.
-_JAVASCRIPT = rf"throw\s+(?:new\s+)?Error\s*\(\s*{_QUOTED}\s*\)"
-_BASH = r"(?<![^\s;]):(?=[ \t]*(?:$|[;#\r\n]))"
-_C = rf"assert\s*\(\s*(?:0|false)\s*&&\s*{_QUOTED}\s*\)"
-OWN: dict[str, str] = {
-    "python": r"raise\s+NotImplementedError\b(?:\s*\([^\r\n]*\))?",
-    "javascript": _JAVASCRIPT,
-    "javascriptreact": _JAVASCRIPT,
-    "typescript": _JAVASCRIPT,
-    "typescriptreact": _JAVASCRIPT,
-    "go": rf"panic\(\s*{_QUOTED}\s*\)",
-    "rust": rf"(?:todo|unimplemented)!\s*\([^\r\n]*?\)|panic!\s*\(\s*{_QUOTED}\s*\)",
-    "c": _C,
-    "cpp": rf"{_C}|throw\s+(?:\w+::)*\w+\s*[({{]\s*{_QUOTED}\s*[)}}]",
-    "java": (
-        r"throw\s+new\s+(?:\w+\.)*UnsupportedOperationException\s*\([^\r\n]*?\)"
-        rf"|throw\s+new\s+(?:\w+\.)*\w+\s*\(\s*{_QUOTED}\s*\)"
-    ),
-    "lua": rf"error\s*\(\s*{_QUOTED}\s*\)",
-    "ruby": rf"raise\s+NotImplementedError\b[^\r\n#]*?(?=\s*(?:$|#|;|end\b))|raise\s+{_QUOTED}",
-}
-# Says nothing elsewhere, but where it is all of a body there is no body.
-NOTHING = {"python": r"pass\b", "shellscript": _BASH, "bash": _BASH, "sh": _BASH}
-_ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\(\))?(?![\w.])"
-
-_LINE = {"python": "#", "ruby": "#", "lua": "--", "shellscript": "#", "bash": "#", "sh": "#"}
-_BLOCK = {"lua": r"--\[\[[\s\S]*?\]\]", "ruby": None, "python": None}
-_TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\r\n]*\))?[ \t]*[:\-]?[ \t]*([^\r\n]*)")
 
 _VALUE_BEFORE = re.compile(
     r"(?:^|[=(,\[{:+\-*/<>&|!?;%^]|\b(?:return|yield|await|in|else|then|do|case|not|and|or|if))$"
@@ -71,10 +41,6 @@ _DOTS_MEAN_SOMETHING = {
 REACH = 20_000
 
 
-def line_comment(language: str) -> str:
-    return _LINE.get(language, "//")
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """A placeholder, a comment that says TODO, or (`kind` "comment") another comment."""
@@ -89,7 +55,7 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
     """What stands between two offsets if it is nothing but placeholders and comments."""
     text, at = spot.document.text, start
     items: list[Item] = []
-    pattern = _in_body(spot.language)
+    pattern = in_body(spot.language)
     while True:
         while at < end and text[at] in " \t\r\n\f;":
             at += 1
@@ -99,7 +65,7 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
         if found is None:
             return None
         kind = found.lastgroup or ""
-        if kind == "comment" and _TODO.search(found.group()):
+        if kind == "comment" and TODO.search(found.group()):
             kind = "todo"
         items.append(Item(kind, found.start(), found.end(), found.group()))
         at = found.end()
@@ -107,7 +73,7 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
 
 def todo_text(comment: str) -> str:
     """What a TODO says is to be done, on its first line."""
-    found = _TODO.search(comment)
+    found = TODO.search(comment)
     return found[1].removesuffix("*/").removesuffix("]]").strip() if found else ""
 
 
@@ -125,10 +91,10 @@ def holes_between(spot: Spot, start: int, end: int) -> list[Hole]:
 def items_between(spot: Spot, start: int, end: int) -> list[Item]:
     """Placeholders and comments that say TODO, in order."""
     items: list[Item] = []
-    for found in _in_code(spot.language).finditer(spot.document.text, start, end):
+    for found in in_code(spot.language).finditer(spot.document.text, start, end):
         kind = found.lastgroup or ""
         if kind == "comment":
-            if not _TODO.search(found.group()) and not _continues_todo(spot, items, found.start()):
+            if not TODO.search(found.group()) and not _continues_todo(spot, items, found.start()):
                 continue
             kind = "todo"
         item = Item(kind, found.start(), found.end(), found.group())
@@ -191,14 +157,16 @@ def _holes_of(spot: Spot, group: list[Item]) -> list[Hole]:
     if alone and not _is_in_brackets(spot, first.start):
         lead = lead_of(todos, indent)
         alone_end = _after_nothing(spot, alone_end) if last.kind == "todo" else alone_end
-        return [Hole(first.start, alone_end, Shape.BLOCK, lead=lead, indent=indent)]
+        hole = Hole(first.start, alone_end, Shape.BLOCK, lead=lead, indent=indent)
+        return [replace(hole, wanted=Wanted.CODE)]
     if todos and len(group) == 1:
         comment = first.text
         inline = comment.startswith("/*") and not spot.begins_line(first.start)
         if not inline or not _is_value(spot, first.start, first.end):
             return []
-        return [Hole(first.start, first.end, Shape.LINE, lead=f"{with_lf(comment)} ")]
-    return [Hole(first.start, last.end, Shape.LINE)]
+        lead = f"{with_lf(comment)} "
+        return [Hole(first.start, first.end, Shape.LINE, lead=lead, wanted=Wanted.CODE)]
+    return [Hole(first.start, last.end, Shape.LINE, wanted=Wanted.CODE)]
 
 
 def _after_nothing(spot: Spot, end: int) -> int:
@@ -275,22 +243,3 @@ def _passes_arguments_on(spot: Spot, start: int) -> bool:
             parameters = above.child_by_field_name("parameters")
             return parameters is not None and "..." in spot.text_of(parameters)
     return spot.language == "lua" and not spot.begins_line(start)
-
-
-@cache
-def _in_body(language: str) -> re.Pattern[str]:
-    own = [OWN.get(language), NOTHING.get(language), r"\.\.\.", r"\?\?\?", r"TODO\b(?:\(\))?"]
-    return _pattern(language, "|".join(f"(?:{each})" for each in own if each))
-
-
-@cache
-def _in_code(language: str) -> re.Pattern[str]:
-    own = [OWN.get(language), _ANYWHERE]
-    return _pattern(language, "|".join(f"(?:{each})" for each in own if each))
-
-
-def _pattern(language: str, placeholder: str) -> re.Pattern[str]:
-    line = re.escape(line_comment(language)) + r"[^\r\n]*"
-    block = _BLOCK.get(language, r"/\*[\s\S]*?\*/")
-    comment = f"{block}|{line}" if block else line
-    return re.compile(f"(?P<comment>{comment})|(?P<placeholder>{placeholder})")

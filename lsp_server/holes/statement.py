@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from engine.api import Shape
 from engine.fill.brackets import unmatched_closer
 from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import items_between, lead_of
 from lsp_server.holes.spot import Spot
+from lsp_server.holes.wanted import Wanted
 
 # A line that goes on below is no statement.
 _OPENS = re.compile(r"(?:[:{(\[,\\]|\b(?:then|do|else|begin))$")
@@ -28,4 +30,6 @@ def statement_to_do(spot: Spot) -> Hole | None:
     target = _TARGET.match(code)
     kept = target.group() if target is not None else ""
     lead = lead_of([todo], indent)
-    return Hole(first + len(indent), todo.end, Shape.LINE, kept, lead=lead, indent=indent)
+    at = first + len(indent)
+    hole = Hole(at, todo.end, Shape.LINE, kept, lead=lead, indent=indent)
+    return replace(hole, wanted=Wanted.CODE)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from engine.api import EngineError
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
-from lsp_server.suggest.arbitrate import variants
 from lsp_server.suggest.cache import Cache
 from lsp_server.syntax.blocks import indent_of
 from lsp_server.syntax.parsing import Parsing
@@ -23,7 +22,8 @@ IDLE = 0.15
 class Ahead:
     """One computation at a time; the next one replaces it.
 
-    `fill` gives a text that may be shown, or "", and the confidence. It gives way to any request.
+    `fill` gives a text that may be shown as it is, or "", and its confidence. It gives way to any
+    request.
     """
 
     def __init__(
@@ -79,10 +79,9 @@ class Ahead:
             log.debug("not ahead: %s", error)
             self._accepted = None
             return True
-        best = variants(text, next_gap, automatic=True, may_overwrite=True)[0]
-        if best.text:
-            self._cache.store(document, offset, best.text, confidence, outside)
-        return bool(best.text)
+        if text:
+            self._cache.store(document, offset, text, confidence, outside)
+        return bool(text)
 
 
 def _indent_after(text: str) -> str:

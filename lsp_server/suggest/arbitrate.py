@@ -13,6 +13,7 @@ from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
 from lsp_server.suggest.clean.pipeline import DISPUTABLE
+from lsp_server.suggest.guard import Guard
 from lsp_server.syntax.parsing import Parsing
 
 _SHELL = (("then", "\n:\nfi"), ("do", "\n:\ndone"))
@@ -25,12 +26,13 @@ _LUA_OPENER = re.compile(r"\b(?:then|do|function)\b")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The variant to go on with, whether the file would have more errors than it has now, and how
-    many there would be."""
+    """The variant to go on with, whether the file would have more errors than it has now, how many
+    there would be, and the confidence of the candidate that it is a variant of."""
 
     cleaned: Cleaned
     breaks: bool = False
     errors: int = 0
+    confidence: float = 0.0
 
 
 def variants(
@@ -61,29 +63,44 @@ async def arbitrate(
     return judge(choices, errors, gap.tree.errors())
 
 
-async def asked_for(texts: Iterable[str], gap: Gap, parsing: Parsing, **how: Any) -> list[Verdict]:
-    """What somebody who asks by hand gets of `texts`, cleaned, the first choice first.
+async def asked_for(
+    texts: Iterable[tuple[str, float]], gap: Gap, parsing: Parsing, **how: Any
+) -> list[Verdict]:
+    """What somebody who asks by hand gets of `texts`, each with its confidence, cleaned, the first
+    choice first.
 
     They get what stands there, so what leaves the fewest errors comes first, in the parser's view
-    and in that of engine/fill/structure.py, which also knows a block that lacks its body. Of what
-    breaks the file whatever may follow, nothing where the file is sound, and else the first.
+    and in that of engine/fill/structure.py, which also knows a block that lacks its body. Nothing
+    of what breaks the file, or in a broken one what is touched, whatever may follow.
     """
+    guard = await guard_of(gap, parsing)
     around = Surroundings((gap.prefix, gap.suffix), gap.document.language)
     found: dict[str, Verdict] = {}
-    for text in texts:
+    for text, confidence in texts:
         verdict = await arbitrate(variants(text, gap, **how), gap, parsing, finished=False)
         cleaned = verdict.cleaned
-        if not cleaned.text or cleaned.text in found:
+        if not cleaned.text:
+            continue
+        if cleaned.text in found:
+            known = found[cleaned.text]
+            found[cleaned.text] = replace(known, confidence=max(known.confidence, confidence))
             continue
         faults = 0 if cleaned.covers else around.faults((cleaned.text,)).count
         breaks = verdict.breaks
-        if breaks and _finish(cleaned, gap):
-            breaks = (await arbitrate((cleaned,), gap, parsing)).breaks
-        found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults)
+        if breaks or guard.part is not None:
+            _, breaks = await guard.judge(text_filled(gap, cleaned))
+        found[cleaned.text] = Verdict(cleaned, breaks, verdict.errors + faults, confidence)
     verdicts = sorted(found.values(), key=lambda each: each.errors)
-    sound = [each for each in verdicts if not each.breaks]
-    is_sound = gap.tree is not None and not gap.tree.errors()
-    return sound or verdicts[: 0 if is_sound else 1]
+    return [each for each in verdicts if not each.breaks]
+
+
+async def guard_of(gap: Gap, parsing: Parsing) -> Guard:
+    """Of what a fill of `gap` touches."""
+
+    def plain(text: str) -> str:
+        return text_filled(gap, Cleaned(text), finished=False)
+
+    return await Guard.of(parsing, gap.document, gap.tree, ((gap.start, gap.end),), plain)
 
 
 def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -> Verdict:
@@ -96,11 +113,15 @@ def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -
 
 
 def as_filled(gap: Gap, choice: Cleaned, *, finished: bool = True) -> Document:
-    """The document with the fill in it, and with what an unfinished fill has yet to close."""
-    document = gap.document
-    tail = document.text[gap.end + choice.covers :]
-    text = gap.prefix + choice.text + (_finish(choice, gap) if finished else "") + tail
-    return replace(document, text=text, line_starts=())
+    """The document with `text_filled`."""
+    text = text_filled(gap, choice, finished=finished)
+    return replace(gap.document, text=text, line_starts=())
+
+
+def text_filled(gap: Gap, choice: Cleaned, *, finished: bool = True) -> str:
+    """The text with the fill in it, and with what an unfinished fill has yet to close."""
+    tail = gap.document.text[gap.end + choice.covers :]
+    return gap.prefix + choice.text + (_finish(choice, gap) if finished else "") + tail
 
 
 def _finish(choice: Cleaned, gap: Gap) -> str:

@@ -1,8 +1,8 @@
 """When to ask the model, and what of its answers to show. Restraint beats recall.
 
 Every function gives the reason for silence, which is logged, or None. What the user asks for by
-hand passes every gate but the one around secrets; what would break a sound file has been left out
-before (`arbitrate.asked_for`).
+hand passes every gate but the one around secrets; what would break what it touches has been left
+out before (`arbitrate.asked_for`).
 """
 
 from __future__ import annotations

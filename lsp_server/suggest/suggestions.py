@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.api import Draft, Fill
@@ -20,7 +20,14 @@ from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
-from lsp_server.suggest.arbitrate import Verdict, arbitrate, asked_for, variants
+from lsp_server.suggest.arbitrate import (
+    Verdict,
+    arbitrate,
+    asked_for,
+    guard_of,
+    text_filled,
+    variants,
+)
 from lsp_server.suggest.cache import Cache, Entry, Hit
 from lsp_server.suggest.feedback import Feedback, Outcome
 from lsp_server.suggest.history import Edit, History
@@ -156,7 +163,7 @@ class Suggestions:
         verdicts = await self._good(fill, gap, ask)
         if cached:
             return [*cached, *self._others(gap, verdicts, cached[0].text)][: ask.most]
-        return self._show(ask, gap, verdicts, fill.confidence, outside)
+        return self._show(ask, gap, verdicts, outside)
 
     def _silent_because(self, ask: Ask, edit: Edit | None) -> str | None:
         settings = self._session.settings
@@ -200,15 +207,16 @@ class Suggestions:
             "may_overwrite": ask.ghost,
             "without": settings.without_filters,
         }
-        texts = dict.fromkeys([fill.texts[0], *(each.texts[0] for each in fill.alternatives)])
+        texts = [(texts[0], confidence) for texts, confidence in fill.candidates.items()]
         if not is_automatic:
-            verdicts = await asked_for(list(texts)[:MOST_ASKED_FOR], gap, parsing, **how)
+            verdicts = await asked_for(texts[:MOST_ASKED_FOR], gap, parsing, **how)
             self.filters_fired.update(name for each in verdicts for name in each.cleaned.fired)
             wanted = [each for each in verdicts if not self._is_unwanted(ask, each.cleaned.text)]
             return wanted[: ask.most]
+        guard = await guard_of(gap, parsing)
         good: list[Verdict] = []
         broken: list[Verdict] = []
-        for text in list(texts)[: max(MOST_CANDIDATES, ask.most)]:
+        for text, confidence in texts[: max(MOST_CANDIDATES, ask.most)]:
             choices = variants(text, gap, **how)
             self.filters_fired.update(choices[0].fired)
             verdict = await arbitrate(choices, gap, parsing)
@@ -216,25 +224,27 @@ class Suggestions:
             is_known = any(best == each.cleaned.text for each in good)
             if not best or is_known or self._is_unwanted(ask, best):
                 continue
-            (broken if verdict.breaks else good).append(verdict)
+            breaks = verdict.breaks
+            if guard.part is not None:
+                _, breaks = await guard.judge(text_filled(gap, verdict.cleaned))
+            verdict = replace(verdict, breaks=breaks, confidence=confidence)
+            (broken if breaks else good).append(verdict)
             if len(good) == ask.most:
                 break
         return good or broken[:1]
 
-    def _show(
-        self, ask: Ask, gap: Gap, verdicts: list[Verdict], confidence: float, outside: int
-    ) -> list[Placed]:
+    def _show(self, ask: Ask, gap: Gap, verdicts: list[Verdict], outside: int) -> list[Placed]:
         if not verdicts:
             self._nothing(ask, "the model would put nothing here, or only what breaks the file")
             return []
+        first, best = verdicts[0], verdicts[0].cleaned
         reason = policy.hidden_because(
-            confidence, verdicts[0].breaks, ask.trigger, self._session.settings, self.outcomes
+            first.confidence, first.breaks, ask.trigger, self._session.settings, self.outcomes
         )
         if reason is not None:
             self._nothing(ask, reason)
             return []
-        best = verdicts[0].cleaned
-        entry = self.cache.store(gap.document, gap.start, best.text, confidence, outside)
+        entry = self.cache.store(gap.document, gap.start, best.text, first.confidence, outside)
         current = self._session.documents.get(gap.document.uri)
         placed = place(best.text, gap, current, best.covers)
         if placed is None:
@@ -276,11 +286,15 @@ class Suggestions:
         return self._session.is_idle
 
     async def _fill_ahead(self, gap: Gap) -> tuple[str, float]:
-        settings = self._session.settings
-        if policy.silent_at(gap, Trigger.AUTOMATIC, settings) is not None:
+        settings, trigger = self._session.settings, Trigger.AUTOMATIC
+        if policy.silent_at(gap, trigger, settings) is not None:
             return "", 0.0
         fill = await self._session.fill_ahead(gap)
+        verdicts = await self._good(fill, gap, Ask(gap.document, gap.start, trigger))
+        if not verdicts:
+            return "", 0.0
+        first = verdicts[0]
         hidden = policy.hidden_because(
-            fill.confidence, False, Trigger.AUTOMATIC, settings, self.outcomes
+            first.confidence, first.breaks, trigger, settings, self.outcomes
         )
-        return ("" if hidden else fill.texts[0]), fill.confidence
+        return ("" if hidden else first.cleaned.text), first.confidence

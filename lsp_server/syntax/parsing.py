@@ -77,6 +77,10 @@ class Parsing:
         part = start, end + len(document.text) - len(base.document.text)
         return _parse_part(document, part, PART_CAP)
 
+    async def alone(self, document: Document) -> SyntaxTree | None:
+        """The tree of a text that no editor has open. Not kept."""
+        return await _waited(self._in_thread(document, None))
+
     def forget(self, uri: str) -> None:
         for known in (self._newest, self._trees, self._sound, self._wanted):
             known.pop(uri, None)

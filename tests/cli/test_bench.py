@@ -31,7 +31,11 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def test_ghost_text_is_timed_through_the_real_server(really: Infill, script: Path) -> None:
+def test_ghost_text_is_timed_through_the_real_server(
+    really: Infill, script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("XDG_STATE_HOME", "LOCALAPPDATA", "HOME"):
+        monkeypatch.setenv(folder, str(tmp_path))
     asked = ["bench", "--factory", "tests.scripted:load", "--model", script, "--fills", FILLS]
     outcome = really(*map(str, asked), "--json")
     assert outcome.code == 0, outcome.err
@@ -43,6 +47,7 @@ def test_ghost_text_is_timed_through_the_real_server(really: Infill, script: Pat
     for kind in ("place", "key"):
         assert 0 < ghost[kind]["p50"] <= ghost[kind]["p95"]
     assert found["machine"]["python"] == sys.version.split()[0]
+    assert not list(tmp_path.rglob("stats.json"))  # nobody has seen any of it
 
 
 def test_an_engine_that_cannot_be_loaded(really: Infill) -> None:

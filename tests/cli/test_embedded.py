@@ -46,7 +46,7 @@ def test_a_real_fill(path: Path) -> None:
     assert 1 <= answer["steps"] <= 8
     assert answer["seconds"] > 0
     assert answer["device"] == "cpu"
-    assert {"text", "score"} == {*answer["alternatives"][0]}
+    assert {"text", "score", "confidence"} == {*answer["alternatives"][0]}
     assert path.read_text() == SOURCE
     again = as_json(path, "--at", "2:12", "--seed", "3", "--steps", "8")
     assert {**again, "seconds": 0} == {**answer, "seconds": 0}

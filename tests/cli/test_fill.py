@@ -118,7 +118,7 @@ def test_json_is_one_object(
     infill: Infill, source: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alternatives = tuple(
-        Alternative((text,), score)
+        Alternative((text,), score, 0.5)
         for text, score in [("1\n2é", -0.5), ("3", -1.5), ("4", float("-inf"))]
     )
     fill = Fill(("1\n2é",), 0.75, 4, 32, 0.125, alternatives)
@@ -135,9 +135,9 @@ def test_json_is_one_object(
         "model": "small",
         "device": "cpu",
         "alternatives": [
-            {"text": "1\r\n2é", "score": -0.5},
-            {"text": "3", "score": -1.5},
-            {"text": "4", "score": None},
+            {"text": "1\r\n2é", "score": -0.5, "confidence": 0.5},
+            {"text": "3", "score": -1.5, "confidence": 0.5},
+            {"text": "4", "score": None, "confidence": 0.5},
         ],
     }
     assert outcome.err == ""

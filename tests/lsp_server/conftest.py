@@ -35,6 +35,8 @@ class Editor:
         self.encoding = UTF16
         self.applied: list[t.ApplyWorkspaceEditParams] = []
         self.refuses: str | None = None
+        self.asked: list[t.ShowMessageRequestParams] = []
+        self.picks: int | None = None  # which action of a question: None dismisses it
         self.told: dict[str, list[dict[str, Any]]] = {"infill/draft": [], "infill/status": []}
 
         @client.feature(t.WORKSPACE_APPLY_EDIT)
@@ -42,6 +44,12 @@ class Editor:
             if self.refuses is None:
                 self.applied.append(params)
             return t.ApplyWorkspaceEditResult(self.refuses is None, self.refuses)
+
+        @client.feature(t.WINDOW_SHOW_MESSAGE_REQUEST)
+        def ask(params: t.ShowMessageRequestParams) -> t.MessageActionItem | None:
+            self.asked.append(params)
+            assert params.actions
+            return None if self.picks is None else params.actions[self.picks]
 
         for method, messages in self.told.items():
             client.feature(method)(lambda params, to=messages: to.append(params))

@@ -224,9 +224,6 @@ async def test_a_sound_file_is_not_broken(start: StartEditor) -> None:
     action = (await editor.code_actions(uri, 6, 6))[0]
     assert (await editor.resolve(action)).edit is None
     await until(lambda: any("would break" in each for each in editor.messages()), "a word of it")
-    uri = editor.open("x = (\ndef f(a):\n    pass\n", "file:///broken.py")
-    action = (await editor.code_actions(uri, 12, 12))[0]
-    assert (await editor.resolve(action)).edit is not None  # it was broken before
 
 
 async def test_holes_follow_an_edit_elsewhere_and_die_by_one_between(start: StartEditor) -> None:

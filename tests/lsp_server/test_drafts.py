@@ -30,23 +30,23 @@ def plain(message: Any) -> Any:
 
 
 async def test_ghost_text_sharpens(start: StartEditor) -> None:
-    editor = await start({"text": "a + 🎉b", "steps": 4, "delay": 0.06}, options=DRAFTS)
+    editor = await start({"text": '"🎉" + b', "steps": 4, "delay": 0.06}, options=DRAFTS)
     uri = editor.open("x = \n")
     answer = await editor.inline(uri, 4)
-    assert answer.items[0].insert_text == "a + 🎉b"
+    assert answer.items[0].insert_text == '"🎉" + b'
     told = drafts(editor)
     assert len({each["id"] for each in told}) == 1
     assert [each["step"] for each in told] == [1, 2, 3, 4, 4]
     assert [each["done"] for each in told] == [False] * 4 + [True]
     texts = [each["text"] for each in told]
-    assert texts == ["a", "a +", "a + ", "a + 🎉b", "a + 🎉b"]
+    assert texts == ['"', '"🎉"', '"🎉" +', '"🎉" + b', '"🎉" + b']
     for each in told:
         assert (each["uri"], each["version"], each["of"]) == (uri, 1, 4)
         assert (each["hole"], each["holes"]) == (0, 1)
         cursor = {"line": 0, "character": 4}
         assert each["range"] == {"start": cursor, "end": cursor}
     (span,) = told[-1]["confidence"]
-    assert span == {"start": 0, "end": 7, "confidence": 1.0}, "in UTF-16 units"
+    assert span == {"start": 0, "end": 8, "confidence": 1.0}, "in UTF-16 units"
 
 
 async def test_without_being_asked_for_there_are_none(start: StartEditor) -> None:

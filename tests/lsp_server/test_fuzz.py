@@ -6,15 +6,20 @@ import asyncio
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lsprotocol import types as t
 
 from lsp_server.document import Document, Encoding
 from tests.lsp_server.fuzzing import UNIT, Chaos, Client, Oracle, chaotic_server
+from tests.lsp_server.odd_messages import OddMessages
+from tests.lsp_server.wire import FILL, wire
 
 EDITS = 1500
 STEPS = 700
+ODD = 950
+SANE = {"infill": {"trigger": "auto", "speculate": False}}
 
 
 @pytest.mark.parametrize("encoding", UNIT)
@@ -66,3 +71,37 @@ async def test_every_request_has_exactly_one_answer(encoding: str, tmp_path: Pat
         assert len(ours) <= 1, ours
     finally:
         server.session.close()
+
+
+@pytest.mark.parametrize("seed", ["a", "b", "c"])
+async def test_odd_messages_are_survived(seed: str, tmp_path: Path) -> None:
+    """Over real pipes: each request has one answer, and a sane document is filled afterwards."""
+    odd = OddMessages(seed)
+    asked: list[Any] = []
+    async with wire(tmp_path) as client:
+        client.initialize()
+        client.open()
+        for number in range(ODD):
+            data, ids = odd.next()
+            client.send(data)
+            asked += ids
+            if number % 50 == 0:
+                # Odd settings and commands may have paused it or have switched it off.
+                await client.ask(f"still there {number}", "textDocument/dance", {})
+        client.send({"method": "workspace/didChangeConfiguration", "params": {"settings": SANE}})
+        await client.ask("resume", "workspace/executeCommand", {"command": "infill.resume"})
+        assert await client.fill("sane") == FILL
+        for id in asked:
+            await client.answer(id)
+        assert await client.end() == 0
+        answers = client.counts()
+    del answers[None]
+    named = {*asked, "hello", "sane", "resume", *(f"still there {n}" for n in range(0, ODD, 50))}
+    assert set(answers) == named
+    assert set(answers.values()) == {1}
+    assert b"Traceback" not in client.log
+    internal = [
+        each for answer in client.answers.values() for each in answer
+        if each.get("error", {}).get("code") == t.ErrorCodes.InternalError
+    ]  # fmt: skip
+    assert internal == []

@@ -18,10 +18,10 @@ from lsp_server import __version__
 from lsp_server.anchor import place
 from lsp_server.document import Document
 from lsp_server.features.completion import fenced, word_before
+from lsp_server.framing import Framing
 from lsp_server.gap import Gap
 from lsp_server.newest import Newest
 from lsp_server.settings import Settings
-from lsp_server.transport import Framing
 from tests.lsp_server.conftest import server_command
 
 # The old text with the gap between ‸ and ‸ (or empty at one ‸), the new text, and the new text

@@ -383,6 +383,7 @@ async def test_however_the_server_ends_its_engine_goes_too(start: StartEditor, h
 
 async def test_with_the_model_that_ships(start: StartEditor, embedded_model: str) -> None:
     editor = await start(model=embedded_model, factory=None)
+    editor.picks = 0  # where it is not confident, it asks
     uri = editor.open("def add(a, b):\n    return \n\n\nprint(add(1, 2))\n")
     (action,) = await editor.code_actions(uri, 26, 26)
     resolved = await editor.resolve(action)

@@ -28,6 +28,9 @@ class FakeSession:
     """What Suggestions needs of a session; `answers` are the engine's candidates, best first."""
 
     answers: list[str]
+    doubts: dict[str, float] = field(
+        default_factory=dict
+    )  # an answer's confidence, where it has its own
     settings: Settings = field(default_factory=lambda: Settings(speculate=False, delay=0))
     confidence: float = 1.0
     asked: list[Gap] = field(default_factory=list)
@@ -44,8 +47,14 @@ class FakeSession:
 
     async def try_to_fill(self, gap: Gap, patience: float, on_draft: Any) -> Fill:
         self.asked.append(gap)
-        best = tuple(Alternative((text,), -float(n)) for n, text in enumerate(self.answers))
-        return Fill((self.answers[0],), self.confidence, 1, 8, 0.0, best)
+        best = tuple(
+            Alternative((text,), -float(n), self.doubts.get(text, self.confidence))
+            for n, text in enumerate(self.answers)
+        )
+        return Fill((self.answers[0],), best[0].confidence, 1, 8, 0.0, best)
+
+    async def fill_ahead(self, gap: Gap) -> Fill:
+        return await self.try_to_fill(gap, 0.0, None)
 
 
 class Window:
@@ -90,7 +99,10 @@ CANDIDATES: list[tuple[str, list[str], bool, str | None]] = [
     ("x = \n", [*"abcdefgh", "too late"], False, None),
     ("x = \n", ["= 2 if", "second"], False, "second"),
     ("x = \n", ["= 2 if", "= 3 if"], False, None),
-    ("x = \n", ["= 2 if", "= 3 if"], True, "= 2 if"),
+    ("x = \n", ["= 2 if", "= 3 if"], True, None),
+    ("x = \n", ["= 2", "second"], False, "second"),  # no better than what is broken now
+    ("x = \n\ny = (\n", ["= 2", "second"], False, "second"),
+    ("x = \n\ny = (\n", ["= 2", "= 3"], False, None),
     ("x = \n", ["f(a", "f(a)"], False, "f(a"),  # somebody who types goes on
     ("x = \n", ["f(a", "f(a)"], True, "f(a)"),
 ]
@@ -108,7 +120,7 @@ CHOICES = [
     (["a", "b", "c", "d"], 1, ["a"]),
     (["a", "a  ", "", "b"], 4, ["a", "b"]),
     (["= 2 if", "b"], 3, ["b"]),
-    (["= 2 if", "= 3 if"], 3, ["= 2 if"]),
+    (["= 2 if", "= 3 if"], 3, []),
     ([""], 3, []),
 ]
 
@@ -225,7 +237,7 @@ ASKED_FOR = [
 async def test_the_fewest_errors_come_first(marked: str, offered: list[str], first: str) -> None:
     document = Document("file:///a", 1, "python", marked.replace("‸", ""))
     gap = cut(document, marked.index("‸"), tree=parse(document))
-    verdicts = await asked_for(offered, gap, Parsing())
+    verdicts = await asked_for([(each, 1.0) for each in offered], gap, Parsing())
     assert verdicts[0].cleaned.text == first
     assert [each.errors for each in verdicts] == sorted(each.errors for each in verdicts)
 
@@ -239,8 +251,75 @@ async def test_nothing_is_better_than_what_breaks_a_sound_file() -> None:
 async def test_without_a_grammar_brackets_tell() -> None:
     document = Document("file:///a", 1, "cobol", "\n")
     gap = cut(document, 0)
-    verdicts = await asked_for(["f(a", "f(a)"], gap, Parsing())
-    assert [each.cleaned.text for each in verdicts] == ["f(a)", "f(a"]
+    verdicts = await asked_for([("f(a", 0.5), ("f(a)", 0.25), ("f(a) ", 0.75)], gap, Parsing())
+    found = [(each.cleaned.text, each.confidence) for each in verdicts]
+    assert found == [("f(a)", 0.75), ("f(a", 0.5)]  # the likelier of two that say the same
+
+
+# An unsound file in which what is touched is sound, or is the only thing that is not.
+TOUCHED = [
+    ("python", "x = (\n\ndef f(a):\n    return ‸\n", ["a)", "a"], ["a"]),
+    ("python", "def g(:\n\ndef f(a):\n    return ‸\n", ["= a", "a[0"], ["a[0"]),
+    ("python", "def f(a):\n    y = ]\n    return ‸\n", ["= (", "a"], ["a"]),
+    ("javascript", "let a = {;\n\nfunction f(a) {\n  return ‸;\n}\n", ["= a", "a"], ["a"]),
+    ("go", "package a\n\nvar x =\n\nfunc f() int {\n\treturn ‸\n}\n", ["1)", "= 1", "1"], ["1"]),
+    (
+        "rust",
+        "struct A {{\n\nfn f() -> u8 {\n    ‸\n}\n",
+        ["let = 1;", "let a = 1;"],
+        ["let a = 1;"],
+    ),
+    ("java", "class A {\n  int x = ;\n  int f() {\n    return ‸;\n  }\n}\n", ["= 1", "1"], ["1"]),
+    ("lua", "x = = 1\nfunction f()\n  return ‸\nend\n", ["= 1", "1"], ["1"]),
+    ("ruby", "x = )\ndef f\n  return ‸\nend\n", ["= = 1", "1"], ["1"]),
+    ("c", "int x = ;\nint f(void) {\n  return ‸;\n}\n", ["= 1", "1"], ["1"]),
+]
+
+
+@pytest.mark.parametrize(("language", "marked", "offered", "kept"), TOUCHED)
+async def test_what_is_touched_decides_in_a_broken_file(
+    language: str, marked: str, offered: list[str], kept: list[str]
+) -> None:
+    document = Document("file:///a", 1, language, marked.replace("‸", ""))
+    tree = parse(document)
+    assert tree is not None
+    assert tree.errors()
+    gap = cut(document, marked.index("‸"), tree=tree)
+    verdicts = await asked_for([(each, 1.0) for each in offered], gap, Parsing())
+    assert [each.cleaned.text for each in verdicts] == kept
+
+
+# What the engine answers, each with its confidence; whether one is shown by itself, and what is
+# remembered of it.
+GATED = [
+    ([("first", 0.9), ("second", 0.1)], "first", 0.9),
+    ([("= 2 if", 0.9), ("second", 0.1)], None, None),
+    ([("= 2 if", 0.1), ("second", 0.9)], "second", 0.9),
+    ([("", 0.9), ("second", 0.5)], "second", 0.5),
+    ([("first", 0.1), ("second", 0.9)], None, None),
+]
+
+
+@pytest.mark.parametrize(("answers", "shown", "remembered"), GATED)
+async def test_the_gate_judges_the_text_it_shows(
+    answers: list[tuple[str, float]], shown: str | None, remembered: float | None
+) -> None:
+    window = Window("x = \n", [text for text, _ in answers], doubts=dict(answers))
+    assert await window.ask(4) == shown
+    hit = window.suggestions.cache.look(window.document, 4)
+    assert (hit.entry.confidence if hit else None) == remembered
+
+
+async def test_what_is_computed_ahead_passes_the_same_gates() -> None:
+    for answers, shown in (
+        ({"= 2 if": 0.9, "value": 0.1}, ""),
+        ({"= 2 if": 0.1, "value": 0.9}, "value"),
+        ({"value": 0.9}, "value"),
+        ({"value": 0.1}, ""),
+    ):
+        window = Window("x = \n", list(answers), doubts=answers)
+        gap = cut(window.document, 4, tree=parse(window.document))
+        assert (await window.suggestions._fill_ahead(gap))[0] == shown
 
 
 # language, text with the gap at ‸, the fill: what has to be finished before it can be parsed.

@@ -79,7 +79,7 @@ def _convert(gguf: Path, folder: Path) -> None:
 
     config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)
     shape = LlamaConfig(**{**config.to_dict(), "dtype": "bfloat16"})
-    heads = {"attn_q": shape.num_attention_heads, "attn_k": shape.num_key_value_heads}
+    heads = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     weights = {}
     for tensor in GGUFReader(gguf).tensors:
         values = torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy())
@@ -95,9 +95,10 @@ def _convert(gguf: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
-    model.to(torch.bfloat16).save_pretrained(folder)
+    model.bfloat16().save_pretrained(folder)
 
 
 def _halves_apart(weight: Tensor, heads: int) -> Tensor:
     """GGUF stores the rows that RoPE turns together side by side; Llama half a head apart."""
-    return weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    apart: Tensor = weight.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    return apart

@@ -122,6 +122,7 @@ class _Cutter:
     ) -> None:
         self.settings, self.data, self.shape = settings, settings.data, shape
         self.tokenizer, self.corpus, self.rng = tokenizer, corpus, rng
+        self.words = range(FIRST_TEXT_TOKEN, tokenizer.get_vocab_size())
 
     def chunk(self) -> tuple[list[int], list[tuple[int, _Row]]]:
         """Ids, and canvases with the tokens that precede them."""
@@ -162,7 +163,7 @@ class _Cutter:
             if self.rng.random() < self.settings.causal.share:
                 row = _causal(pieces, self.shape.canvas_tokens, self.rng)
             else:
-                row = _noised(self.settings.noise, self.shape, pieces, self.rng)
+                row = _noised(self.settings.noise, self.shape, self.words, pieces, self.rng)
             if row is not None:
                 return pieces.start, row
         return None
@@ -220,13 +221,13 @@ def _causal(pieces: _Pieces, width: int, rng: random.Random) -> _Row | None:
     return _Row(seen + [PAD] * spare, target, weight + [0.0] * (width - len(weight)), True)
 
 
-def _noised(noise: Noise, shape: Shape, pieces: _Pieces, rng: random.Random) -> _Row:
+def _noised(noise: Noise, shape: Shape, words: range, pieces: _Pieces, rng: random.Random) -> _Row:
     """The slot noised. In some canvases the text after it is noised too, at its exact length: most
     of a canvas would otherwise teach nothing."""
     roomy = [size for size in shape.slot_tokens if size >= len(pieces.middle)]
     size = rng.choice(roomy)
     clean = pieces.middle + [SLACK] * (size - len(pieces.middle))
-    noised, weights = _noised_slot(noise, clean, len(pieces.middle), rng)
+    noised, weights = _noised_slot(noise, words, clean, len(pieces.middle), rng)
     left, width = len(pieces.head), shape.canvas_tokens
     seen = (pieces.head + noised + pieces.following)[:width]
     target = (pieces.head + clean + pieces.following)[:width]
@@ -241,7 +242,7 @@ def _noised(noise: Noise, shape: Shape, pieces: _Pieces, rng: random.Random) -> 
 
 
 def _noised_slot(
-    noise: Noise, clean: list[int], length: int, rng: random.Random
+    noise: Noise, words: range, clean: list[int], length: int, rng: random.Random
 ) -> tuple[list[int], list[float]]:
     """What is seen of a slot whose first `length` tokens are text, and the weights of its tokens.
 
@@ -263,7 +264,7 @@ def _noised_slot(
             continue
         seen.append(MASK)
         if pattern == "scattered" and rng.random() < noise.random:
-            seen[-1] = rng.randint(FIRST_TEXT_TOKEN, 49151)
+            seen[-1] = rng.choice(words)
         elif pattern != "scattered":
             weight *= max(noise.faintest, noise.fading ** (place - known))
         weights.append(weight)

@@ -7,9 +7,10 @@ processes share it and an optimiser goes over it once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -83,7 +84,8 @@ def parts_of(name: str) -> list[str]:
 
 def views(flat: Tensor, dimensions: Dimensions) -> dict[str, Tensor]:
     """The weights as views of a flat buffer."""
-    found, at = {}, 0
+    found: dict[str, Tensor] = {}
+    at = 0
     for name, shape in dimensions.shapes().items():
         size = torch.Size(shape).numel()
         found[name] = flat[at : at + size].view(shape)
@@ -108,7 +110,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     keys = dimensions.num_key_value_heads * dimensions.head_dim
     queries = dimensions.num_attention_heads * dimensions.head_dim
     rows = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
-    found = {}
+    found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         parts = parts_of(name)
         blocks = weight.split(rows.get(name.rpartition(".")[2], [len(weight)]))
@@ -116,11 +118,10 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """What every position may see, and how far along it is; the same in every layer.
 
-    `cos`, `sin` [B, T + K * C, D]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
+    `cos`, `sin` [B, T + K * C, D / 2]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
     0 where a position is seen. `past` [B, K, T]: the chunk's tokens before a canvas.
     """
 
@@ -140,7 +141,6 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     positions = torch.cat((places.expand(size, length), canvas), dim=1)
     exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
     angles = positions[..., None].float() / dimensions.rope_theta**exponent
-    angles = torch.cat((angles, angles), dim=-1)
     hidden = torch.tensor(UNSEEN, device=device)
     later = offsets[None, :] > offsets[:, None]
     return Sight(
@@ -152,14 +152,52 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     )
 
 
+class LayerWeights(NamedTuple):
+    """Of one layer, as `Dimensions.shapes` names them."""
+
+    norm1: Tensor
+    qkv: Tensor
+    out: Tensor
+    norm2: Tensor
+    gate_up: Tensor
+    down: Tensor
+
+
+class Sizes(NamedTuple):
+    """What no tensor tells: KV heads, their size, groups of queries, the norms' epsilon."""
+
+    shared: int
+    size: int
+    groups: int
+    eps: float
+
+
+class Parts(NamedTuple):
+    """The operations of a layer that are no products of weights, as they are or compiled."""
+
+    norm: Callable[..., Tensor]
+    rotate: Callable[..., Tensor]
+    attend: Callable[..., Tensor]
+    gate: Callable[..., Tensor]
+
+
 class Model:
-    """Weights, and the pass over a batch. `layer` is `run_layer` as it is or compiled."""
+    """Weights, and the pass over a batch."""
 
     def __init__(
-        self, weights: dict[str, Tensor], dimensions: Dimensions, groups: int, layer: Any = None
+        self,
+        weights: dict[str, Tensor],
+        dimensions: Dimensions,
+        groups: int,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.weights, self.dimensions, self.groups = weights, dimensions, groups
-        self._layer = layer or run_layer
+        parts: tuple[Callable[..., Tensor], ...] = (rms_norm, rotate, attend, gate)
+        if compiled:
+            # Each by itself: a whole layer, compiled by torch 2.13 for a CPU, gives NaN gradients.
+            parts = tuple(torch.compile(part, dynamic=False) for part in parts)
+        self._parts = Parts(*parts)
 
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Final states of chunks [B, T, H] and of canvases [B, K, C, H]."""
@@ -169,50 +207,36 @@ class Model:
         sight = sight_of(batch, shape, embedding.dtype)
         ids = torch.cat((batch.chunk, batch.canvas.flatten(1)), dim=1)
         hidden = functional.embedding(ids, embedding)
-        sizes = (shape.num_key_value_heads, shape.head_dim, self.groups, shape.rms_norm_eps)
+        sizes = Sizes(shape.num_key_value_heads, shape.head_dim, self.groups, shape.rms_norm_eps)
         for index in range(shape.num_hidden_layers):
-            layer = [self.weights[f"{index}.{name}"] for name in LAYER]
-            hidden = self._layer(
-                hidden, *layer, sight.cos, sight.sin, sight.chunk, sight.past, sight.own, *sizes
+            layer = LayerWeights(
+                *(self.weights[f"{index}.{name}"] for name in LayerWeights._fields)
             )
-        hidden = rms_norm(hidden, self.weights["norm"], shape.rms_norm_eps)
+            hidden = run_layer(hidden, layer, sight, sizes, self._parts)
+        hidden = self._parts.norm(hidden, self.weights["norm"], shape.rms_norm_eps)
         return hidden[:, :length], hidden[:, length:].view(*batch.canvas.shape, -1)
 
 
-LAYER = ("norm1", "qkv", "out", "norm2", "gate_up", "down")
+def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes, parts: Parts) -> Tensor:
+    """One layer over `x` [B, T + K * C, H]."""
+    batch, total, _ = x.shape
+    shared, size, groups, eps = sizes
+    inner = weights.out.shape[1]
+    joined = functional.linear(parts.norm(x, weights.norm1, eps), weights.qkv)
+    split = joined.split([inner, shared * size, shared * size], dim=-1)
+    query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in split)
+    query = parts.rotate(query, sight.cos, sight.sin, size**-0.5)
+    key = parts.rotate(key, sight.cos, sight.sin, 1.0)
+    read = parts.attend(query.unflatten(1, (shared, -1)), key, value, sight, groups)
+    x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
+    both = functional.linear(parts.norm(x, weights.norm2, eps), weights.gate_up)
+    return x + functional.linear(parts.gate(both), weights.down)
 
 
-def run_layer(
-    x: Tensor,
-    norm1: Tensor,
-    qkv: Tensor,
-    out: Tensor,
-    norm2: Tensor,
-    gate_up: Tensor,
-    down: Tensor,
-    cos: Tensor,
-    sin: Tensor,
-    chunk: Tensor,
-    past: Tensor,
-    own: Tensor,
-    shared: int,
-    size: int,
-    groups: int,
-    eps: float,
-) -> Tensor:
-    """One layer over `x` [B, T + K * C, H]; the rest as in `Sight`, and `shared` KV heads of
-    `size`."""
-    batch, total, wide = x.shape
-    inner = out.shape[1]
-    joined = functional.linear(rms_norm(x, norm1, eps), qkv)
-    parts = joined.split([inner, shared * size, shared * size], dim=-1)
-    query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in parts)
-    query = rotate(query, cos, sin) * size**-0.5
-    key = rotate(key, cos, sin)
-    read = attend(query.unflatten(1, (shared, -1)), key, value, chunk, past, own, groups)
-    x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), out)
-    gate, up = functional.linear(rms_norm(x, norm2, eps), gate_up).chunk(2, dim=-1)
-    return x + functional.linear(functional.silu(gate) * up, down)
+def gate(both: Tensor) -> Tensor:
+    opened, up = both.chunk(2, dim=-1)
+    gated: Tensor = functional.silu(opened) * up
+    return gated
 
 
 def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -221,21 +245,21 @@ def rms_norm(x: Tensor, weight: Tensor, eps: float) -> Tensor:
     return (wide * scale * weight.float()).to(x.dtype)
 
 
-def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D]."""
+def rotate(x: Tensor, cos: Tensor, sin: Tensor, scale: float) -> Tensor:
+    """`x` [B, heads, N, D] turned by `cos`, `sin` [B, N, D / 2], and scaled."""
     first, second = x.chunk(2, dim=-1)
-    return x * cos[:, None] + torch.cat((-second, first), dim=-1) * sin[:, None]
+    cos, sin = cos[:, None], sin[:, None]
+    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1) * scale
 
 
-def attend(
-    query: Tensor, key: Tensor, value: Tensor, chunk: Tensor, past: Tensor, own: Tensor, groups: int
-) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, sight: Sight, groups: int) -> Tensor:
     """`query` [B, S, G, N, D], of which G share a key of `key`, `value` [B, S, N, D]; what is read
     [B, S * G, N, D].
 
     The chunk's queries go block by block, and with each block the canvases that begin in it or
     before: none multiplies what lies behind the block.
     """
+    chunk, past, own = sight.chunk, sight.past, sight.own
     length, count, width = chunk.shape[0], past.shape[1], own.shape[-1]
     block, each = length // groups, count // groups
     chunks, canvases = [], []
@@ -267,10 +291,12 @@ def attend(
 def products(query: Tensor, key: Tensor) -> Tensor:
     """[B, S, G, Q, D] x [B, S, N, D] -> [B, S, G, Q, N] in float32."""
     grouped = query.shape[2:4]
-    return (query.flatten(2, 3) @ key.mT).unflatten(2, grouped).float()
+    scores: Tensor = (query.flatten(2, 3) @ key.mT).unflatten(2, grouped)
+    return scores.float()
 
 
 def weighted(share: Tensor, value: Tensor) -> Tensor:
     """[B, S, G, Q, N] x [B, S, N, D] -> [B, S, G, Q, D]"""
     grouped = share.shape[2:4]
-    return (share.to(value.dtype).flatten(2, 3) @ value).unflatten(2, grouped)
+    read: Tensor = (share.to(value.dtype).flatten(2, 3) @ value).unflatten(2, grouped)
+    return read

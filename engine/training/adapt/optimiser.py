@@ -33,10 +33,17 @@ class State:
 
     @classmethod
     def new(cls, size: int, processes: int, dtype: torch.dtype, device: torch.device) -> State:
-        zeros = [torch.zeros(size, device=device) for _ in range(3)]
-        weights = torch.zeros(size, dtype=dtype, device=device)
-        gradients = torch.zeros(processes, size, dtype=dtype, device=device)
-        state = cls(*zeros, weights, gradients, torch.zeros(processes, device=device))
+        def zeros(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+            return torch.zeros(shape, dtype=dtype, device=device)
+
+        state = cls(
+            zeros(size),
+            zeros(size),
+            zeros(size),
+            zeros(size, dtype=dtype),
+            zeros(processes, size, dtype=dtype),
+            zeros(processes),
+        )
         if processes > 1:
             for name in cls.__dataclass_fields__:
                 getattr(state, name).share_memory_()
@@ -72,8 +79,14 @@ def update(state: State, rank: int, settings: Adam, rate: float, step: int) -> f
         ],
         device=state.master.device,
     )
-    buffers = (state.master, state.first, state.second, state.weights)
-    _update(*(buffer[part] for buffer in buffers), state.gradients[:, part], scalars)
+    _update(
+        state.master[part],
+        state.first[part],
+        state.second[part],
+        state.weights[part],
+        state.gradients[:, part],
+        scalars,
+    )
     return norm
 
 

@@ -22,13 +22,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.multiprocessing.spawn import spawn
 
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
     Dimensions,
     Model,
     read_weights,
-    run_layer,
     size_of,
     to_checkpoint,
     views,
@@ -99,9 +99,7 @@ def train(run: Run) -> None:
         return
     context = torch.multiprocessing.get_context("spawn")
     meeting = Meeting(context.Barrier(processes), stop.share_memory_(), sums.share_memory_())
-    torch.multiprocessing.spawn(  # type: ignore[no-untyped-call]
-        _train, (run, state, meeting, step, positions), nprocs=processes
-    )
+    spawn(_train, (run, state, meeting, step, positions), nprocs=processes)
 
 
 def begin(run: Run, dimensions: Dimensions, state: State) -> None:
@@ -148,7 +146,7 @@ def _run(
     for step, batch in batches(settings, tokenizer, texts, first_step, share):
         state.gradients[rank].zero_()
         loss = loss_of(model, batch.to(device), settings.causal)
-        loss.total.backward()  # type: ignore[no-untyped-call]
+        loss.total.backward()
         if not rank and asked_to_stop():
             meeting.stop.fill_(1)
         meeting.wait()
@@ -174,8 +172,8 @@ def _run(
                 print(
                     f"step {step}, {positions / 1e6:.2f} M: slot {loss.slot:.3f}, "
                     f"causal fill {loss.causal_fill:.3f}, chunk {loss.chunk:.3f}, norm {norm:.2f}; "
-                    f"{speed:,.0f} positions/s, {work / 1e9:,.0f} GFLOP/s: {work / peak:.0%} of the "
-                    f"{peak / 1e9:,.0f} measured here",
+                    f"{speed:,.0f} positions/s, {work / 1e9:,.0f} GFLOP/s: "
+                    f"{work / peak:.0%} of the {peak / 1e9:,.0f} measured here",
                     flush=True,
                 )
             if now - saved > SAVE_SECONDS or ended:
@@ -192,8 +190,7 @@ def _model(rank: int, run: Run, state: State, dimensions: Dimensions) -> Model:
     for name, weight in weights.items():
         leaves[name] = weight.detach().requires_grad_()
         leaves[name].grad = gradients[name]
-    layer = torch.compile(run_layer, dynamic=False) if run.compiled else None
-    return Model(leaves, dimensions, run.settings.data.groups, layer)
+    return Model(leaves, dimensions, run.settings.data.groups, compiled=run.compiled)
 
 
 def operations(dimensions: Dimensions, batch: Batch) -> float:

@@ -16,8 +16,10 @@ from lsp_server.holes.functions import (
     name_of,
 )
 from lsp_server.holes.hole import Hole, Plan
+from lsp_server.holes.literal import QUOTES
 from lsp_server.holes.signature import Signature, signature_of
 from lsp_server.holes.spot import Spot
+from lsp_server.holes.wanted import Wanted
 from lsp_server.syntax.blocks import indent_of
 from lsp_server.syntax.tree import upwards
 
@@ -72,9 +74,10 @@ def plan(spot: Spot) -> Plan | None:
             hole = _inside(spot, node) if python else _above(spot, node, name)
         if hole is None:
             return None
-        holes = _with_sections(spot, node, hole)
+        holes = _with_sections(spot, node, replace(hole, wanted=Wanted.SUMMARY))
         title = f"Write the docstring of `{name}`"
-        return Plan(title, spot.document, holes, is_one_text=len(holes) > 1)
+        several = len(holes) > 1
+        return Plan(title, spot.document, holes, is_one_text=several, is_documentation=True)
     return None
 
 
@@ -87,9 +90,9 @@ def _with_sections(spot: Spot, node: Node, summary: Hole) -> tuple[Hole, ...]:
     if layout is None:
         return (summary,)
     # Python's stands a level deeper than its function, the others' right above.
-    opening = summary.before.rpartition("\n")[2]
+    _, deeper, opening = summary.before.rpartition("\n")
     line = spot.document.line_text(spot.document.line_at(summary.start))
-    indent = indent_of(opening or line)
+    indent = indent_of(opening if deeper else line)
     between = layout.between(signature, indent, spot.unit())
     if not between:
         return (summary,)
@@ -107,8 +110,8 @@ def _end_of_several(summary: Hole, layout: Layout, indent: str) -> str:
     if not layout.end:
         return summary.after
     end = layout.end.format(indent=indent)
-    if not summary.after:  # the closing quotes are there already
-        return end.removesuffix('"""')
+    if summary.after in QUOTES:
+        return end.replace(QUOTES[0], summary.after)
     return end + "\n" if summary.after.endswith("\n") else end
 
 
@@ -124,10 +127,10 @@ def _inside(spot: Spot, node: Node) -> Hole | None:
     if docstring is not None:
         start, end = spot.start_of(docstring), spot.end_of(docstring)
         quotes = text[start : start + 3]
-        blank = quotes in ('"""', "'''") and not text[start + 3 : end - 3].strip()
+        blank = quotes in QUOTES and not text[start + 3 : end - 3].strip()
         if not blank or end - start < 6:
             return None
-        return Hole(start + 3, end - 3, Shape.LINE, stops=(quotes,))
+        return Hole(start, end, Shape.LINE, quotes, quotes, stops=(quotes,))
     inside = interior(spot, node)
     if inside is None:
         return None

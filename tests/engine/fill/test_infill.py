@@ -88,6 +88,9 @@ def check(engine: LocalEngine, request: FillRequest) -> tuple[Fill, list[Draft]]
     scores = [each.score for each in fill.alternatives]
     assert scores == sorted(scores, reverse=True)
     assert fill.alternatives[0].texts == fill.texts
+    assert fill.alternatives[0].confidence == fill.confidence
+    assert all(0 <= each.confidence <= 1 for each in fill.alternatives)
+    assert list(fill.candidates) == [each.texts for each in fill.alternatives]
     assert len({each.texts for each in fill.alternatives}) == len(fill.alternatives)
     assert len(drafts) == fill.steps, "a draft a step"
     for draft in drafts:

@@ -344,7 +344,9 @@ def test_json_round_trips() -> None:
         ("x", "y"),
         3,
     )
-    fill = Fill(("x",), 0.25, 3, 32, 0.5, (Alternative(("x",), 1.0), Alternative(("y",), 0.5)))
+    fill = Fill(
+        ("x",), 0.25, 3, 32, 0.5, (Alternative(("x",), 1.0, 0.25), Alternative(("y",), 0.5, 0.125))
+    )
     draft = Draft(("x", "y"), 1, 4, ((Span(0, 1, 0.5),), ()))
 
     def through(message: dict[str, Any]) -> dict[str, Any]:

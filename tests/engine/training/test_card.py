@@ -23,7 +23,9 @@ TRAINING = {
 
 def answer(language: str, text: str, confidence: float) -> Answer:
     item = Item("rest_of_line", "x = ", "1", "\n", language)
-    return Answer(item, Fill((text,), confidence, 2, 64, 0.5, (Alternative((text,), 0.0),)), text)
+    return Answer(
+        item, Fill((text,), confidence, 2, 64, 0.5, (Alternative((text,), 0.0, confidence),)), text
+    )
 
 
 def test_the_card(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_the_rank_learns_what_tells_the_exact_ones() -> None:
 def answer(confidence: float, exact: bool, **changes: Any) -> Answer:
     item = Item("rest_of_line", "x = ", "y", "\n")
     text = "y" if exact else "z"
-    fill = Fill((text,), confidence, 2, 64, 0.5, (Alternative((text,), -1.0),))
+    fill = Fill((text,), confidence, 2, 64, 0.5, (Alternative((text,), -1.0, confidence),))
     return Answer(replace(item, **changes), fill, text)
 
 
