@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.api import FillRequest, Shape
 
 TAB = 8  # columns
-CLOSERS = (")", "]", "}", "end")
+CLOSER = re.compile(r"\s*(?:[)\]}]|end\b)")
 OPENERS = ("(", "[", "{")
 
 
@@ -52,7 +54,8 @@ def _end_of_block(text: str, prefix: str, suffix: str) -> int | None:
             start = stop + 1
             continue
         column = _column(written)
-        closes = written.lstrip().startswith(CLOSERS)
+        # A line that is still being written may become a closer.
+        closes = bool(CLOSER.match(written)) or (not is_whole and "end".startswith(written.strip()))
         if not (column > margin if hangs else column >= margin):
             if not (hangs and closes and column == margin):
                 return filled if filled is not None else len(text[:start].rstrip())
