@@ -181,20 +181,22 @@ class RemoteEngine:
         )
 
     def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:
-        while True:
-            runtime, *others = self._runtimes
+        """A way is given up when the next one is taken: a server that refuses both may have lost
+        its model for a while."""
+        runtimes = self._runtimes
+        for at, runtime in enumerate(runtimes):
             try:
-                return self._fill_within_reach(runtime, request, show, cancelled)
+                fill = self._fill_within_reach(runtime, request, show, cancelled)
             except TooLong:
                 raise
             except (BadRequest, ModelMissing) as error:
-                if not others:
+                if runtime is runtimes[-1]:
                     raise
-                log.warning(
-                    "%s does not know the way %s after all, and is asked by %s: %s",
-                    *(self._served, runtime.way.name, others[0].way.name, error),
-                )
-                self._runtimes = others
+                log.warning("%s refuses the way %s: %s", self._served, runtime.way.name, error)
+            else:
+                self._runtimes = runtimes[at:]
+                return fill
+        raise AssertionError("there is always a way")
 
     def _fill_within_reach(
         self, runtime: Runtime, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None

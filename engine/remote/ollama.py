@@ -27,13 +27,14 @@ def is_one(served: Served) -> bool:
 def recognises(served: Served) -> Generate | str | None:
     if not is_one(served):
         return None
+    served.card["max_context_length"] = _loaded_context(served) or CONTEXT
     shown = served.look(f"{served.root}/api/show", {"model": served.model}) or {}
     if "insert" not in (shown.get("capabilities") or ()):
         return "Ollama says that this model does not insert"
     found = Generate(served, "Ollama says that this model inserts")
     if not fills_gaps(found.fill):
         return "Ollama says that this model inserts, and it fills no gap"
-    served.card.setdefault("max_context_length", _loaded_context(served) or CONTEXT)
+    served.card["max_context_length"] = _loaded_context(served) or CONTEXT  # it is loaded now
     return found
 
 

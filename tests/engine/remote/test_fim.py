@@ -21,7 +21,7 @@ from tests.engine.remote.coders import (
     mistral,
     ollama,
 )
-from tests.engine.remote.team import LINE, Handler, Team
+from tests.engine.remote.team import LINE, Handler, Team, status
 
 OTHER_FILE = Snippet("class Sum: ...\n", "/home/me/work/sum.py")
 
@@ -163,6 +163,20 @@ def test_a_server_that_forgets_its_way_is_asked_in_words(team: Team) -> None:
     assert engine.info.why == "fill-in-the-middle (/infill) was refused"
 
 
+def test_a_server_that_lost_its_model_keeps_its_way(team: Team) -> None:
+    llama_cpp(team)
+    engine = load_remote(team.address)
+    gone = status(404, "model not found")
+    kept = {path: team.answers[path] for path in ("/infill", "/v1/chat/completions")}
+    for path in kept:
+        team.on(path, gone)
+    with pytest.raises(ModelMissing, match="model not found"):
+        engine.fill(LINE)
+    team.answers.update(kept)
+    assert engine.fill(LINE).texts == ("a + b",)
+    assert engine.info.way == "fill-in-the-middle (/infill)"
+
+
 @pytest.mark.parametrize(
     ("fill", "way", "path"),
     [
@@ -214,10 +228,13 @@ def test_a_server_that_is_loading_is_no_chat_for_ever(
 
 def test_the_context_of_an_ollama_is_kept_to(team: Team) -> None:
     ollama(team)
-    engine = load_remote(f"{team.address}#qwen2.5-coder")
-    engine.fill(replace(LINE, texts=("x = 1\n" * 5000, "y = 2\n" * 5000)))
+    long = replace(LINE, texts=("x = 1\n" * 5000, "y = 2\n" * 5000))
+    load_remote(f"{team.address}#qwen2.5-coder").fill(long)
     body = team.bodies("/api/generate")[-1]
     assert len(body["prompt"]) + len(body["suffix"]) < 3 * 2048
+    ollama(team, capabilities=("completion",))
+    load_remote(f"{team.address}#qwen2.5-coder").fill(long)
+    assert len(team.bodies()[-1]["messages"][-1]["content"]) < 3 * 2048
 
 
 def test_a_stream_that_breaks_off(team: Team) -> None:
