@@ -34,7 +34,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -47,8 +47,8 @@ from engine.fill.infill import LocalEngine
 from engine.fill.lengths import hole_lengths
 from engine.fill.load import load_engine
 from engine.fill.prompt import build_prompt
-from engine.measure.floor import Shape as StepShape
 from engine.measure.floor import step_work
+from engine.models.family import StepSize
 from engine.training.export import dequantise
 
 PREFIX_LINES = 200
@@ -182,7 +182,7 @@ def ours(engine: LocalEngine, gap: FillRequest, typed: int | None) -> Run:
 @contextmanager
 def without_beams(engine: LocalEngine) -> Iterator[None]:
     profile = engine.profile
-    engine.profile = replace(profile, beams=0)
+    engine.profile = profile.but(beams=0)
     try:
         yield
     finally:
@@ -239,7 +239,7 @@ class Reference:
         settings = DiffusionGemmaGenerationConfig(
             max_new_tokens=width,
             max_denoising_steps=like.steps,  # and no rule that ends it earlier
-            sampler_config=EntropyBoundSamplerConfig(entropy_bound=profile.entropy_bound),
+            sampler_config=EntropyBoundSamplerConfig(entropy_bound=profile.sampling.entropy_bound),
             t_min=0.4,
             t_max=0.8,
         )
@@ -251,8 +251,8 @@ class Reference:
 def operations(engine: LocalEngine, checkpoint: Checkpoint, tokens: float) -> float:
     """Multiplications and additions of `tokens` canvas positions after a whole prompt, but for the
     few that get logits."""
-    canvas, context = engine.profile.canvas_tokens, engine.profile.prompt_tokens
-    shape = StepShape(1, canvas, open=0, context=context, self_conditioning=False)
+    canvas, context = engine.profile.canvas.width, engine.profile.canvas.prompt_tokens
+    shape = StepSize(1, canvas, open=0, context=context, self_conditioning=False)
     work = step_work(checkpoint, engine.model.dtype, packed=False, shape=shape)
     return work.operations * tokens / canvas
 

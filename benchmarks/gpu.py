@@ -41,10 +41,11 @@ from limits import Card, floor, step_counts
 from random_model import LARGE, TINY, random_cache, random_model
 
 from engine.denoise.canvas import Canvas
-from engine.denoise.step import Shape, Step
+from engine.denoise.drivers.captured import CapturedStep, bucket_of
 from engine.models.diffusion_gemma import FULL, SLIDING, Config, DiffusionGemma, KVCache
+from engine.models.family import FixedSize
 from kernels import backend, trials
-from kernels.acceptance import Rule
+from kernels.acceptance import EntropyBound
 
 RESULTS = Path(__file__).parent / "results"
 FORMATS = ("fp8", "bf16", "nvfp4")
@@ -119,10 +120,9 @@ def whole_step(run: Run, format: str) -> None:
     cache = random_cache(config, run.contexts[0], run.device)
     step = prepared(model, *run.canvases[-1], cache)
     step.run(1, 0.8, seed=1)
-    ids, signal = step.ids.clone(), step.signal.clone()
-    beliefs = step.run(2, 0.7, seed=2)
-    assert beliefs.embedding is not None
-    ours = beliefs.embedding.float()
+    ids, signal = step.look.ids.clone(), step.look.signal.clone()
+    step.run(2, 0.7, seed=2)
+    ours = step.look.signal.flatten(0, 1).float()  # no position is pinned
 
     def believed(by: DiffusionGemma, dtype: torch.dtype) -> torch.Tensor:
         keys, values = (tuple(x.to(dtype) for x in each) for each in (cache.keys, cache.values))
@@ -150,14 +150,15 @@ def references() -> Iterator[None]:
         backend.FORCED = before
 
 
-def prepared(model: DiffusionGemma, batch: int, width: int, cache: KVCache) -> Step:
+def prepared(model: DiffusionGemma, batch: int, width: int, cache: KVCache) -> CapturedStep:
     """A step over random canvases, all of whose positions are open."""
     device, vocabulary = model.device, model.config.vocab_size
     ids = torch.randint(vocabulary, (batch, width), device=device)
     places = torch.arange(width, device=device).expand(batch, width).contiguous()
     canvas = Canvas(ids, places, torch.ones_like(ids, dtype=torch.bool))
-    step = Step(model, Shape.of(canvas, cache), Rule(0.1, 0.005, vocabulary))
-    step.load(canvas, cache, torch.zeros(vocabulary, dtype=torch.bool, device=device))
+    size = FixedSize(batch, width, width, bucket_of(cache.length))
+    step = CapturedStep(model.fixed(size), size, EntropyBound(0.1, 0.005, vocabulary), vocabulary)
+    step.load(cache, canvas, torch.zeros(vocabulary, dtype=torch.bool, device=device))
     return step
 
 

@@ -10,6 +10,8 @@ Every number has a limit beside it:
     type-through    from the request to an answer that the last fill already holds
     code actions    from the request to the list, when typing rests, as editors ask for it; and at
                     once after a key
+                    the same in deep and long syntax: an expression of 5,000 lines in brackets, a
+                    chain of 2,000 `else if`, brackets in brackets, a function of 5,000 lines
     memory          of the server process with that file open, after requests of every kind
     typing          lines typed at 10, 50 and 150 ms a key with pauses to think, asking at every
                     key: how often ghost text was shown and how many keys it already had, engine
@@ -185,13 +187,48 @@ async def in_loop(script: str, text: str, rounds: int) -> list[Measure]:
         await asyncio.sleep(REST)
         lists.append(await actions_at(editor, writer.at))
     through = [each for _ in range(max(1, rounds // 20)) for each in await typed_through(client)]
+    deep = [
+        measured(f"code actions, {name}", await in_deep_syntax(client, *each, rounds), 5.0)
+        for name, each in deep_files().items()
+    ]
     client.server.session.close()
     return [
         measured(f"didChange, {len(editor.document.line_starts) - 1} lines", changes, 5.0),
         measured("type-through", through, 2.0),
         measured("code actions", lists, 5.0),
         measured("code actions at once", at_once, 5.0),
+        *deep,
     ]
+
+
+def deep_files() -> dict[str, tuple[str, str]]:
+    """Language and text, by what is deep or long there."""
+    return {
+        "a long expression": (
+            "python",
+            "def f(a, b):\n    x = (\n" + "        a +\n" * 5000 + "        b\n    )\n",
+        ),
+        "else if": (
+            "javascript",
+            "function f(a) {\n  " + "if (a) {\n    b()\n  } else " * 2000 + "{}\n}\n",
+        ),
+        "brackets": ("c", "int f(int a) {\n  return " + "(" * 500 + "a" + ")" * 500 + ";\n}\n"),
+        "a long body": ("java", "class A { int f() {\n" + "  b(a);\n" * 5000 + "}}\n"),
+    }
+
+
+async def in_deep_syntax(client: Client, language: str, text: str, rounds: int) -> list[Spent]:
+    """At random lines, as the cursor moves: nothing is typed, so the tree is there."""
+    editor = Editor(client, f"file:///deep.{language}", text, language)
+    starts, rng = editor.document.line_starts, random.Random(0)
+    await asyncio.sleep(REST)
+    await actions_at(editor, 0)
+    spent = [
+        await actions_at(editor, editor.document.line_bounds(rng.randrange(len(starts)))[1])
+        for _ in range(rounds)
+    ]
+    client.notify(t.TEXT_DOCUMENT_DID_CLOSE, {"textDocument": {"uri": editor.document.uri}})
+    return spent
 
 
 class Writer:

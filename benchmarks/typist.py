@@ -62,10 +62,10 @@ def rules() -> Iterator[dict[str, Any]]:
 
 
 class Editor:
-    def __init__(self, client: Client, uri: str, text: str) -> None:
+    def __init__(self, client: Client, uri: str, text: str, language: str = "python") -> None:
         self.client = client
-        self.document = Document(uri, 1, "python", text, Encoding.Utf16)
-        item = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+        self.document = Document(uri, 1, language, text, Encoding.Utf16)
+        item = {"uri": uri, "languageId": language, "version": 1, "text": text}
         client.notify(t.TEXT_DOCUMENT_DID_OPEN, {"textDocument": item})
 
     async def type(self, at: int, text: str) -> Spent:

@@ -20,7 +20,7 @@ NOISE = 0x5DEECE66D  # apart from the seed that tokens are sampled with
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class EntropyBound:
     """When a position is accepted and when a canvas is done.
 
     entropy_bound: the surest positions, as long as the sum of those surer stays within it.
@@ -45,7 +45,7 @@ def accept(
     before: Tensor,
     entropy: Tensor,
     seed: Tensor,
-    rule: Rule,
+    rule: EntropyBound,
 ) -> tuple[Tensor, Tensor]:
     """The next canvases [B, C], and which were stable and confident [B], bool.
 
@@ -66,7 +66,7 @@ def accept_reference(
     before: Tensor,
     entropy: Tensor,
     seed: Tensor,
-    rule: Rule,
+    rule: EntropyBound,
 ) -> tuple[Tensor, Tensor]:
     unsure = entropy.masked_fill(~real, torch.inf)
     ascending, order = unsure.sort(dim=-1, stable=True)
@@ -96,7 +96,7 @@ def accept_triton(
     before: Tensor,
     entropy: Tensor,
     seed: Tensor,
-    rule: Rule,
+    rule: EntropyBound,
 ) -> tuple[Tensor, Tensor]:
     batch, many = places.shape
     out = ids.clone(memory_format=torch.contiguous_format)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from kernels.acceptance import Rule, accept_triton
+from kernels.acceptance import EntropyBound, accept_triton
 from kernels.attention import canvas_attention_triton, causal_attention_triton
 from kernels.backend import Card, Launch, recording
 from kernels.experts import experts_triton
@@ -75,7 +75,7 @@ def step_launches(
         vocabulary_triton(rows, meta(VOCABULARY, HIDDEN), outlook)
         ids = meta(candidates, canvas, dtype=torch.int64)
         real, entropy = meta(*ids.shape, dtype=torch.bool), meta(*ids.shape, dtype=torch.float32)
-        rule = Rule(0.1, 0.005, VOCABULARY, share=one)
+        rule = EntropyBound(0.1, 0.005, VOCABULARY, share=one)
         accept_triton(ids, ids, real, ids, ids, ids, entropy, seed, rule)
     return launches
 

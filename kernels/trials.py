@@ -248,7 +248,7 @@ class _Maker:
         entropy = torch.rand(shape, device=self.device) * 0.02
         seed = torch.full((1,), 7, dtype=torch.int64, device=self.device)
         real = torch.ones_like(ids, dtype=torch.bool)
-        rule = acceptance.Rule(0.1, 0.005, self.sizes.vocabulary)
+        rule = acceptance.EntropyBound(0.1, 0.005, self.sizes.vocabulary)
         given = (ids, places, real, chosen, likeliest, likeliest, entropy, seed, rule)
         yield _trial("accept", acceptance.accept_triton, acceptance.accept_reference, given)
 

@@ -9,8 +9,8 @@ from urllib.parse import unquote
 from engine.api import Snippet
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
+from lsp_server.secrets import is_secret
 from lsp_server.suggest.history import History
-from lsp_server.suggest.secrets import is_secret
 
 MOST_SNIPPETS = 4
 MOST_CHARACTERS = 2000

@@ -17,6 +17,7 @@ from lsprotocol.validators import INTEGER_MAX_VALUE
 from pygls.uris import to_fs_path
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
+_INDENT = re.compile(r"[ \t]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 Encoding = t.PositionEncodingKind
@@ -61,8 +62,10 @@ class Document:
     @property
     def newline(self) -> str:
         """How this document ends its lines: as its first line does."""
-        found = _LINE_END.search(self.text)
-        return found.group() if found else "\n"
+        if len(self.line_starts) == 1:
+            return "\n"
+        _, end = self.line_bounds(0)
+        return self.text[end : self.line_starts[1]]
 
     def edited(self, changes: Iterable[t.TextDocumentContentChangeEvent], version: int) -> Document:
         """The document after `changes`, in order, each of them in the one before's positions."""
@@ -111,6 +114,12 @@ class Document:
     def line_text(self, line: int) -> str:
         start, end = self.line_bounds(line)
         return self.text[start:end]
+
+    def indent(self, line: int) -> str:
+        """The white space that line number `line` begins with. The line may be a long one."""
+        start = self.line_starts[line]
+        found = _INDENT.match(self.text, start)
+        return found.group() if found is not None else ""
 
     def _changed(self, change: t.TextDocumentContentChangeEvent) -> Document:
         if isinstance(change, t.TextDocumentContentChangeWholeDocument):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from engine.api import Cancelled, Draft, Fill, FillRequest, Priority
+from engine.api import Cancelled, Draft, Fill, Priority
 from engine.client.connect import HostEngine, Job
+from lsp_server.secrets import Cleared
 
 
 class Filling:
@@ -18,7 +19,7 @@ class Filling:
 
     def __init__(self, engine: Callable[[], HostEngine]) -> None:
         self._engine = engine
-        self._running: dict[FillRequest, _Shared] = {}
+        self._running: dict[Cleared, _Shared] = {}
 
     @property
     def idle(self) -> bool:
@@ -26,7 +27,7 @@ class Filling:
 
     async def fill(
         self,
-        request: FillRequest,
+        request: Cleared,
         on_draft: Callable[[Draft], None] | None = None,
         background: bool = False,
     ) -> Fill:
@@ -61,13 +62,13 @@ class Filling:
         # Joined in the background, it has given way to another window's.
         return await self.fill(request, on_draft)
 
-    def _clear_way(self, request: FillRequest) -> None:
+    def _clear_way(self, request: Cleared) -> None:
         for other, shared in list(self._running.items()):
             if shared.background and other != request:
                 self._forget(other, shared)
                 shared.job.cancel()
 
-    def _forget(self, request: FillRequest, shared: _Shared) -> None:
+    def _forget(self, request: Cleared, shared: _Shared) -> None:
         if self._running.get(request) is shared:
             del self._running[request]
 
@@ -76,7 +77,7 @@ class _Shared:
     __slots__ = ("answer", "background", "job", "listeners", "priority", "waiting")
 
     def __init__(
-        self, engine: HostEngine, request: FillRequest, drafts: bool, priority: Priority
+        self, engine: HostEngine, request: Cleared, drafts: bool, priority: Priority
     ) -> None:
         loop = asyncio.get_running_loop()
         self.listeners: list[Callable[[Draft], None]] = []
@@ -87,7 +88,7 @@ class _Shared:
         def on_draft(draft: Draft) -> None:
             loop.call_soon_threadsafe(self._tell, draft)
 
-        self.job: Job = engine.submit(request, on_draft if drafts else None, priority=priority)
+        self.job: Job = request.submit(engine, on_draft if drafts else None, priority)
         self.answer: asyncio.Future[Fill] = asyncio.wrap_future(self.job.future)
         # Nobody may be left to ask for the error of a job that was given up.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())

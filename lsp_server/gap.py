@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from engine.api import Shape
 from lsp_server.document import Document
-from lsp_server.syntax.blocks import indent_of, opens_block_here, opens_empty_block
+from lsp_server.syntax.blocks import opens_block_here, opens_empty_block
 from lsp_server.syntax.place import Place, place_at
 from lsp_server.syntax.tree import SyntaxTree
 
@@ -17,6 +17,7 @@ MOST_BEFORE = 48_000
 MOST_AFTER = 16_000
 STRIDE = 8_000
 
+_CODE = re.compile(r"\S")
 # After the cursor: anything but brackets that close and what may follow them.
 _MORE_TEXT = re.compile(r"[^\s)\]}>;,]")
 
@@ -72,7 +73,6 @@ def cut(
     """
     end = start if end is None else end
     line = document.line_at(start)
-    before = document.text[document.line_starts[line] : start]
     place = place_at(document, start, tree)
     node = tree.node_at(start) if tree is not None else None
     is_block = document.line_at(end) > line
@@ -83,7 +83,7 @@ def cut(
         start=start,
         end=end,
         shape=Shape.BLOCK if is_block else Shape.LINE,
-        indent=indent_of(before),
+        indent=document.indent(line)[: start - document.line_starts[line]],
         node=node.type if node is not None else None,
         place=place,
         tree=tree,
@@ -95,7 +95,7 @@ def _is_block(document: Document, offset: int, tree: SyntaxTree | None) -> bool:
     _, end = document.line_bounds(line)
     if _MORE_TEXT.search(document.text, offset, end):
         return False
-    if not document.line_text(line).strip():
+    if _CODE.search(document.text, document.line_starts[line], end) is None:
         return opens_empty_block(document, line, tree)
     return opens_block_here(document, offset, tree)
 

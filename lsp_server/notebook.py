@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types as t
 
-from lsp_server import sync
+from lsp_server import languages, sync
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
-from lsp_server.syntax.place import line_comment
 
 if TYPE_CHECKING:
     from lsp_server.session import Session
@@ -80,6 +79,14 @@ class Notebooks:
                 return order
         return set()
 
+    def around(self, uri: str) -> set[str]:
+        """The notebook that `uri` is a cell of, and all its cells: what the model reads is of."""
+        for notebook, cells in self._cells.items():
+            order = {cell.uri for cell in cells}
+            if uri in order:
+                return {notebook, *order}
+        return set()
+
     def _text(self, cell: sync.Cell, asking: Document) -> str:
         other = self._session.documents.get(cell.uri)
         if other is None:
@@ -87,5 +94,6 @@ class Notebooks:
         text = with_lf(other.text).strip("\n")
         if cell.is_code and other.language == asking.language:
             return text
-        comment = line_comment(asking.language)
+        # What notebooks are written in that we know nothing of has mostly this one.
+        comment = languages.of(asking.language).line_comment or "#"
         return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))

@@ -35,6 +35,7 @@ from lsp_server.gap import Gap
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.newest import Newest
 from lsp_server.notebook import Notebooks
+from lsp_server.secrets import Cleared, cleared, withheld_because
 from lsp_server.settings import Settings
 from lsp_server.stats import Stats, Store
 from lsp_server.suggest.suggestions import Suggestions
@@ -249,7 +250,8 @@ class Session:
     async def fill(self, gap: Gap, on_draft: Callable[[Draft], None] | None = None) -> Fill:
         """Raises an EngineError. Cancelling the caller's task stops the engine's work."""
         hole = Hole(gap.start, gap.end, gap.shape)
-        return await self._fill(self.request_for(gap), gap.document, (hole,), on_draft)
+        request = self._cleared(self.request_for(gap), gap.document)
+        return await self._fill(request, gap.document, (hole,), on_draft)
 
     @property
     def is_idle(self) -> bool:
@@ -258,7 +260,8 @@ class Session:
 
     async def fill_ahead(self, gap: Gap) -> Fill:
         """A fill that nobody has asked for yet: gives way to any other. Raises an EngineError."""
-        return await self._filling.fill(self.request_for(gap), background=True)
+        request = self._cleared(self.request_for(gap), gap.document)
+        return await self._filling.fill(request, background=True)
 
     async def fill_plan(
         self,
@@ -273,11 +276,23 @@ class Session:
         Raises an EngineError.
         """
         asked = self.request_for_plan(plan) if request is None else request
-        return await self._fill(asked, plan.document, plan.holes, on_draft, settle)
+        passed = self._cleared(asked, plan.document)
+        return await self._fill(passed, plan.document, plan.holes, on_draft, settle)
+
+    def withheld_because(self, document: Document) -> str | None:
+        """Words for the user, where text around `document` may hold secrets and is not sent."""
+        return withheld_because(*self._sources(document))
+
+    def _cleared(self, request: FillRequest, document: Document) -> Cleared:
+        """Raises Withheld."""
+        return cleared(request, self._sources(document))
+
+    def _sources(self, document: Document) -> set[str]:
+        return {document.uri, *self.notebooks.around(document.uri)}
 
     async def _fill(
         self,
-        request: FillRequest,
+        request: Cleared,
         document: Document,
         holes: Sequence[Hole],
         on_draft: Callable[[Draft], None] | None,
@@ -313,7 +328,7 @@ class Session:
         return fill
 
     async def _fill_in_spite_of_a_loss(
-        self, request: FillRequest, on_draft: Callable[[Draft], None] | None
+        self, request: Cleared, on_draft: Callable[[Draft], None] | None
     ) -> Fill:
         """Asks again where the engine has gone meanwhile: no editor does before the next key.
 

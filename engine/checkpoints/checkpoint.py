@@ -6,7 +6,7 @@ duplicates, the vision tower, scales for activations) is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,10 @@ import torch
 from engine.api import ModelMissing
 from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
 from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
-from engine.models.diffusion_gemma import Config, DiffusionGemma
+from engine.models.family import Architecture, architecture_of, build, model_types
 
-FAMILY = "diffusion_gemma"
-PREFIX = "model.decoder."
+DEFAULT_TYPE = "diffusion_gemma"  # of a config.json that names none
 BFLOAT16 = "fetch the bfloat16 version of the model"
-# Routed experts are stored stacked, or one by one; then gate and up rows are two matrices.
-STACKED = {
-    "experts.gate_up_proj": ("gate_proj", "up_proj"),
-    "experts.down_proj": ("down_proj",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +51,20 @@ class Checkpoint:
     """A folder that has everything the model needs. `placed` is in the order of the files."""
 
     folder: Path
-    config: Config
+    config: Architecture
     placed: tuple[Placed, ...]
 
     @property
     def format(self) -> str:
-        """That of the routed experts, which are nearly all of the model."""
-        experts = next(each for each in self.placed if each.name.endswith("experts.down_proj"))
-        return experts.first.dtype.lower() if experts.format is PLAIN else experts.format.name
+        """That of most of its bytes; of routed experts, where there are any: they are nearly all of
+        a real model."""
+        experts = [each for each in self.placed if self.config.parts_of(each.name)]
+        sizes: dict[str, int] = {}
+        for each in experts or self.placed:
+            plain = each.format is PLAIN
+            name = each.first.dtype.lower() if plain else each.format.name
+            sizes[name] = sizes.get(name, 0) + each.nbytes
+        return max(sizes, key=lambda name: sizes[name])
 
     @property
     def nbytes(self) -> int:
@@ -76,25 +76,26 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     shape or type, or stored in a format that cannot be run."""
     config = read_config(folder)
     with torch.device("meta"):
-        model = DiffusionGemma(config)
+        model = build(config)
     wanted = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    tensors = _Tensors(folder, read_tensors(folder))
+    tensors = _Tensors(folder, config, read_tensors(folder))
     placed = [tensors.place(name, tuple(tensor.shape)) for name, tensor in wanted.items()]
     placed.sort(key=lambda each: (each.first.path, each.first.start))
     return Checkpoint(folder, config, tuple(placed))
 
 
-def read_config(folder: Path) -> Config:
+def read_config(folder: Path) -> Architecture:
     """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
     path = folder / "config.json"
     document = read_json(path)
-    family = document.get("model_type", FAMILY)
-    if family != FAMILY:
-        raise ModelMissing(
-            f"{path} describes a {family} model; choose a folder that holds a {FAMILY} model"
-        )
     try:
-        return Config.from_json(document)
+        return architecture_of(document, DEFAULT_TYPE)
+    except LookupError as error:
+        known = " or ".join(model_types())
+        raise ModelMissing(
+            f"{path} describes a {document.get('model_type')} model; choose a folder that holds a"
+            f" {known} model"
+        ) from error
     except ValueError as error:
         raise ModelMissing(f"{path} cannot be used: {error}; {AGAIN}, or choose another") from error
 
@@ -102,26 +103,32 @@ def read_config(folder: Path) -> Config:
 class _Tensors:
     """The stored tensors, by module and suffix."""
 
-    def __init__(self, folder: Path, stored: Mapping[str, Stored]) -> None:
-        self.folder, self.stored = folder, stored
+    def __init__(self, folder: Path, config: Architecture, stored: Mapping[str, Stored]) -> None:
+        self.folder, self.config, self.stored = folder, config, stored
         self.modules: dict[str, dict[str, Stored]] = {}
         for name, tensor in stored.items():
             module, _, suffix = name.rpartition(".")
             self.modules.setdefault(module, {})[suffix] = tensor
 
     def place(self, name: str, shape: tuple[int, ...]) -> Placed:
-        module, _, suffix = (PREFIX + name).rpartition(".")
-        experts, _, stack = name.rpartition("experts.")
-        parts = STACKED.get("experts." + stack) if stack else None
-        if parts and PREFIX + name not in self.stored and self._has_experts(PREFIX + experts):
-            return self._place_experts(name, shape, f"{PREFIX}{experts}experts", parts)
+        stored = self._stored_name(name)
+        module, _, suffix = stored.rpartition(".")
+        parts = self.config.parts_of(name)
+        if parts and stored not in self.stored and self._has_experts(module, parts):
+            return self._place_experts(name, shape, module, parts)
         if suffix == "weight" and len(shape) == 2:
             format, roles = self._matrix(module, shape)
             return Placed(name, shape, format, ((roles,),))
-        return Placed(name, shape, PLAIN, (({"values": self._plain(PREFIX + name, shape)},),))
+        return Placed(name, shape, PLAIN, (({"values": self._plain(stored, shape)},),))
 
-    def _has_experts(self, layer: str) -> bool:
-        return any(f"{layer}experts.0.{part}" in self.modules for part in ("gate_proj", "up_proj"))
+    def _stored_name(self, name: str) -> str:
+        """The first of the names that the file knows; quantised weights have no tensor of the very
+        name, but others beside it."""
+        names = self.config.stored_as(name)
+        return next((each for each in names if each.rpartition(".")[0] in self.modules), names[0])
+
+    def _has_experts(self, module: str, parts: Sequence[str]) -> bool:
+        return any(f"{module}.0.{part}" in self.modules for part in parts)
 
     def _place_experts(
         self, name: str, shape: tuple[int, ...], module: str, parts: tuple[str, ...]

@@ -11,6 +11,7 @@ import mmap
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.packed import hold, stays_packed
 from engine.checkpoints.profile import INSTRUCT
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import Model, build
 from kernels.weights import Weight
 
 DTYPES = {
@@ -42,7 +43,7 @@ def load(
     dtype: torch.dtype,
     *,
     packed: bool | None = None,
-) -> DiffusionGemma:
+) -> Model[Any]:
     """The model of `folder` in Hugging Face layout, on `device`. Raises ModelMissing, naming the
     cause, and OutOfMemory before anything is read onto a card that is too small.
 
@@ -60,7 +61,7 @@ def load_weights(
     dtype: torch.dtype,
     *,
     packed: bool | None = None,
-) -> DiffusionGemma:
+) -> Model[Any]:
     """The model of `checkpoint`, for inference, whatever memory is free.
 
     `packed` leaves quantised weights in their format, for kernels that read them so; else they are
@@ -68,7 +69,7 @@ def load_weights(
     """
     keep = stays_packed(device) if packed is None else packed
     with torch.device("meta"):
-        model = DiffusionGemma(checkpoint.config)
+        model = build(checkpoint.config)
     state = {
         name: whole(weight, dtype)
         for name, weight in read_weights(checkpoint, device, dtype)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engine.models.diffusion_gemma import DiffusionGemma
 from kernels.linear import linear
 from kernels.weights import Weight
 
@@ -26,7 +25,7 @@ class PackedLinear(nn.Module):
         return linear(x, self.weight)
 
 
-def hold(model: DiffusionGemma, name: str, weight: Weight) -> bool:
+def hold(model: nn.Module, name: str, weight: Weight) -> bool:
     """Put a packed weight where `model` uses it; False where it is no tensor that a kernel takes
     packed (the router's, for one), and has to be dequantised."""
     if isinstance(weight, Tensor):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -20,21 +20,21 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
 from engine.checkpoints.profile import INSTRUCT, SMALLEST_HOLE, Profile
-from engine.models.diffusion_gemma import SLICE, SLIDING, Config, DiffusionGemma
+from engine.models.family import SLICE, Architecture, StepSize, build
 
 GB = 1_000_000_000
 BF16 = 2
 HEALED = 2  # open positions that healed seams add to a hole, one on each side
 
 # Float32 tensors as large as the logits that live at once, at the worst moment of a step. In all
-# rules (engine/denoise/order.py): the logits, those that the step before believed in, log p, its
+# rules (engine/denoise/rules): the logits, those that the step before believed in, log p, its
 # finite copy, and p. The surest first: the cooled logits too. Where tokens are drawn, at that
 # moment: shares, cooled logits twice, the race, its logarithm and the difference, beside the first
 # two.
 RESOLVED_FROM_LEFT, SUREST_FIRST, DRAWN = 5, 6, 8
 # Where seams heal, what may not be written differs by position: a mask, and what it adds.
 MASKED = 1 + 4
-# Ranking: the capped logits and what the cap is made of (`DiffusionGemma.logits`).
+# Ranking: the capped logits and what the cap is made of .
 RANK_BYTES = 3 * 4
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
@@ -55,6 +55,10 @@ class Use:
     open: int
     ranked: int
     step_bytes: int = 4 * DRAWN + MASKED
+
+    @property
+    def step(self) -> StepSize:
+        return StepSize(self.candidates, self.canvas, self.open, self.context)
 
     def __str__(self) -> str:
         return (
@@ -118,7 +122,7 @@ def fit(
 
 def choose(
     name: str,
-    config: Config,
+    config: Architecture,
     weights: int,
     free: int,
     device: str = "cuda",
@@ -138,62 +142,53 @@ def choose(
 
 def use_of(profile: Profile, context: int) -> Use:
     """What `profile` asks for at most, with one hole and `context` tokens kept."""
-    lengths = max(profile.line_tokens, profile.block_tokens, key=len)
+    lengths = max(profile.canvas.line_tokens, profile.canvas.block_tokens, key=len)
     # A draft is tried in its own length too, where no slack fills a longer hole.
-    candidates = len(lengths) + (profile.slack is None)
-    longest = max(*profile.line_tokens, *profile.block_tokens)
-    widest = longest + (HEALED if profile.heal else 0)
+    candidates = len(lengths) + (profile.tokens.slack is None)
+    longest = max(*profile.canvas.line_tokens, *profile.canvas.block_tokens)
+    widest = longest + (HEALED if profile.canvas.heal else 0)
     return Use(
-        context=max(context, profile.prompt_tokens),
+        context=max(context, profile.canvas.prompt_tokens),
         candidates=candidates,
-        canvas=profile.canvas_tokens,
+        canvas=profile.canvas.width,
         open=widest,
-        ranked=1 + profile.head_tokens + widest + profile.rank_suffix_tokens,
-        step_bytes=4 * _tensors(profile) + (MASKED if profile.heal else 0),
+        ranked=1 + profile.canvas.head_tokens + widest + profile.ranking.scored_suffix_tokens,
+        step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
     )
 
 
 def limited(profile: Profile, most: Use) -> Profile:
     """`profile` with nothing beyond `most`; what is pinned on a narrower canvas shrinks with it."""
-    canvas = min(profile.canvas_tokens, most.canvas)
-    share = canvas / profile.canvas_tokens
-    count = max(1, most.candidates - (profile.slack is None))
-    return replace(
-        profile,
-        prompt_tokens=min(profile.prompt_tokens, most.context),
-        canvas_tokens=canvas,
-        head_tokens=max(1, min(int(profile.head_tokens * share), canvas - SMALLEST_HOLE)),
-        tail_tokens=math.ceil(profile.tail_tokens * share),
-        line_tokens=_thinned(profile.line_tokens, most.open, count),
-        block_tokens=_thinned(profile.block_tokens, most.open, count),
+    canvas = min(profile.canvas.width, most.canvas)
+    share = canvas / profile.canvas.width
+    count = max(1, most.candidates - (profile.tokens.slack is None))
+    return profile.but(
+        prompt_tokens=min(profile.canvas.prompt_tokens, most.context),
+        width=canvas,
+        head_tokens=max(1, min(int(profile.canvas.head_tokens * share), canvas - SMALLEST_HOLE)),
+        tail_tokens=math.ceil(profile.canvas.tail_tokens * share),
+        line_tokens=_thinned(profile.canvas.line_tokens, most.open, count),
+        block_tokens=_thinned(profile.canvas.block_tokens, most.open, count),
     )
 
 
-def needs(config: Config, weights: int, use: Use, device: str = "cuda", item: int = BF16) -> Needs:
+def needs(
+    config: Architecture, weights: int, use: Use, device: str = "cuda", item: int = BF16
+) -> Needs:
     """What `use` of a model of `weights` bytes takes, with activations of `item` bytes."""
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
     rank = RANK_BYTES * min(SLICE, use.candidates * use.ranked) * config.vocab_size
     # A longer cache is made beside the one it continues.
-    copied = context_bytes(config, use.context, item)
+    context = config.context_bytes(use.context, item)
     return Needs(
         weights=weights,
-        context=context_bytes(config, use.context, item),
-        workspace=max(step, rank, copied, _activations(config, use, item)),
+        context=context,
+        workspace=max(step, rank, context, config.activation_bytes(use.step, item)),
         runtime=RUNTIME.get(device, 0),
     )
 
 
-def context_bytes(config: Config, tokens: int, item: int = BF16) -> int:
-    """Keys and values of `tokens`: every layer keeps them all."""
-    return sum(
-        2 * tokens * item
-        * (config.num_key_value_heads * config.head_dim if kind == SLIDING
-           else config.num_global_key_value_heads * config.global_head_dim)
-        for kind in config.layer_types
-    )  # fmt: skip
-
-
-def weight_bytes(config: Config, format: str) -> int:
+def weight_bytes(config: Architecture, format: str) -> int:
     """Of a whole model in one of `BEST_FIRST`, as its publishers store it: fp8 all matrices of the
     layers but the router, nvfp4 only the experts; the rest in 16 bits."""
     return sum(_stored_bytes(name, shape, format) for name, shape in _shapes(config).items())
@@ -210,7 +205,7 @@ def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) ->
 
 
 def best_format(
-    config: Config, free: int, sizes: Mapping[str, int], device: str = "cuda"
+    config: Architecture, free: int, sizes: Mapping[str, int], device: str = "cuda"
 ) -> tuple[str, Plan] | None:
     """The format nearest to the original that leaves room for a comfortable use (half of the
     ladder); else any that fits at all; None where nothing does. `sizes`: bytes by format."""
@@ -228,13 +223,13 @@ def best_format(
 
 
 def _tensors(profile: Profile) -> int:
-    if not profile.greedy:
+    if not profile.sampling.greedy:
         return DRAWN
-    return RESOLVED_FROM_LEFT if profile.order == "left" else SUREST_FIRST
+    return RESOLVED_FROM_LEFT if profile.sampling.order == "left" else SUREST_FIRST
 
 
 def _plan(
-    rung: int, config: Config, weights: int, device: str, profile: Profile, item: int
+    rung: int, config: Architecture, weights: int, device: str, profile: Profile, item: int
 ) -> Plan:
     most = LADDER[rung]
     fitting = limited(profile, most)
@@ -250,7 +245,7 @@ def _thinned(lengths: tuple[int, ...], longest: int, count: int) -> tuple[int, .
     return tuple(allowed[-1 - (count - 1 - i) * len(allowed) // count] for i in range(count))
 
 
-def _what_would_fit(name: str, config: Config, weights: int, free: int, device: str) -> str:
+def _what_would_fit(name: str, config: Architecture, weights: int, free: int, device: str) -> str:
     if name == EMBEDDED:
         return "close other programs that hold memory"
     smaller = {
@@ -265,13 +260,6 @@ def _what_would_fit(name: str, config: Config, weights: int, free: int, device: 
     return f"the same model in {format} would fit: it needs {plan.needs}"
 
 
-def _activations(config: Config, use: Use, item: int) -> int:
-    """Hidden states and the experts' insides of the widest pass."""
-    tokens = max(use.candidates * use.canvas, use.context)
-    inside = max(config.moe_intermediate_size * config.top_k_experts, config.intermediate_size)
-    return tokens * (6 * config.hidden_size + 3 * inside) * item
-
-
 def _stored_bytes(name: str, shape: torch.Size, format: str) -> int:
     size = math.prod(shape)
     rows = math.prod(shape[:-1])
@@ -284,12 +272,12 @@ def _stored_bytes(name: str, shape: torch.Size, format: str) -> int:
     return size * BF16
 
 
-def _shapes(config: Config) -> dict[str, torch.Size]:
+def _shapes(config: Architecture) -> dict[str, torch.Size]:
     """Of every weight; kept, because a model of 30 layers takes a while even without memory."""
     key = repr(config)
     if key not in _SHAPES:
         with torch.device("meta"):
-            model = DiffusionGemma(config)
+            model = build(config)
         tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
         _SHAPES[key] = {name: tensor.shape for name, tensor in tensors.items()}
     return _SHAPES[key]

@@ -11,7 +11,7 @@ from engine.checkpoints.files import read_json
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
 from engine.checkpoints.survey import SHAPE
-from engine.models.diffusion_gemma import Config
+from engine.models.family import architecture_of
 
 
 def suited(model: str, device: torch.device) -> str:
@@ -25,7 +25,7 @@ def suited(model: str, device: torch.device) -> str:
     here = {entry.format: entry for entry in CATALOG if receipt(store() / entry.name) is not None}
     if not here:
         raise ModelMissing(f"no {FAMILY} is here yet: run `infill-ls pull {FAMILY}`")
-    config = Config.from_json(read_json(SHAPE))
+    config = architecture_of(read_json(SHAPE))
     sizes = {
         format: plan.weight_bytes(config, format if stays_packed(device) else "bf16")
         for format in here

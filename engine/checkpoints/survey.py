@@ -16,7 +16,7 @@ from engine.api import EngineError
 from engine.checkpoints import catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
-from engine.models.diffusion_gemma import Config
+from engine.models.family import Architecture, architecture_of
 
 SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
 
@@ -24,7 +24,7 @@ SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
 def survey() -> dict[str, Any]:
     """The card (None without one), and for each model of the catalog: where it is, what is wrong
     with it, what it needs, and whether and how it would run on the card."""
-    config = Config.from_json(read_json(SHAPE))
+    config = architecture_of(read_json(SHAPE))
     sizes = {format: plan.weight_bytes(config, format) for format in plan.BEST_FIRST}
     card = _card()
     best = plan.best_format(config, card["free"], sizes) if card else None
@@ -35,7 +35,7 @@ def survey() -> dict[str, Any]:
 
 
 def _describe(
-    entry: catalog.Entry, config: Config, weights: int, card: dict[str, Any] | None
+    entry: catalog.Entry, config: Architecture, weights: int, card: dict[str, Any] | None
 ) -> dict[str, Any]:
     folder = catalog.store() / entry.name
     told: dict[str, Any] = {

@@ -41,7 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    items = read_items(options.suite, options.data, options.limit, options.seed)
+    items = read_items(
+        *(options.suite, options.data, options.limit, options.seed),
+        *([_named(options.without)] if options.without else []),
+    )
     asked = {
         "suite": options.suite,
         "data": _digest(options.data),
@@ -166,6 +169,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--gate", type=float, default=0.0)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--parser", help="module:function that says whether a text parses")
+    parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
     return parser
 

@@ -57,15 +57,21 @@ class Item:
         return not any(character.isalnum() for character in self.solution)
 
 
-def read_items(suite: str, data: Path, limit: int | None = None, seed: int = 0) -> list[Item]:
+def read_items(
+    suite: str,
+    data: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    without: Callable[[str], bool] = lambda path: False,
+) -> list[Item]:
     """The suite's items in order; with a `limit`, the same random sample each time.
 
-    Raises BadData.
+    Files of the user's own for whose path `without` holds are left out. Raises BadData.
     """
     if suite not in SUITES:
         raise BadData(f"there is no suite {suite}: choose one of {', '.join(SUITES)}")
     if suite == FILES:
-        items = list(_cut_files(data, seed))
+        items = list(_cut_files(data, seed, without))
     elif suite == HELD_OUT:
         items = list(_held_out(data, seed))
     else:
@@ -161,14 +167,16 @@ def _parquet(data: Path) -> list[Any]:
     return rows
 
 
-def _cut_files(folder: Path, seed: int) -> Iterator[Item]:
+def _cut_files(folder: Path, seed: int, without: Callable[[str], bool]) -> Iterator[Item]:
     """Of each file one gap of a line (from somewhere to its end) and one of two to six lines."""
     if not folder.is_dir():
         raise BadData(f"{folder} is no folder: the suite `files` takes one, of source files")
     for path in sorted(folder.rglob("*")):
         language = LANGUAGES.get(path.suffix)
         inside = path.relative_to(folder)
-        if language is None or SKIPPED & set(inside.parts) or not path.is_file():
+        if language is None or SKIPPED & set(inside.parts) or without(str(path)):
+            continue
+        if not path.is_file():
             continue
         try:
             text = path.read_text(encoding="utf-8")

@@ -49,7 +49,7 @@ class Filler:
         length = fixed_length(self._profile, item.block)
         if method == ORACLE:
             length = max(1, min(MOST, len(encode(self._engine.tokenizer, item.solution))))
-        self._engine.profile = replace(self._profile, line_tokens=(length,), block_tokens=(length,))
+        self._engine.profile = self._profile.but(line_tokens=(length,), block_tokens=(length,))
         try:
             request = replace(self._request(item), max_tokens=length, candidates=1)
             return self._engine.fill(request)
@@ -101,5 +101,5 @@ def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
 
 
 def fixed_length(profile: Profile, block: bool) -> int:
-    lengths = sorted(profile.block_tokens if block else profile.line_tokens)
+    lengths = sorted(profile.canvas.block_tokens if block else profile.canvas.line_tokens)
     return lengths[len(lengths) // 2]

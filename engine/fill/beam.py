@@ -14,6 +14,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -23,7 +24,7 @@ from engine.api import Cancelled, IsCancelled
 from engine.checkpoints.profile import Profile
 from engine.fill.prompt import Prompt, before_canvas, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
-from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+from engine.models.family import Causal, Context
 
 MISFIT = 3.0  # nats that each fault of a line (engine/fill/structure.py) takes from it
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
@@ -47,8 +48,8 @@ class Hypothesis:
 class Tree:
     """The tokens computed so far, `path` by `path`, behind a prompt's keys and values."""
 
-    def __init__(self, model: DiffusionGemma, cache: KVCache, pad: int) -> None:
-        self._model, self._cache, self._pad = model, cache, pad
+    def __init__(self, causal: Causal[Any], cache: Context, pad: int) -> None:
+        self._causal, self._cache, self._pad = causal, cache, pad
         self._past = cache.length
         self._depth: list[int] = []  # of each token, counted from the prompt's end
 
@@ -64,16 +65,16 @@ class Tree:
 
         A parent may be among the tokens of the same call, at the place it is going to have.
         """
-        device, known = self._model.device, len(self._depth)
+        device, known = self._causal.device, len(self._depth)
         paths = [(*parent, known + at) for at, parent in enumerate(parents)]
         self._depth += [len(parent) for parent in parents]
-        spare = -len(tokens) % GRAIN
+        spare = -len(tokens) % self._causal.grain
         sees = torch.zeros(len(tokens) + spare, known + len(tokens) + spare, dtype=torch.bool)
         for row, path in enumerate(paths):
             sees[row, list(path)] = True
         sees[len(tokens) :, -1] = True  # padding looks at padding
         places = [*range(self._past), *(self._past + depth for depth in self._depth)]
-        logits, longer = self._model.score_tree(
+        logits, longer = self._causal.score_tree(
             torch.tensor([*tokens, *[self._pad] * spare], device=device),
             torch.tensor(places + [self._past] * spare, device=device),
             torch.nn.functional.pad(sees, (self._past, 0), value=True).to(device),
@@ -91,18 +92,18 @@ class Writer:
     around the gap.
     """
 
-    model: DiffusionGemma
+    causal: Causal[Any]
     tokenizer: Tokenizer
     texts: Sequence[str | None]
     profile: Profile
     prompt: Prompt
     around: Surroundings
-    cache: KVCache
+    cache: Context
     cancelled: IsCancelled | None = None
 
     def lines(self, longest: int = LONGEST) -> dict[str, float]:
-        """At most `profile.beams` likely rests of the line that the prompt's head begins, with
-        their log-probabilities, up to the text that stands behind the gap on its line.
+        """At most `profile.ranking.beams` likely rests of the line that the prompt's head begins,
+        with their log-probabilities, up to the text that stands behind the gap on its line.
 
         Raises Cancelled.
         """
@@ -170,7 +171,7 @@ class Writer:
         """
         tree, start, piece, scores = self._begin()
         # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
-        first, beams = piece + self.prompt.seams[0].left, self.profile.beams
+        first, beams = piece + self.prompt.seams[0].left, self.profile.ranking.beams
         writable = self._writable(scores)
         scores = scores.masked_fill(~_fits(self.texts, writable, first), -math.inf)
         # Of all lines that begin as this one does: how unlikely that beginning is does not count.
@@ -210,7 +211,7 @@ class Writer:
         last one, and the log-probabilities [1, V] of what stands there."""
         ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
         lead, before = before_canvas(self.prompt, self.profile, self.cache)
-        tree, known = Tree(self.model, before, self.profile.pad), [*lead, *ids]
+        tree, known = Tree(self.causal, before, self.profile.tokens.pad), [*lead, *ids]
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -17,7 +18,7 @@ from engine.fill.lookup import Found, look_up, look_up_block, says_again
 from engine.fill.prompt import Prompt, encode
 from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
-from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.models.family import Context, Model
 
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
@@ -39,8 +40,8 @@ class Candidate:
 
         The calibration is fitted to fills of one hole; of several, each has to be right.
         """
-        if profile.calibration:
-            return calibrated(profile.calibration, self.evidence) ** len(self.texts)
+        if profile.ranking.calibration:
+            return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
         return math.exp(self.certainty) if self.certainty is not None else 0.0
 
 
@@ -79,14 +80,14 @@ def look_up_candidates(
 
 
 def rank_candidates(
-    model: DiffusionGemma,
+    model: Model[Any],
     tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
     around: Surroundings,
-    cache: KVCache,
+    cache: Context,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
     nothing that says again the line below it.
@@ -103,7 +104,10 @@ def rank_candidates(
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
     middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
-    scores = likelihoods(model, tokenizer, profile, prompt, middles, cache)
+    if model.causal is None:
+        scores = [Likelihood(None, None)] * len(middles)
+    else:
+        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, cache)
     nowhere = Found("", 0, 0)
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):

@@ -14,8 +14,6 @@ been measured on real weights: every choice is in the profile or below, to be ch
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tokenizers import Tokenizer
 
 from engine.api import FillRequest, ModelMissing, Snippet
@@ -63,7 +61,9 @@ def build_chat_prompt(
     ]
     seams = [Seam()] * request.holes
     if vocabulary is not None:
-        pinned, seams = heal_seams(pinned, tokenizer, vocabulary, right=profile.slack is None)
+        pinned, seams = heal_seams(
+            pinned, tokenizer, vocabulary, right=profile.tokens.slack is None
+        )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
         ids=_turns(_told(request, line_start, tokenizer, profile), tokenizer, profile),
@@ -80,7 +80,7 @@ def _told(
     request: FillRequest, line_start: int, tokenizer: Tokenizer, profile: Profile
 ) -> list[int]:
     """The user's turn. What changes as a user types on the gap's line is not in it."""
-    texts, budget = request.texts, profile.prompt_tokens
+    texts, budget = request.texts, profile.canvas.prompt_tokens
     where = request.path or "a file"
     around = [TASK.format(where=where, mark=MARK)]
     context = _context(request.context, int(budget * CONTEXT_SHARE), tokenizer)
@@ -90,9 +90,7 @@ def _told(
     after = encode(tokenizer, rest[: most * CHARACTERS_PER_TOKEN])[:most]
     closing = encode(tokenizer, f"\n{FENCE}\n")
     room = max(1, budget - len(opening) - len(after) - len(closing))
-    before = ids_before(
-        texts[0][:line_start], tokenizer, replace(profile, bos=None, prompt_tokens=room)
-    )
+    before = ids_before(texts[0][:line_start], tokenizer, profile.but(bos=None, prompt_tokens=room))
     return [*opening, *before, *after, *closing]
 
 
@@ -115,7 +113,7 @@ def _turns(told: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]
     """The turns as the model's chat template writes them, with an empty thought."""
     turn, turn_end, channel, channel_end = (_id(name, tokenizer) for name in TURNS)
     return [
-        *([profile.bos] if profile.bos is not None else []),
+        *([profile.tokens.bos] if profile.tokens.bos is not None else []),
         *(turn, *encode(tokenizer, "user\n"), *told, turn_end),
         *(*encode(tokenizer, "\n"), turn, *encode(tokenizer, "model\n")),
         *(channel, *encode(tokenizer, "thought\n"), channel_end),
@@ -139,11 +137,11 @@ def _around_start(
     start = line_start
     if start and prefix[start - 1] not in "\r\n":
         return start  # the line so far is too long to be there from its start
-    for _ in range(profile.around_lines):
+    for _ in range(profile.canvas.around_lines):
         if not start:
             break
         earlier = prefix.rfind("\n", 0, start - 1) + 1
-        if _tokens(fence + prefix[earlier:], profile.head_tokens, tokenizer) is None:
+        if _tokens(fence + prefix[earlier:], profile.canvas.head_tokens, tokenizer) is None:
             break
         start = earlier
     return start
@@ -152,17 +150,17 @@ def _around_start(
 def _after(suffix: str, tokenizer: Tokenizer, profile: Profile) -> tuple[str, bool]:
     """What is pinned after the gap: the rest of its line, whole lines, the fence; and whether the
     fence is there. Of a line longer than the canvas there is only a part, and no fence."""
-    lines = suffix[: profile.tail_tokens * CHARACTERS_PER_TOKEN].splitlines(keepends=True)
-    if len(suffix) > profile.tail_tokens * CHARACTERS_PER_TOKEN:
+    lines = suffix[: profile.canvas.tail_tokens * CHARACTERS_PER_TOKEN].splitlines(keepends=True)
+    if len(suffix) > profile.canvas.tail_tokens * CHARACTERS_PER_TOKEN:
         lines = lines[:-1]  # it may have been cut
-    lines = lines[: 1 + profile.around_lines]
+    lines = lines[: 1 + profile.canvas.around_lines]
     while lines or not suffix:
         text = "".join(lines)
         closed = text + ("" if text.endswith("\n") else "\n") + FENCE
-        if _tokens(closed, profile.tail_tokens, tokenizer) is not None:
+        if _tokens(closed, profile.canvas.tail_tokens, tokenizer) is not None:
             return closed, True
         lines = lines[:-1]
-    return suffix[: profile.tail_tokens * CHARACTERS_PER_TOKEN], False
+    return suffix[: profile.canvas.tail_tokens * CHARACTERS_PER_TOKEN], False
 
 
 def _tokens(text: str, most: int, tokenizer: Tokenizer) -> int | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import torch
 from tokenizers import Tokenizer
-from torch import nn
 
 from engine.api import (
     Alternative,
@@ -24,8 +25,8 @@ from engine.api import (
 )
 from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import Canvas, Layout
-from engine.denoise.loop import Denoising, Step, denoise
-from engine.denoise.replay import Replay, replays
+from engine.denoise.drivers import Driver, driver_of, run
+from engine.denoise.loop import Answer, Denoising, Question, Step, denoise
 from engine.denoise.sampler import Seeded
 from engine.fill.beam import Writer
 from engine.fill.candidates import (
@@ -42,27 +43,35 @@ from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
 from engine.fill.prompt import Prompt, build_prompt, encode, far_apart
 from engine.fill.structure import Surroundings
 from engine.fill.writable import Writable
-from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.models.family import Causal, Context, Model
+
+T = TypeVar("T")
+# A fill, or a part of one, up to its next question of the model.
+Steps = Generator[Question, Answer, T]
 
 
 class LocalEngine:
-    """Fills holes with a model in this process. One fill at a time.
+    """Fills holes with a model in this process.
 
-    `kept_tokens`: how many of all windows' prompts keep their keys and values.
+    `fill` is one fill from its beginning to its end. `steps_of` is the same as a generator, so that
+    several can be under way: each goes on when its question was answered by `driver`.
+
+    `kept_tokens`: how many of all windows' prompts keep their contexts.
     """
 
     def __init__(
         self,
-        model: DiffusionGemma,
+        model: Model[Any],
         tokenizer: Tokenizer,
         profile: Profile,
         info: EngineInfo,
         kept_tokens: int = KEPT_TOKENS,
+        driver: Driver | None = None,
     ) -> None:
         self.model, self.tokenizer, self.profile = model, tokenizer, profile
+        self.driver = driver_of(model) if driver is None else driver
         self._info = info
         self._prefixes = PrefixCaches(model, kept_tokens)
-        self._replay = Replay(model) if model.device.type == "cuda" else None
         self._writable = Writable(tokenizer, model.config.vocab_size, profile, model.device)
 
     @property
@@ -76,18 +85,24 @@ class LocalEngine:
         cancelled: IsCancelled | None = None,
         window: str = "",
     ) -> Fill:
+        return run(self.steps_of(request, on_draft, cancelled, window), self.driver)
+
+    def steps_of(
+        self,
+        request: FillRequest,
+        on_draft: OnDraft | None = None,
+        cancelled: IsCancelled | None = None,
+        window: str = "",
+    ) -> Steps[Fill]:
+        """As `fill`, which yields what it asks of the model and is sent the answers."""
         started = time.perf_counter()
-        self._prefixes.turn_to(window)
-        fill = self._fill(request, on_draft, cancelled)
+        fill = yield from self._fill(request, _Asker(on_draft, cancelled, window))
         return replace(fill, seconds=time.perf_counter() - started)
 
-    def _fill(
-        self, request: FillRequest, on_draft: OnDraft | None, cancelled: IsCancelled | None
-    ) -> Fill:
-        rolled = self.roll(request, on_draft, cancelled)
-        if rolled is None:
-            return self._one_by_one(request, on_draft, cancelled)
-        return self.fill_of(rolled)
+    def roll(self, request: FillRequest, window: str = "") -> Rolled | None:
+        """The holes filled on one canvas, begun anew where it came back empty and the profile says
+        so; None where they do not fit on one."""
+        return run(self._rolled(request, _Asker(window=window)), self.driver)
 
     def fill_of(self, rolled: Rolled) -> Fill:
         """The best candidate as a Fill, its time left at 0."""
@@ -104,28 +119,27 @@ class LocalEngine:
             ),
         )
 
-    def roll(
-        self,
-        request: FillRequest,
-        on_draft: OnDraft | None = None,
-        cancelled: IsCancelled | None = None,
-    ) -> Rolled | None:
-        """The holes filled on one canvas, begun anew where it came back empty and the profile says
-        so; None where they do not fit on one."""
-        begun = self._begin(request, cancelled)
+    def _fill(self, request: FillRequest, asker: _Asker) -> Steps[Fill]:
+        rolled = yield from self._rolled(request, asker)
+        if rolled is None:
+            return (yield from self._one_by_one(request, asker))
+        return self.fill_of(rolled)
+
+    def _rolled(self, request: FillRequest, asker: _Asker) -> Steps[Rolled | None]:
+        begun = self._begin(request, asker)
         if begun is None:
             return None
         steps = 0
         candidates: list[Candidate] = []
-        for roll in range(1 + self.profile.rerolls):
+        for roll in range(1 + self.profile.sampling.rerolls):
             seeded = replace(request, seed=request.seed + roll)
-            last, candidates = self._roll(seeded, begun, on_draft, cancelled)
+            last, candidates = yield from self._roll(seeded, begun, asker)
             steps += last.number
             if any(text.strip() for text in candidates[0].texts):
                 break
         return Rolled(candidates, steps, sum(layout.width for layout in begun.layouts))
 
-    def _begin(self, request: FillRequest, cancelled: IsCancelled | None) -> _Begun | None:
+    def _begin(self, request: FillRequest, asker: _Asker) -> _Begun | None:
         """The prompt read and the candidates laid out; None where the holes do not fit on one
         canvas. Raises BadRequest where a single one does not."""
         if far_apart(request.texts, self.profile):
@@ -136,21 +150,17 @@ class LocalEngine:
         lengths = hole_lengths(request, self.profile, prompt, shape, drafts)
         layouts = lay_out_candidates(prompt, self.profile, lengths)
         if layouts:
-            cache = self._prefixes.encode(prompt.ids, cancelled)
+            cache = self._prefixes.encode(prompt.ids, asker.cancelled, asker.window)
             around = Surroundings(request.texts, request.language or "")
             return _Begun(prompt, shape, drafts, layouts, around, cache)
         if request.holes == 1:
-            canvas = self.profile.canvas_tokens
+            canvas = self.profile.canvas.width
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
         return None
 
     def _roll(
-        self,
-        request: FillRequest,
-        begun: _Begun,
-        on_draft: OnDraft | None,
-        cancelled: IsCancelled | None,
-    ) -> tuple[Step, list[Candidate]]:
+        self, request: FillRequest, begun: _Begun, asker: _Asker
+    ) -> Steps[tuple[Step, list[Candidate]]]:
         """The canvases from noise to ranked candidates, once."""
         model, tokenizer, profile = self.model, self.tokenizer, self.profile
         prompt, layouts, cache = begun.prompt, begun.layouts, begun.cache
@@ -158,25 +168,24 @@ class LocalEngine:
         draws = self._draws(request.seed)
         canvas = Canvas.of(layouts, model.device)
         canvas = canvas.write(draws.ids(*canvas.places.shape))
-        canvas = canvas.begin_with(layouts, begun.drafts, profile.slack)
+        canvas = canvas.begin_with(layouts, begun.drafts, profile.tokens.slack)
         banned = self._writable.banned(begun.shape, prompt.seams, layouts, canvas)
 
         def show(step: Step) -> None:
-            assert on_draft is not None
+            assert asker.on_draft is not None
             of, seams = settings.steps, prompt.seams
-            on_draft(read_draft(tokenizer, layouts, canvas, step, of, seams, profile.slack))
+            asker.on_draft(
+                read_draft(tokenizer, layouts, canvas, step, of, seams, profile.tokens.slack)
+            )
 
-        rest = cache, canvas, settings, draws, banned, show if on_draft else None, cancelled
-        if self._replay is not None and replays(settings, draws) and isinstance(model, nn.Module):
-            last = self._replay.denoise(*rest)
-        else:  # on a CPU, or where the steps are shared with other fills
-            last = denoise(model, *rest)
+        on_step, cancelled = show if asker.on_draft else None, asker.cancelled
+        last = yield from denoise(cache, canvas, settings, draws, banned, on_step, cancelled)
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
-        written = read_candidates(tokenizer, layouts, last, profile.slack)
-        if request.holes == 1 and profile.beams:
-            written = self._continued(request, begun, cancelled) | written
-        looks_up = profile.lookup and request.holes == 1
+        written = read_candidates(tokenizer, layouts, last, profile.tokens.slack)
+        if request.holes == 1 and profile.ranking.beams and model.causal is not None:
+            written = self._continued(model.causal, request, begun, cancelled) | written
+        looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
         ranked = rank_candidates(
             model, tokenizer, profile, prompt, written, matches, begun.around, cache
@@ -184,11 +193,15 @@ class LocalEngine:
         return last, ranked
 
     def _continued(
-        self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None
+        self,
+        causal: Causal[Any],
+        request: FillRequest,
+        begun: _Begun,
+        cancelled: IsCancelled | None,
     ) -> dict[Texts, float]:
         """What the causal pass would go on with, see engine/fill/beam.py."""
         prompt, around, cache = begun.prompt, begun.around, begun.cache
-        given = self.model, self.tokenizer, self._writable.texts, self.profile
+        given = causal, self.tokenizer, self._writable.texts, self.profile
         writer = Writer(*given, prompt, around, cache, cancelled)
         if begun.shape is Shape.LINE:
             found = writer.lines(request.max_tokens)
@@ -198,7 +211,7 @@ class LocalEngine:
 
     def _prompt(self, request: FillRequest) -> Prompt:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary
-        if profile.style == "chat":
+        if profile.canvas.style == "chat":
             return build_chat_prompt(request, tokenizer, profile, vocabulary)
         return build_prompt(request.texts, tokenizer, profile, vocabulary)
 
@@ -209,9 +222,7 @@ class LocalEngine:
             for text, seam in zip(request.draft or (), prompt.seams, strict=False)
         ]
 
-    def _one_by_one(
-        self, request: FillRequest, on_draft: OnDraft | None, cancelled: IsCancelled | None
-    ) -> Fill:
+    def _one_by_one(self, request: FillRequest, asker: _Asker) -> Steps[Fill]:
         """Holes too far apart for one canvas: each in its turn, with those before it filled."""
         done: list[str] = []
         fills: list[Fill] = []
@@ -225,13 +236,13 @@ class LocalEngine:
             )
 
             def show(draft: Draft, index: int = index) -> None:
-                if on_draft is not None:
+                if asker.on_draft is not None:
                     rest = request.holes - index - 1
                     spans = ((),) * index + draft.confidence + ((),) * rest
                     filled = (*done, *draft.texts, *[""] * rest)
-                    on_draft(replace(draft, texts=filled, confidence=spans))
+                    asker.on_draft(replace(draft, texts=filled, confidence=spans))
 
-            fills.append(self._fill(part, show, cancelled))
+            fills.append((yield from self._fill(part, replace(asker, on_draft=show))))
             done.append(fills[-1].texts[0])
         score = sum(fill.alternatives[0].score for fill in fills) / len(fills)
         confidence = math.prod(fill.confidence for fill in fills)
@@ -245,35 +256,45 @@ class LocalEngine:
         )
 
     def _settings(self, request: FillRequest, shape: Shape) -> Denoising:
-        profile = self.profile
+        sampling = self.profile.sampling
         # What several holes lose together says nothing of one of them.
         hurries = shape is Shape.LINE and request.holes == 1
-        steps = profile.steps if request.steps is None else min(request.steps, profile.steps)
+        steps = min(request.steps or sampling.steps, sampling.steps)
+        abandon = sampling.abandon_loss
         return Denoising(
             steps=steps,
-            t_max=profile.t_max,
-            t_min=profile.t_min,
-            entropy_bound=profile.entropy_bound,
-            confidence_threshold=profile.confidence_threshold,
-            stability_threshold=profile.stability_threshold,
-            slack=profile.slack,
-            order=profile.order,
-            haste=profile.haste if hurries else 0.0,
-            hopeless=profile.hopeless if hurries and profile.hopeless is not None else math.inf,
-            greedy=profile.greedy,
-            quota=profile.quota,
-            self_conditioning=profile.self_conditioning,
+            t_max=sampling.t_max,
+            t_min=sampling.t_min,
+            entropy_bound=sampling.entropy_bound,
+            confidence_threshold=sampling.confidence_threshold,
+            stability_threshold=sampling.stability_threshold,
+            slack=self.profile.tokens.slack,
+            order=sampling.order,
+            stride_growth=sampling.stride_growth if hurries else 0.0,
+            abandon_loss=math.inf if abandon is None or not hurries else abandon,
+            greedy=sampling.greedy,
+            quota=sampling.quota,
+            self_conditioning=sampling.self_conditioning,
         )
 
     def _draws(self, seed: int) -> Seeded:
         device = self.model.device
-        pool = self.profile.noise
+        pool = self.profile.tokens.noise
         return Seeded(
             self.model.config.vocab_size,
             device,
             torch.Generator(device).manual_seed(seed),
             None if pool is None else torch.tensor(pool, device=device),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    """Who wants a fill, and what of it on the way: as in engine.api."""
+
+    on_draft: OnDraft | None = None
+    cancelled: IsCancelled | None = None
+    window: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,4 +316,4 @@ class _Begun:
     drafts: list[list[int]]
     layouts: list[Layout]
     around: Surroundings
-    cache: KVCache
+    cache: Context

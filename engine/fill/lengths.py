@@ -41,10 +41,12 @@ def hole_lengths(
     `drafts`, those that hold them. None where several holes are so far apart that even the shortest
     length does not fit.
     """
-    known = sorted(profile.line_tokens if shape is Shape.LINE else profile.block_tokens)
+    known = sorted(
+        profile.canvas.line_tokens if shape is Shape.LINE else profile.canvas.block_tokens
+    )
     pinned = sum(map(len, [prompt.head, *prompt.between]))
     healed = sum(seam.tokens for seam in prompt.seams)
-    room = (profile.canvas_tokens - pinned - healed) // request.holes
+    room = (profile.canvas.width - pinned - healed) // request.holes
     limit = min(request.max_tokens, room)
     if limit < (1 if request.holes == 1 else min(request.max_tokens, known[0])):
         return []
@@ -55,9 +57,9 @@ def hole_lengths(
             len(ids) - seam.tokens for ids, seam in zip(drafts, prompt.seams, strict=True)
         )
         longest = max(1, min(limit, longest))  # of a longer draft, what fits
-        exact = {longest} if profile.slack is None else set()
+        exact = {longest} if profile.tokens.slack is None else set()
         return sorted(n for n in {*lengths, *exact} if n >= longest)[:count] or [longest]
-    if profile.slack is not None:
+    if profile.tokens.slack is not None:
         return lengths[-count:]  # slack makes a short fill of a long hole
     count = min(count, len(lengths))
     return [lengths[(2 * i + 1) * len(lengths) // (2 * count)] for i in range(count)]
@@ -75,8 +77,8 @@ def lay_out_candidates(prompt: Prompt, profile: Profile, lengths: Sequence[int])
             prompt.suffix,
             [length + seam.tokens for seam in prompt.seams],
             width,
-            eos=profile.eos,
-            pad=profile.pad,
+            eos=profile.tokens.eos,
+            pad=profile.tokens.pad,
             end_of_text=prompt.end_of_text,
         )
         for length in lengths
@@ -86,8 +88,8 @@ def lay_out_candidates(prompt: Prompt, profile: Profile, lengths: Sequence[int])
 
 def _width(prompt: Prompt, profile: Profile, longest: int) -> int:
     """What holes of `longest` new tokens need, with as much of the suffix as the profile wants."""
-    if profile.suffix_tokens is None:
-        return profile.canvas_tokens
-    pinned = sum(map(len, [prompt.head, *prompt.between])) + profile.suffix_tokens
+    if profile.canvas.suffix_tokens is None:
+        return profile.canvas.width
+    pinned = sum(map(len, [prompt.head, *prompt.between])) + profile.canvas.suffix_tokens
     holes = sum(longest + seam.tokens for seam in prompt.seams)
-    return min(profile.canvas_tokens, -(-(pinned + holes) // WIDTH_STEP) * WIDTH_STEP)
+    return min(profile.canvas.width, -(-(pinned + holes) // WIDTH_STEP) * WIDTH_STEP)

@@ -14,7 +14,7 @@ from engine.checkpoints.profile import read_profile
 from engine.checkpoints.suited import suited
 from engine.checkpoints.tokenizer import read_tokenizer
 from engine.fill.infill import LocalEngine
-from engine.models.fused import fuse
+from engine.models.family import prepared
 
 log = logging.getLogger("engine.load")
 
@@ -34,7 +34,7 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
     log.info("%s on %s: %s; needs %s", model, chosen, fitting.use, fitting.needs)
     weights = load_weights(checkpoint, chosen, dtype)
     return LocalEngine(
-        fuse(weights) if chosen.type == "cpu" else weights,
+        prepared(weights),
         read_tokenizer(folder / "tokenizer.json"),
         fitting.profile,
         EngineInfo(

@@ -11,11 +11,12 @@ more than its last token does.
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 
 from engine.api import Cancelled, IsCancelled
-from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.models.family import Context, Model
 
 # Tokens, of all windows together. DiffusionGemma's keys and values take about 0.2 MB a token.
 KEPT_TOKENS = 16384
@@ -26,25 +27,23 @@ class PrefixCaches:
     """A PrefixCache per window. Beyond `budget` tokens the windows used longest ago lose theirs;
     the current one never does. Not thread-safe: one fill at a time."""
 
-    def __init__(self, model: DiffusionGemma, budget: int = KEPT_TOKENS) -> None:
+    def __init__(self, model: Model[Any], budget: int = KEPT_TOKENS) -> None:
         self._model = model
         self._budget = budget
         self._caches: OrderedDict[str, PrefixCache] = OrderedDict()
-        self.turn_to("")
 
-    def turn_to(self, window: str) -> None:
-        """What is encoded from now on is this window's."""
-        self._current = self._caches.setdefault(window, PrefixCache(self._model))
-        self._caches.move_to_end(window)
-
-    def encode(self, ids: list[int], cancelled: IsCancelled | None = None) -> KVCache:
-        """The cache of exactly `ids`, built on the current window's last one. Raises Cancelled when
+    def encode(
+        self, ids: list[int], cancelled: IsCancelled | None = None, window: str = ""
+    ) -> Context:
+        """The context of exactly `ids`, built on this window's last one. Raises Cancelled when
         `cancelled()` is true before a block."""
-        kept = self.tokens - len(self._current)
+        current = self._caches.setdefault(window, PrefixCache(self._model))
+        self._caches.move_to_end(window)
+        kept = self.tokens - len(current)
         while len(self._caches) > 1 and kept + len(ids) > self._budget:
             _, left = self._caches.popitem(last=False)  # first, so that both never lie side by side
             kept -= len(left)
-        return self._current.encode(ids, cancelled)
+        return current.encode(ids, cancelled)
 
     @property
     def tokens(self) -> int:
@@ -54,16 +53,16 @@ class PrefixCaches:
 class PrefixCache:
     """Remembers the last prompt's keys and values. Not thread-safe: one fill at a time."""
 
-    def __init__(self, model: DiffusionGemma) -> None:
+    def __init__(self, model: Model[Any]) -> None:
         self._model = model
         self._ids: list[int] = []
-        self._cache: KVCache | None = None
+        self._cache: Context | None = None
 
     def __len__(self) -> int:
         """Tokens that are kept."""
         return self._cache.length if self._cache is not None else 0
 
-    def encode(self, ids: list[int], cancelled: IsCancelled | None = None) -> KVCache:
+    def encode(self, ids: list[int], cancelled: IsCancelled | None = None) -> Context:
         """The cache of exactly `ids` (which may be empty). What is done when it is cancelled stays
         for the next one."""
         if self._cache is not None and ids == self._ids:

@@ -14,7 +14,7 @@ from tokenizers import Encoding, Tokenizer
 
 from engine.checkpoints.profile import Profile
 from engine.fill.seams import Seam, Vocabulary
-from engine.models.kv_cache import KVCache
+from engine.models.family import Context
 
 CHARACTERS_PER_TOKEN = 8  # more than any slice of code has on average: enough text to fill a budget
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
@@ -49,11 +49,13 @@ def build_prompt(
     With a `vocabulary`, seams heal (engine/fill/seams.py).
     """
     head_start = start_of_head(texts[0], tokenizer, profile)
-    reach = profile.canvas_tokens * CHARACTERS_PER_TOKEN
+    reach = profile.canvas.width * CHARACTERS_PER_TOKEN
     pinned = [texts[0][head_start:], *texts[1:-1], texts[-1][:reach]]
     seams = [Seam()] * (len(texts) - 1)
     if vocabulary is not None:
-        pinned, seams = heal_seams(pinned, tokenizer, vocabulary, right=profile.slack is None)
+        pinned, seams = heal_seams(
+            pinned, tokenizer, vocabulary, right=profile.tokens.slack is None
+        )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
         ids=ids_before(texts[0][:head_start], tokenizer, profile),
@@ -74,11 +76,11 @@ def start_of_head(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
     """
     start = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
     # A line of a megabyte must not be tokenised for its last few tokens.
-    start = max(start, len(prefix) - profile.head_tokens * CHARACTERS_PER_TOKEN)
+    start = max(start, len(prefix) - profile.canvas.head_tokens * CHARACTERS_PER_TOKEN)
     while True:
         # Again after each cut: what is left may be tokenised anew, into more tokens.
         encoding = encoding_of(tokenizer, prefix[start:])
-        excess = len(encoding.ids) - profile.head_tokens
+        excess = len(encoding.ids) - profile.canvas.head_tokens
         if excess <= 0:
             return start
         start += max(1, encoding.offsets[excess][0])
@@ -107,7 +109,7 @@ def ids_before(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]
     Both cuts, of characters and then of tokens, move in steps as the text grows, so that most
     keystrokes leave the start alone and the cached keys and values stay of use.
     """
-    budget = profile.prompt_tokens
+    budget = profile.canvas.prompt_tokens
     step = min(ANCHOR_TOKENS, max(1, budget // 4))
     excess = len(before) - budget * CHARACTERS_PER_TOKEN
     window = 0
@@ -117,7 +119,7 @@ def ids_before(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]
         window = _line_start(before, at, at + step_characters) if at else 0
     encoding = encoding_of(tokenizer, before[window:])
     ids: list[int] = encoding.ids
-    bos = [profile.bos] if profile.bos is not None and window == 0 else []
+    bos = [profile.tokens.bos] if profile.tokens.bos is not None and window == 0 else []
     excess = len(bos) + len(ids) - budget
     if excess <= 0:
         return bos + ids
@@ -133,7 +135,7 @@ def ids_before(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]
 
 def far_apart(texts: tuple[str, ...], profile: Profile) -> bool:
     """Whether no canvas holds the text between the holes: it is not worth encoding."""
-    return sum(map(len, texts[1:-1])) > profile.canvas_tokens * CHARACTERS_PER_TOKEN
+    return sum(map(len, texts[1:-1])) > profile.canvas.width * CHARACTERS_PER_TOKEN
 
 
 def encode(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -156,10 +158,12 @@ def last_piece(encoding: Encoding, text: str) -> str:
     return text[encoding.offsets[-1][0] :] if encoding.offsets else ""
 
 
-def before_canvas(prompt: Prompt, profile: Profile, cache: KVCache) -> tuple[list[int], KVCache]:
+def before_canvas(prompt: Prompt, profile: Profile, cache: Context) -> tuple[list[int], Context]:
     """Where a causal pass after the prompt begins, of which `cache` holds all: the token that
     predicts the first one after it, whose position is computed again, and the cache before it."""
-    lead = prompt.ids[-1:] or [profile.bos if profile.bos is not None else profile.pad]
+    lead = prompt.ids[-1:] or [
+        profile.tokens.bos if profile.tokens.bos is not None else profile.tokens.pad
+    ]
     return lead, cache.crop(max(0, cache.length - 1))
 
 

@@ -8,19 +8,20 @@ section 2.1), in one batched pass because DiffusionGemma's encoder is itself a l
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import fmean
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 
-from engine.checkpoints.profile import Profile
+from engine.checkpoints.profile import FEATURES, Profile
 from engine.fill.prompt import Prompt, before_canvas, encoding_of, last_piece
 from engine.fill.structure import Faults
 from engine.models.branches import Branches
-from engine.models.diffusion_gemma import GRAIN, DiffusionGemma, KVCache
+from engine.models.family import Causal, Context
 
 TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
 NONE = Faults()
@@ -67,42 +68,54 @@ class Evidence:
 
     def score(self, profile: Profile) -> float:
         """The rank score; higher is better."""
-        if profile.rank:
-            return _weighed(profile.rank, self.features())
-        agreed = profile.rank_match_weight * min(self.match, LONGEST_MATCH)
-        return self.likelihood.score(profile.rank_suffix_weight) + agreed
+        if profile.ranking.weights:
+            return _weighed(profile.ranking.weights, self.features())
+        agreed = profile.ranking.match_weight * min(self.match, LONGEST_MATCH)
+        return self.likelihood.score(profile.ranking.suffix_weight) + agreed
 
-    def features(self) -> tuple[float, ...]:
-        """What rank and calibration weigh, a constant first."""
+    def features(self) -> dict[str, float]:
+        """What rank and calibration weigh: of engine.checkpoints.profile.FEATURES those that there
+        is evidence for. A family without a causal pass has none of a likelihood."""
+        found = {
+            "constant": 1.0,
+            "match": min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
+            "looked up": float(self.match > 0),
+            "only one": float(self.of == 1),
+            "times found": math.log1p(self.times),
+            "surplus closers": float(min(self.faults.surplus, 2)),
+            "unmatched brackets": float(min(self.faults.unmatched, 2)),
+            "unopened": float(self.faults.unopened),
+            "unfilled": float(self.faults.unfilled),
+            "block": float(self.is_block),
+        }
         middle, suffix = self.likelihood.middle, self.likelihood.suffix
-        stand_in = suffix if suffix is not None else 0.0
-        # A line that stands elsewhere is no less likely for being long.
-        counted = self.likelihood.tokens if not self.match else 0
-        return (
-            1.0,
-            middle if middle is not None else stand_in,
-            suffix if suffix is not None else 0.0,
-            min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
-            float(self.match > 0),
-            float(self.of == 1),
-            math.log1p(self.times),
-            float(min(self.faults.surplus, 2)),
-            float(min(self.faults.unmatched, 2)),
-            float(self.faults.unopened),
-            float(self.faults.unfilled),
-            float(self.is_block),
-            TOTAL * counted * (middle if middle is not None else 0.0),
-        )
+        if suffix is not None:
+            found |= {"middle": suffix, "suffix": suffix}  # one stands in for the other
+        if middle is not None:
+            # A line that stands elsewhere is no less likely for being long.
+            counted = self.likelihood.tokens if not self.match else 0
+            found |= {"middle": middle, "whole": TOTAL * counted * middle}
+        return found
+
+    def vector(self) -> tuple[float, ...]:
+        """The features in the order of FEATURES, 0 where there is no evidence."""
+        found = self.features()
+        return tuple(found.get(name, 0.0) for name in FEATURES)
 
 
-def calibrated(weights: Sequence[float], evidence: Evidence) -> float:
+def by_name(weights: Sequence[float]) -> dict[str, float]:
+    """The weights of a vector of features by their names; none of none."""
+    return dict(zip(FEATURES, weights, strict=True)) if weights else {}
+
+
+def calibrated(weights: Mapping[str, float], evidence: Evidence) -> float:
     """The probability, by logistic regression, that a candidate with this evidence is exact."""
     odds = _weighed(weights, evidence.features())
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
 
 
-def _weighed(weights: Sequence[float], features: Sequence[float]) -> float:
-    return sum(w * x for w, x in zip(weights, features, strict=True))
+def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
+    return sum(weights[name] * features[name] for name in FEATURES if name in features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +127,12 @@ class _Row:
 
 @torch.no_grad()
 def likelihoods(
-    model: DiffusionGemma,
+    causal: Causal[Any],
     tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     middles: Sequence[str],
-    cache: KVCache,
+    cache: Context,
 ) -> list[Likelihood]:
     """Score each of `middles` between the prompt's head and suffix; `cache` holds `prompt.ids`.
 
@@ -130,12 +143,14 @@ def likelihoods(
     # So begins the middle of every candidate at one character.
     begin = len(head) - len(last_piece(encoding_of(tokenizer, head), head))
     rows = [_row(tokenizer, profile, prompt, middle, lead, begin) for middle in middles]
-    branches = Branches.of([row.ids for row in rows], profile.pad, GRAIN, model.device)
+    branches = Branches.of(
+        [row.ids for row in rows], profile.tokens.pad, causal.grain, causal.device
+    )
     # Only what is scored needs logits; the token at k is predicted at k - 1.
     first = min(row.middle.start for row in rows)
     at = [place for path in branches.paths for place in path[first:-1]]
     tokens = [token for row in rows for token in row.ids[first + 1 :]]
-    per_token = iter(model.score_branches(branches, before, at, tokens).tolist())
+    per_token = iter(causal.score_branches(branches, before, at, tokens).tolist())
     scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(
@@ -157,7 +172,7 @@ def _row(
     first = next((i for i, (_, to) in enumerate(offsets) if to > begin), len(offsets))
     after = next((i for i, (start, _) in enumerate(offsets) if start >= end), len(offsets))
     after = max(first, after)
-    stop = min(len(offsets), after + profile.rank_suffix_tokens)
+    stop = min(len(offsets), after + profile.ranking.scored_suffix_tokens)
     # per_token[k] is the probability of row token k + 1, which is text token k.
     return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
 

@@ -31,11 +31,11 @@ class Writable:
         breaks = [bool(text and LINE_BREAK.search(text)) for text in texts]
         self._breaks = torch.tensor(breaks, device=device)
         self._special = torch.tensor([text is None for text in texts], device=device)
-        if profile.slack is not None:
-            self._special[profile.slack] = False
+        if profile.tokens.slack is not None:
+            self._special[profile.tokens.slack] = False
         self.texts = [None if text and UNFINISHED in text else text for text in texts]
         self.vocabulary = None
-        if profile.heal:
+        if profile.canvas.heal:
             # A line break that came with a healed piece would make a line of a hole two.
             whole = [
                 None if broken else text for text, broken in zip(self.texts, breaks, strict=True)
@@ -68,7 +68,7 @@ def _token_texts(tokenizer: Tokenizer, size: int, profile: Profile) -> list[str 
     }
     return [
         tokenizer.decode([token], skip_special_tokens=False)
-        if profile.first_text_token <= token < known and token not in special
+        if profile.tokens.first_text <= token < known and token not in special
         else None
         for token in range(size)
     ]

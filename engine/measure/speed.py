@@ -33,7 +33,7 @@ from engine.fill.load import load_engine
 from engine.fill.prefix_cache import BLOCK, PrefixCaches, common_prefix
 from engine.fill.prompt import encode
 from engine.measure.floor import Rates, step_work
-from engine.measure.floor import Shape as StepShape
+from engine.models.family import StepSize
 
 SOURCE = Path(infill.__file__)
 TYPED = "        unseen = self.prefixes[window]\n"
@@ -92,19 +92,19 @@ def step_times(engine: LocalEngine, folder: Path, rates: Rates, fills: int) -> d
         widths.append(engine.fill(request, stamp).canvas_tokens)
         if len(seen) > 1:
             apart.append(1e3 * (seen[1] - seen[0]))
-    lengths = engine.profile.line_tokens
-    shape = StepShape(
+    lengths = engine.profile.canvas.line_tokens
+    shape = StepSize(
         candidates=len(lengths),
         canvas=round(statistics.median(widths) / len(lengths)),
         open=round(statistics.mean(lengths)),
-        context=engine.profile.prompt_tokens,
-        self_conditioning=engine.profile.self_conditioning,
+        context=engine.profile.canvas.prompt_tokens,
+        self_conditioning=engine.profile.sampling.self_conditioning,
     )
     device, dtype = engine.model.device, engine.model.dtype
     work = step_work(open_checkpoint(folder), dtype, stays_packed(device), shape)
     return {
         "milliseconds": statistics.median(apart) if apart else None,
-        "floor": 1e3 * work.seconds(rates),
+        "floor": 1e3 * rates.seconds(work),
         "bytes": work.bytes,
         "operations": work.operations,
         "shape": asdict(shape),
@@ -116,7 +116,7 @@ def prompt_times(engine: LocalEngine) -> dict[str, Any]:
     """`reused` is the share of the longer prompt whose keys and values were there."""
     ids = encode(engine.tokenizer, SOURCE.read_text(encoding="utf-8"))
     typed = encode(engine.tokenizer, TYPED)
-    ids = ids[: max(1, engine.profile.prompt_tokens - len(typed))]
+    ids = ids[: max(1, engine.profile.canvas.prompt_tokens - len(typed))]
     cold, warm = [], []
     for _ in range(ROUNDS):
         prefixes = PrefixCaches(engine.model)

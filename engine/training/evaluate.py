@@ -16,6 +16,7 @@ from engine.api import Fill, FillRequest, Shape
 from engine.evaluation.measure import repeats_suffix
 from engine.evaluation.methods import written_alone
 from engine.fill.infill import LocalEngine, Rolled
+from engine.fill.rank import by_name
 from engine.training.export import write_profile
 from engine.training.items import Item, most_frequent, trivial_fills
 
@@ -249,7 +250,7 @@ def calibrate(
     exact: list[list[bool]] = []
     for number, item in enumerate(items, 1):
         candidates = roll(engine, item).candidates
-        features.append([each.evidence.features() for each in candidates])
+        features.append([each.evidence.vector() for each in candidates])
         exact.append([is_exact(item, each.texts[0]) for each in candidates])
         if progress is not None:
             progress(number)
@@ -259,7 +260,9 @@ def calibrate(
         [rows[at] for rows, at in zip(features, best, strict=True)],
         [right[at] for right, at in zip(exact, best, strict=True)],
     )
-    write_profile(replace(engine.profile, rank=rank, calibration=calibration), folder)
+    write_profile(
+        engine.profile.but(weights=by_name(rank), calibration=by_name(calibration)), folder
+    )
 
 
 def _best(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> int:

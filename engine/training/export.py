@@ -19,20 +19,25 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from engine.checkpoints.checkpoint import PREFIX, STACKED, open_checkpoint
+from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats.int8 import quantise
 from engine.checkpoints.load import load_weights
-from engine.checkpoints.profile import Profile, read_profile
+from engine.checkpoints.profile import (
+    Layouts,
+    Profile,
+    Ranking,
+    Sampling,
+    Tokens,
+    read_profile,
+)
+from engine.models.diffusion_gemma.config import PREFIX, STACKED
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 
 ENCODER = "model.encoder.language_model."
 TOKENIZER = Path(__file__).parents[1] / "embedded" / "tokenizer.json"
-DECIDED_BY_WEIGHTS = (
-    "name", "bos", "eos", "pad", "first_text_token", "slack", "noise", "heal", "head_tokens",
-    "prompt_tokens", "self_conditioning", "order",
-)  # fmt: skip
+DECIDED_BY_WEIGHTS = ("heal", "head_tokens", "prompt_tokens")  # of what canvases look like
 WEIGHTS = "model.safetensors"
 TAIL = 100  # steps that the closing losses are averaged over
 
@@ -194,8 +199,10 @@ def _profile(settings: Settings, folder: Path) -> Profile:
     fresh = default_profile(settings)
     if not (folder / "profile.json").exists():
         return fresh
-    decided = {name: getattr(fresh, name) for name in DECIDED_BY_WEIGHTS}
-    return replace(read_profile(folder), **decided, rank=(), calibration=())
+    canvas = {name: getattr(fresh.canvas, name) for name in DECIDED_BY_WEIGHTS}
+    sampling = {name: getattr(fresh.sampling, name) for name in ("self_conditioning", "order")}
+    kept = replace(read_profile(folder), name=fresh.name, tokens=fresh.tokens)
+    return kept.but(**canvas, **sampling, weights={}, calibration={})
 
 
 def default_profile(settings: Settings) -> Profile:
@@ -203,35 +210,38 @@ def default_profile(settings: Settings) -> Profile:
     data = settings.data
     return Profile(
         name="embedded",
-        bos=BOS,
-        eos=EOS,
-        pad=PAD,
-        first_text_token=FIRST_TEXT_TOKEN,
-        slack=DEL,
-        noise=(MASK,),
-        heal=False,
-        canvas_tokens=data.canvas_tokens,
-        head_tokens=data.head_tokens,
-        prompt_tokens=data.chunk_tokens,
-        line_tokens=(16, 32),
-        block_tokens=(24, 48),
-        steps=24,
-        t_max=1.0,
-        t_min=1.0,
-        entropy_bound=0.1,
-        greedy=True,
-        quota=True,
-        confidence_threshold=0.02,
-        stability_threshold=1,
-        self_conditioning=False,
-        order="left",
-        haste=0.5,
-        hopeless=10.0,
-        suffix_tokens=24,
-        rank_suffix_tokens=4,
-        rank_suffix_weight=0.75,
-        beams=8,
-        lookup=True,
+        tokens=Tokens(
+            bos=BOS,
+            eos=EOS,
+            pad=PAD,
+            first_text=FIRST_TEXT_TOKEN,
+            slack=DEL,
+            noise=(MASK,),
+        ),
+        canvas=Layouts(
+            width=data.canvas_tokens,
+            head_tokens=data.head_tokens,
+            prompt_tokens=data.chunk_tokens,
+            line_tokens=(16, 32),
+            block_tokens=(24, 48),
+            suffix_tokens=24,
+            heal=False,
+        ),
+        sampling=Sampling(
+            steps=24,
+            t_max=1.0,
+            t_min=1.0,
+            entropy_bound=0.1,
+            greedy=True,
+            quota=True,
+            confidence_threshold=0.02,
+            stability_threshold=1,
+            self_conditioning=False,
+            order="left",
+            stride_growth=0.5,
+            abandon_loss=10.0,
+        ),
+        ranking=Ranking(scored_suffix_tokens=4, suffix_weight=0.75, beams=8, lookup=True),
     )
 
 

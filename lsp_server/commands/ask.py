@@ -9,6 +9,7 @@ from engine.api import BadRequest, Draft, EngineError, EngineInfo, Fill, FillReq
 from engine.client.connect import HostEngine
 from lsp_server.commands.fault import CommandError, engine_fault
 from lsp_server.gap import Gap
+from lsp_server.secrets import Cleared, Withheld, cleared
 from lsp_server.settings import Settings
 
 
@@ -18,9 +19,13 @@ def request_for(
     steps: int | None = None,
     seed: int = 0,
     max_tokens: int | None = None,
-) -> FillRequest:
+    names: tuple[str, ...] = (),
+    anyway: bool = False,
+) -> Cleared:
+    """`names`: what else the file is called, a link for one. Raises CommandError, too where the
+    text may hold secrets and the user has not said `anyway`."""
     try:
-        return FillRequest(
+        request = FillRequest(
             texts=gap.sides(),
             language=gap.document.language,
             path=gap.document.path,
@@ -29,16 +34,19 @@ def request_for(
             steps=steps,
             seed=seed,
         )
+        return cleared(request, (gap.document.uri, *names), anyway=anyway)
+    except Withheld as error:
+        raise CommandError(f"{error}: add --anyway if it may be") from error
     except BadRequest as error:
         raise CommandError(str(error)) from error
 
 
 def ask(
-    engine: HostEngine, request: FillRequest, on_draft: Callable[[Draft], None] | None = None
+    engine: HostEngine, request: Cleared, on_draft: Callable[[Draft], None] | None = None
 ) -> tuple[Fill, EngineInfo]:
     """The fill and who made it. Drafts are handed over on this thread; ctrl-c cancels the work."""
     events: SimpleQueue[Draft | None] = SimpleQueue()
-    job = engine.submit(request, events.put if on_draft else None)
+    job = request.submit(engine, events.put if on_draft else None)
     job.future.add_done_callback(lambda _: events.put(None))
     try:
         while (draft := _next(events)) is not None:

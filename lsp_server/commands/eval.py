@@ -13,14 +13,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from engine.evaluation.items import SUITES
+from lsp_server import secrets
 from lsp_server.commands import child, grammatical
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
-from lsp_server.commands.options import Device, Model, Seed, Steps
+from lsp_server.commands.options import Anyway, Device, Model, Seed, Steps
 from lsp_server.settings import Settings
 
 PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
+WITHOUT = f"{secrets.__name__}:{secrets.is_secret.__name__}"
 RATES = {
     "pass@1": "pass@1",
     "exact": "exact",
@@ -54,6 +56,7 @@ def command(
     results: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the answers there.")
     ] = None,
+    anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure a model on HumanEval-Infilling, SantaCoder-FIM or your own files.
@@ -69,6 +72,8 @@ def command(
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
+    if not anyway:
+        arguments += ["--without", WITHOUT]
     if execute:
         arguments.append("--execute")
     found = evaluate(arguments)

@@ -16,11 +16,11 @@ from engine.api import Alternative, Draft, EngineInfo, Fill, Span
 from engine.client import connect
 from lsp_server.commands.ask import ask, request_for
 from lsp_server.commands.fault import one_line
-from lsp_server.commands.options import Device, Factory, MaxTokens, Model, Seed, Steps
+from lsp_server.commands.options import Anyway, Device, Factory, MaxTokens, Model, Seed, Steps
 from lsp_server.commands.show import all_alike, in_place, summary, watch
 from lsp_server.commands.source import check_writable, read_source, replace_content
 from lsp_server.gap import Gap, with_lf
-from lsp_server.suggest.clean import clean
+from lsp_server.suggest.arbitrate import settled
 
 
 def command(
@@ -42,6 +42,7 @@ def command(
     live: Annotated[
         bool, typer.Option("--watch", help="Show the canvas resolve, coloured by confidence.")
     ] = False,
+    anyway: Anyway = False,
     factory: Factory = None,
 ) -> None:
     """Fill a gap in a file and print it in place; the file changes only with --write."""
@@ -49,14 +50,16 @@ def command(
     gap = source.gap(at, to)
     if write:
         check_writable(source)
-    request = request_for(gap, steps=steps, seed=seed, max_tokens=max_tokens)
+    request = request_for(
+        gap, steps=steps, seed=seed, max_tokens=max_tokens, names=(path,), anyway=anyway
+    )
 
     drafts = LastDraft()
     watching = watch(terminal(stderr=as_json), gap) if live else nullcontext(None)
     with connect.connect(model, device, factory) as engine, watching as show:
         fill, info = ask(engine, request, drafts.and_then(show) if show else None)
 
-    text = clean(fill.texts[0], gap)
+    text = settled(fill.texts[0], gap)
     if as_json:
         print(json.dumps(as_object(gap, text, fill, info), allow_nan=False))
     else:
@@ -108,7 +111,7 @@ def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, An
     """`text` is what --write puts into the file, its line ends as there."""
     found: dict[str, Alternative] = {}
     for each in fill.alternatives:
-        found.setdefault(clean(each.texts[0], gap), each)
+        found.setdefault(settled(each.texts[0], gap), each)
     return {
         "text": text,
         "confidence": fill.confidence,

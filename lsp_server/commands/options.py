@@ -21,4 +21,8 @@ Seed = Annotated[int, typer.Option(metavar="N", help="Same seed, same fill.")]
 MaxTokens = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="The longest fill, in tokens.")
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Give the model text of files that may hold secrets, too."),
+]
 Factory = Annotated[str | None, typer.Option(hidden=True)]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.api import Shape
+from lsp_server import languages
 from lsp_server.commands.fault import FAILED, CommandError
-from lsp_server.commands.language import language_of
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 
@@ -92,7 +92,7 @@ def read_source(name: str) -> Source:
         raise CommandError(
             f"{name} is not UTF-8 (line {line}): convert it to UTF-8 first"
         ) from error
-    document = Document(path.as_uri(), 0, language_of(path) or "plaintext", text)
+    document = Document(path.as_uri(), 0, languages.of_file(path) or "plaintext", text)
     return Source(name, path, content, document)
 
 

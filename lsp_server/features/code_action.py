@@ -46,7 +46,7 @@ async def answer(
         for name, action in ACTIONS.items()
         if _is_wanted(action.KIND, params.context.only)
     }
-    if not asked:
+    if not asked or session.withheld_because(document) is not None:
         return None
     automatic = params.context.trigger_kind == t.CodeActionTriggerKind.Automatic
     tree = await _tree(session, document, start, 1 if automatic else PATIENCE)
@@ -69,7 +69,9 @@ async def resolve(session: Session, action: t.CodeAction) -> t.CodeAction:
 
 
 async def plan_of(session: Session, name: str, document: Document, range: t.Range) -> Plan:
-    """What action `name` does there; raises RequestFailed where it does not apply."""
+    """What action `name` does there; raises RequestFailed where it does not apply, or must not."""
+    if (secret := session.withheld_because(document)) is not None:
+        raise failed(secret)
     start, end = document.offsets(range)
     spot = Spot(document, start, end, await _tree(session, document, start, PATIENCE))
     plan = ACTIONS[name].plan(spot)

@@ -65,19 +65,33 @@ def _item(placed: Placed) -> t.CompletionItem:
     document = placed.document
     word = word_before(document.text, placed.start)
     text = word + placed.text
-    first, *more = text.splitlines()
-    label = first.strip()[:LABEL_LENGTH] or "…"
+    is_lines = "\n" in text or "\r" in text
+    label = _label(word, placed.text)
     return t.CompletionItem(
-        label=f"{label} …" if more else label,
-        kind=t.CompletionItemKind.Snippet if more else t.CompletionItemKind.Text,
+        label=f"{label} …" if is_lines else label,
+        kind=t.CompletionItemKind.Snippet if is_lines else t.CompletionItemKind.Text,
         detail="infill",
         sort_text="~",
-        filter_text=first,
+        filter_text=_filter_text(text, label),
         insert_text_format=t.InsertTextFormat.PlainText,
         insert_text_mode=t.InsertTextMode.AsIs,
         text_edit=t.TextEdit(document.range(placed.start - len(word), placed.end), text),
         data={"text": text, "language": document.language},
     )
+
+
+def _label(word: str, text: str) -> str:
+    """The first line that says something; it begins with `word` if it stands on the same line."""
+    first, *more = text.splitlines()
+    if first.strip():
+        return (word + first).strip()[:LABEL_LENGTH]
+    held = (line.strip() for line in more)
+    return next((line for line in held if line), word)[:LABEL_LENGTH]
+
+
+def _filter_text(text: str, label: str) -> str:
+    """What stands on the cursor's line; where that is nothing, an editor filters by the label."""
+    return text.splitlines()[0].rstrip() or label
 
 
 def word_before(text: str, offset: int) -> str:

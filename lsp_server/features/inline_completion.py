@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as t
 
+from lsp_server.anchor import Placed
 from lsp_server.document import Document
 from lsp_server.progress import FillProgress
 from lsp_server.session import Session
@@ -25,7 +26,8 @@ async def _inline_completion(
     session: Session, document: Document, params: t.InlineCompletionParams
 ) -> t.InlineCompletionList | None:
     offset = document.offset(params.position)
-    beginning = _chosen_in_popup(document, offset, params.context.selected_completion_info)
+    selected = params.context.selected_completion_info
+    beginning = _chosen_in_popup(document, offset, selected)
     if beginning is None:
         return None
     invoked = params.context.trigger_kind is t.InlineCompletionTriggerKind.Invoked
@@ -40,11 +42,32 @@ async def _inline_completion(
             most=session.settings.choices if invoked else 1,
         )
         suggested = await session.suggestions.suggest(ask)
+    if selected is not None:
+        start, end = document.offsets(selected.range)
+        over = [
+            _over_selected(each, document.text[start:offset], end - offset) for each in suggested
+        ]
+        suggested = [each for each in over if each is not None]
     items = [
         t.InlineCompletionItem(each.text, range=each.document.range(each.start, each.end))
         for each in suggested
     ]
     return t.InlineCompletionList(items) if items else None
+
+
+def _over_selected(placed: Placed, typed: str, after: int) -> Placed | None:
+    """`placed` over the range of the popup's choice, which clients insist on: what has been `typed`
+    of it before the cursor, and `after` characters that follow. Closers that it covers besides
+    stay, if it ends with them; else there is no text for that range.
+    """
+    text = placed.document.text
+    start, end = placed.start - len(typed), placed.start + after
+    if start < 0 or text[start : placed.start] != typed:
+        return None
+    kept = text[end : placed.end]
+    if not placed.text.endswith(kept):
+        return None
+    return Placed(placed.document, start, end, typed + placed.text.removesuffix(kept))
 
 
 def _chosen_in_popup(

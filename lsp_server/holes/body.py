@@ -11,6 +11,7 @@ from lsp_server.holes.hole import Hole
 from lsp_server.holes.placeholders import Item, items_only, lead_of
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
+from lsp_server.languages.language import Body
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -32,7 +33,7 @@ def _missing_body(spot: Spot, function: Node) -> Hole | None:
     if inside is None or is_meant_to_be_empty(spot, function):
         return None
     start, end = inside
-    docstring = docstring_of(function) if spot.language == "python" else None
+    docstring = docstring_of(function) if spot.record.has_docstrings else None
     kept_to = spot.end_of(docstring) if docstring is not None else start
     items = items_only(spot, kept_to, end)
     if items is None:
@@ -41,7 +42,7 @@ def _missing_body(spot: Spot, function: Node) -> Hole | None:
     inner = _inner_indent(spot, docstring, items, outer)
     while items and items[0].kind == "comment":
         kept_to = items.pop(0).end
-    closer = "" if spot.language == "python" else f"\n{outer}"
+    closer = "" if spot.record.body is Body.COLON else f"\n{outer}"
     if not items:
         return _where_nothing_is(spot, kept_to, end, inner, closer)
     first, last = items[0], items[-1]

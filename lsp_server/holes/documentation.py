@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from lsp_server import languages
 from lsp_server.holes.signature import Signature
+from lsp_server.languages.language import Documentation, Sections, Tags
 
 # A canvas holds so many holes beside the summary's; a longer list is for the user to go on with.
 MOST_LINES = 12
@@ -37,51 +39,44 @@ class Layout:
 
 def layout_of(language: str, text: str) -> Layout | None:
     """How a file with this `text` documents its functions; None where one sentence does."""
-    match language:
-        case "python":
-            return _python(text)
-        case "javascript" | "javascriptreact" | "typescript" | "typescriptreact":
-            tags = partial(_tags, parameter="@param %s - ", gives="@returns ", throws="{%s} ")
-            return _block(text, tags)
-        case "java":
-            return _block(text, _tags)
-        case "c" | "cpp":
-            mark = "\\" if re.search(r"\\(?:param|return|brief)\b", text) else "@"
-            return _block(text, partial(_tags, mark=mark))
-        case "rust":
-            return Layout("/// ", "", _rustdoc)
-        case "lua":
-            spaced = "-- " if re.search(r"^\s*-- @(?:param|return)", text, re.MULTILINE) else "---"
-            return _if_custom(Layout(spaced, "", _tags), text, r"--+ ?@(?:param|return)", "---")
-        case "ruby":
-            return _if_custom(Layout("# ", "", _tags), text, r"# @(?:param|return)", "#")
+    known = languages.of(language).documentation
+    match known.sections:
+        case Sections.HEADED:
+            return _headed(known, text)
+        case Sections.ERRORS:
+            return Layout(known.margin, known.end, _errors)
+        case Sections.TAGS if known.tags is not None:
+            return _tagged(known, known.tags, text)
     return None
 
 
-def _python(text: str) -> Layout | None:
+def _headed(known: Documentation, text: str) -> Layout | None:
     """The style that the file has most of; Google's where nothing is documented yet."""
     counts = {
-        _google: len(re.findall(r"^\s*(?:Args|Returns|Raises|Yields):\s*$", text, re.MULTILINE)),
+        _google: len(re.findall(r"^[ \t]*(?:Args|Returns|Raises|Yields):\s*$", text, re.MULTILINE)),
         _numpy: len(
-            re.findall(r"^\s*(?:Parameters|Returns|Raises)\r?\n\s*---", text, re.MULTILINE)
+            re.findall(r"^[ \t]*(?:Parameters|Returns|Raises)\r?\n\s*---", text, re.MULTILINE)
         ),
-        _sphinx: len(re.findall(r"^\s*:(?:param|returns?|raises)\b", text, re.MULTILINE)),
+        _sphinx: len(re.findall(r"^[ \t]*:(?:param|returns?|raises)\b", text, re.MULTILINE)),
     }
     lines = max(counts, key=lambda each: counts[each])
-    is_plain = not counts[lines] and re.search(r'^\s+[rR]?"""\s*\w', text, re.MULTILINE)
-    return None if is_plain else Layout("", '\n{indent}"""', lines)
+    is_plain = not counts[lines] and re.search(r'^[ \t]+[rR]?"""\s*\w', text, re.MULTILINE)
+    return None if is_plain else Layout(known.margin, known.end, lines)
 
 
-def _block(text: str, lines: Lines) -> Layout | None:
-    return _if_custom(
-        Layout(" * ", "\n{indent} */", lines), text, r"[@\\](?:param|returns?)\b", "/**"
-    )
+def _tagged(known: Documentation, tags: Tags, text: str) -> Layout | None:
+    """None in a file that documents without tags."""
+    is_plain = re.search(rf"^[ \t]*{re.escape(tags.comment)}\s*\w", text, re.MULTILINE)
+    if is_plain and not re.search(tags.custom, text):
+        return None
+    mark = _in_this_file(tags.other_mark, text, "@")
+    margin = _in_this_file(tags.other_margin, text, known.margin)
+    return Layout(margin, known.end, partial(_tags, tags=tags, mark=mark))
 
 
-def _if_custom(layout: Layout, text: str, custom: str, comment: str) -> Layout | None:
-    """None in a file whose comments that begin with `comment` have no such thing as `custom`."""
-    is_plain = re.search(rf"^\s*{re.escape(comment)}\s*\w", text, re.MULTILINE)
-    return None if is_plain and not re.search(custom, text) else layout
+def _in_this_file(other: tuple[str, str] | None, text: str, usual: str) -> str:
+    is_other = other is not None and re.search(other[0], text, re.MULTILINE)
+    return other[1] if other is not None and is_other else usual
 
 
 def _google(signature: Signature, unit: str) -> Iterator[str]:
@@ -107,21 +102,14 @@ def _sphinx(signature: Signature, _: str) -> Iterator[str]:
     yield from _section("", [*lines, *(f":raises {each}: " for each in signature.raises)])
 
 
-def _tags(
-    signature: Signature,
-    _: str,
-    parameter: str = "@param %s ",
-    gives: str = "@return ",
-    throws: str = "%s ",
-    mark: str = "@",
-) -> Iterator[str]:
-    lines = [parameter % each.name for each in signature.parameters]
-    lines += [gives] * signature.returns + ["@yields "] * signature.yields
-    lines += ["@throws " + throws % each for each in signature.raises]
+def _tags(signature: Signature, _: str, tags: Tags, mark: str) -> Iterator[str]:
+    lines = [tags.parameter % each.name for each in signature.parameters]
+    lines += [tags.returns] * signature.returns + ["@yields "] * signature.yields
+    lines += [tags.raises % each for each in signature.raises]
     yield from _section("", [line.replace("@", mark, 1) for line in lines])
 
 
-def _rustdoc(signature: Signature, _: str) -> Iterator[str]:
+def _errors(signature: Signature, _: str) -> Iterator[str]:
     yield from _section("# Errors\n", [""] * bool(signature.raises))
 
 

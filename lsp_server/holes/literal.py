@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from lsp_server import languages
+
 # Backslashes that somebody has escaped, and a quote that is: a plain literal means them.
 _ESCAPED = re.compile(r"\\[\\\"']")
 _UNESCAPED = re.compile(r"\\([\\\"'])")
@@ -20,17 +22,12 @@ QUOTES = ('"""', "'''")
 _UNICODE_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\(?=u)")
 # `*/` with more of a path on both sides ends no comment that anybody has written.
 _PATH_END = re.compile(r"(?<=\S)\*/(?=[\w*.{\[])")
-_SLASHES = {"java": "*&#47;"}
-_BLOCK_COMMENTS = frozenset(
-    ("javascript", "javascriptreact", "typescript", "typescriptreact", "java", "c", "cpp")
-)
 
 
 def before_stops(text: str, language: str) -> str:
     """`text` without what only looks like the end of the comment that it stands in."""
-    if language not in _BLOCK_COMMENTS:
-        return text
-    return _PATH_END.sub(lambda _: _SLASHES.get(language, r"*\/"), text)
+    path_end = languages.of(language).documentation.path_end
+    return text if path_end is None else _PATH_END.sub(lambda _: path_end, text)
 
 
 def written(
@@ -42,15 +39,15 @@ def written(
     these are not in the document already.
     """
     befores, texts = list(befores), list(texts)
-    match language:
-        case "java":
-            texts = [_UNICODE_ESCAPE.sub(r"\1&#92;", text) for text in texts]
-        case "python" if befores[0].endswith(QUOTES):
-            befores[0], texts = _python(befores[0], texts, afters[-1])
+    known = languages.of(language)
+    if (backslash := known.documentation.backslash) is not None:
+        texts = [_UNICODE_ESCAPE.sub(rf"\1{backslash}", text) for text in texts]
+    if known.has_docstrings and befores[0].endswith(QUOTES):
+        befores[0], texts = _docstring(befores[0], texts, afters[-1])
     return befores, texts
 
 
-def _python(opening: str, texts: list[str], closing: str) -> tuple[str, list[str]]:
+def _docstring(opening: str, texts: list[str], closing: str) -> tuple[str, list[str]]:
     """A plain literal where the texts are written for one, else a raw one where it can be."""
     quotes = opening[-3:]
     is_tight = closing.startswith(quotes)  # on the line where the last text ends

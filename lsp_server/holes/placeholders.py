@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
 from lsp_server.gap import with_lf
 from lsp_server.holes.hole import Hole
-from lsp_server.holes.marks import NOTHING, TODO, in_body, in_code
+from lsp_server.holes.marks import TODO, in_body, in_code
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
-from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -38,7 +39,12 @@ _DOTS_MEAN_SOMETHING = {
     "type_parameter",
     "catch_clause",
 }
-REACH = 20_000
+# Characters on either side of the cursor.
+REACH = 10_000
+# Holes, and comments among them: more no model fills at once.
+MOST = 50
+# Levels of the syntax in which three dots can belong to what they stand in.
+NEAR = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,14 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
         if at >= end:
             return items
         found = pattern.match(text, at, end)
-        if found is None:
+        if found is None or found["open"] is not None:
             return None
         kind = found.lastgroup or ""
         if kind == "comment" and TODO.search(found.group()):
             kind = "todo"
         items.append(Item(kind, found.start(), found.end(), found.group()))
+        if len(items) > MOST:
+            return None
         at = found.end()
 
 
@@ -84,14 +92,18 @@ def lead_of(todos: list[Item], indent: str) -> str:
 
 def holes_between(spot: Spot, start: int, end: int) -> list[Hole]:
     """All placeholders between two offsets as holes, in order; neighbours are one hole."""
-    items = items_between(spot, max(start, spot.start - REACH), min(end, spot.end + REACH))
+    return holes_of(spot, items_between(spot, start, end))
+
+
+def holes_of(spot: Spot, items: list[Item]) -> list[Hole]:
     return [hole for group in _neighbours(spot, items) for hole in _holes_of(spot, group)]
 
 
 def items_between(spot: Spot, start: int, end: int) -> list[Item]:
-    """Placeholders and comments that say TODO, in order."""
+    """Placeholders and comments that say TODO, in order; those near to the cursor of too many."""
     items: list[Item] = []
-    for found in in_code(spot.language).finditer(spot.document.text, start, end):
+    start, end = max(start, spot.start - REACH), min(end, spot.end + REACH)
+    for found in _nearest(spot, list(_candidates(spot, start, end))):
         kind = found.lastgroup or ""
         if kind == "comment":
             if not TODO.search(found.group()) and not _continues_todo(spot, items, found.start()):
@@ -101,6 +113,29 @@ def items_between(spot: Spot, start: int, end: int) -> list[Item]:
         if _is_real(spot, item):
             items.append(item)
     return items
+
+
+def _candidates(spot: Spot, start: int, end: int) -> Iterator[re.Match[str]]:
+    """Comments that neither say TODO nor stand below one are left out."""
+    below = -1  # the line on which a comment goes on with what is said above
+    for found in in_code(spot.language).finditer(spot.document.text, start, end):
+        if found["open"] is not None:
+            return
+        if found.lastgroup == "comment":
+            is_below = spot.document.line_at(found.start()) == below
+            if not is_below and not TODO.search(found.group()):
+                continue
+            below = spot.document.line_at(found.end()) + 1
+        yield found
+
+
+def _nearest(spot: Spot, found: list[re.Match[str]]) -> list[re.Match[str]]:
+    """What each of them is, the syntax has to tell: no cursor waits for thousands."""
+    if len(found) <= MOST:
+        return found
+    at = bisect_left(found, spot.start, key=lambda each: each.start())
+    first = max(0, min(at - MOST // 2, len(found) - MOST))
+    return found[first : first + MOST]
 
 
 def _continues_todo(spot: Spot, items: list[Item], at: int) -> bool:
@@ -171,7 +206,7 @@ def _holes_of(spot: Spot, group: list[Item]) -> list[Hole]:
 
 def _after_nothing(spot: Spot, end: int) -> int:
     """A `pass` below what is to be done has done its duty."""
-    nothing = NOTHING.get(spot.language)
+    nothing = spot.record.placeholders.nothing
     if nothing is None:
         return end
     below = re.compile(rf"(?:\r\n?|\n)({spot.indent_at(end)}){nothing}[ \t]*(?=[\r\n]|$)")
@@ -193,24 +228,25 @@ def _is_real(spot: Spot, item: Item) -> bool:
     """Not inside a string or a comment, and in a place where code is missing."""
     node = spot.node_of(item.start, item.start + 1)
     if item.kind == "todo":
-        return node is None or not _is_in(node, ("string",))
-    if node is not None and _is_in(node, ("string", "comment")):
+        return node is None or not _is_in(spot, node, ("string",))
+    if node is not None and _is_in(spot, node, ("string", "comment")):
         return False
     if item.text != "...":
         return item.text[0] not in "?T" or _is_value(spot, item.start, item.end)
     if not _is_value(spot, item.start, item.end):
         return False
-    if spot.language in ("lua", "ruby") and _passes_arguments_on(spot, item.start):
+    dots = spot.record.dots
+    if dots.are_arguments and _passes_arguments_on(spot, item.start):
         return False
-    if spot.language == "go" and spot.document.text[: item.start].endswith("["):
+    if dots.after and spot.before(item.start).endswith(dots.after):
         return False
     return node is None or not any(
-        above.type in _DOTS_MEAN_SOMETHING for above in _up_to_statement(node)
+        above.type in _DOTS_MEAN_SOMETHING for above in _up_to_statement(spot, node)
     )
 
 
-def _up_to_statement(node: Node) -> Iterator[Node]:
-    for above in upwards(node):
+def _up_to_statement(spot: Spot, node: Node) -> Iterator[Node]:
+    for above in islice(spot.upwards(node), NEAR):
         if above.type in ("call", "call_expression", "argument_list", "arguments", "ERROR"):
             return
         if above.type.endswith(("_statement", "_definition", "_item", "block")):
@@ -218,9 +254,9 @@ def _up_to_statement(node: Node) -> Iterator[Node]:
         yield above
 
 
-def _is_in(node: Node, kinds: tuple[str, ...]) -> bool:
+def _is_in(spot: Spot, node: Node, kinds: tuple[str, ...]) -> bool:
     """In an interpolation one is in code again."""
-    for above in upwards(node):
+    for above in spot.notable(node):
         if above.type in ("interpolation", "template_substitution", "expansion"):
             return False
         if any(kind in above.type for kind in kinds) and "statement" not in above.type:
@@ -229,17 +265,15 @@ def _is_in(node: Node, kinds: tuple[str, ...]) -> bool:
 
 
 def _is_value(spot: Spot, start: int, end: int) -> bool:
-    text = spot.document.text
-    before = text[spot.line_start(start) : start].rstrip()
-    after = text[end : spot.line_end(end)].lstrip()
+    before, after = spot.before(start).rstrip(), spot.after(end).lstrip()
     return bool(_VALUE_BEFORE.search(before) and _VALUE_AFTER.match(after))
 
 
 def _passes_arguments_on(spot: Spot, start: int) -> bool:
     """The nearest function around has `...` among its parameters, or there is none (Lua)."""
     node = spot.node_of(start, start + 3)
-    for above in upwards(node):
+    for above in spot.notable(node):
         if above.type in ("function_declaration", "function_definition", "method"):
             parameters = above.child_by_field_name("parameters")
             return parameters is not None and "..." in spot.text_of(parameters)
-    return spot.language == "lua" and not spot.begins_line(start)
+    return spot.record.dots.file_has_arguments and not spot.begins_line(start)

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
-from lsp_server.syntax.blocks import indent_of
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.languages.language import Language
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 UNIT_SAMPLE = 20_000
-UNITS = {"go": "\t", "ruby": "  ", "lua": "  "}
+# Characters of a line that may have a million.
+NEAR = 200
+_CODE = re.compile(r"\S")
 _INDENTED = re.compile(r"^(\t|  +)(?=\S)", re.MULTILINE)
 
 
@@ -34,17 +37,21 @@ class Spot:
         return self.document.language
 
     @property
+    def record(self) -> Language:
+        return languages.of(self.document.language)
+
+    @property
     def line(self) -> int:
         return self.document.line_at(self.start)
 
     def nodes(self) -> Iterator[Node]:
-        """What the range lies in, from the smallest on; then what ends before it."""
+        """The notable nodes that the range lies in, from the smallest on; then what ends before."""
         if self.tree is None:
             return
         first, last = self.tree.byte(self.start), self.tree.byte(self.end)
         node = self.tree.tree.root_node.descendant_for_byte_range(first, last)
-        yield from upwards(node)
-        yield from upwards(self.tree.leaf_before(self.start))
+        yield from self.tree.notable(node)
+        yield from self.tree.notable(self.tree.leaf_before(self.start))
 
     def node_before(self) -> Node | None:
         """The token that the cursor is right behind, or in."""
@@ -52,6 +59,17 @@ class Spot:
             return None
         at = self.tree.byte(self.start)
         return self.tree.tree.root_node.descendant_for_byte_range(max(0, at - 1), at)
+
+    def upwards(self, node: Node | None) -> Iterator[Node]:
+        """`node`, what it is in, and so on to the root: for who looks at what is near."""
+        return self.tree.upwards(node) if self.tree is not None else iter(())
+
+    def notable(self, node: Node | None) -> Iterator[Node]:
+        """Functions, types, strings and comments among `upwards`, however deep it is."""
+        return self.tree.notable(node) if self.tree is not None else iter(())
+
+    def parent(self, node: Node) -> Node | None:
+        return self.tree.parent(node) if self.tree is not None else None
 
     def node_of(self, start: int, end: int) -> Node | None:
         if self.tree is None:
@@ -78,17 +96,29 @@ class Spot:
 
     def indent_at(self, offset: int) -> str:
         """The white space that the line of `offset` begins with."""
-        return indent_of(self.document.line_text(self.document.line_at(offset)))
+        return self.document.indent(self.document.line_at(offset))
 
     def begins_line(self, offset: int) -> bool:
-        return not self.document.text[self.line_start(offset) : offset].strip()
+        return _is_blank(self.document.text, self.line_start(offset), offset)
 
     def ends_line(self, offset: int) -> bool:
-        return not self.document.text[offset : self.line_end(offset)].strip()
+        return _is_blank(self.document.text, offset, self.line_end(offset))
+
+    def before(self, offset: int) -> str:
+        """What stands before `offset` on its line, as far as one has to look to know the syntax."""
+        return self.document.text[max(self.line_start(offset), offset - NEAR) : offset]
+
+    def after(self, offset: int) -> str:
+        return self.document.text[offset : min(self.line_end(offset), offset + NEAR)]
 
     def unit(self) -> str:
         """One level of indentation, as this document has it."""
         found = _INDENTED.findall(self.document.text[:UNIT_SAMPLE])
         if not found:
-            return UNITS.get(self.language, "    ")
+            return self.record.indent_unit
         return "\t" if "\t" in found else min(found, key=len)
+
+
+def _is_blank(text: str, start: int, end: int) -> bool:
+    """No copy is made of what may be a long line."""
+    return _CODE.search(text, start, end) is None

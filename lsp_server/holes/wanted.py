@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from lsp_server import languages
 from lsp_server.document import Document
 from lsp_server.holes.marks import in_body
 
@@ -30,7 +31,7 @@ def is_placeholder(text: str, language: str) -> bool:
     is_one = bool(rest)
     while rest:
         found = in_body(language).match(rest)
-        if found is None and language == "python":
+        if found is None and languages.of(language).has_docstrings:
             found = _DOCSTRING.match(rest)
         if found is None:
             return False

@@ -9,19 +9,16 @@ from typing import Any
 
 from engine.fill.brackets import CLOSING, balance
 from engine.fill.structure import Surroundings
+from lsp_server import languages
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean import Cleaned, cleaned
 from lsp_server.suggest.clean.pipeline import DISPUTABLE
 from lsp_server.suggest.guard import Guard
 from lsp_server.syntax.parsing import Parsing
+from lsp_server.syntax.tree import parse
 
-_SHELL = (("then", "\n:\nfi"), ("do", "\n:\ndone"))
-_RUBY_OPENER = re.compile(
-    r"^\s*(?:def|class|module|if|unless|while|until|case|begin|for)\b|\bdo\b(?=\s*(?:\|.*\|)?\s*$)",
-    re.M,
-)
-_LUA_OPENER = re.compile(r"\b(?:then|do|function)\b")
+SECONDS = 2.0  # of parsing, for a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,34 @@ class Verdict:
 def variants(
     text: str, gap: Gap, *, without: Collection[str] = (), **how: Any
 ) -> tuple[Cleaned, ...]:
-    """`text` cleaned, and where that took a cut that may be wrong, cleaned without such cuts."""
-    first = cleaned(text, gap, without=without, **how)
-    if first.fired.isdisjoint(DISPUTABLE):
-        return (first,)
-    second = cleaned(text, gap, without={*without, *DISPUTABLE}, **how)
-    return (first, second) if second.text and second.text != first.text else (first,)
+    """`text` cleaned; where that took a cut that may be wrong, cleaned without such cuts; and
+    cleaned of repetitions that may be chance. That may leave nothing."""
+    found = [cleaned(text, gap, without=without, **how)]
+    if not found[0].fired.isdisjoint(DISPUTABLE):
+        found.append(cleaned(text, gap, without={*without, *DISPUTABLE}, **how))
+    found.append(cleaned(text, gap, without=without, doubtful=True, **how))
+    first, *others = dict.fromkeys(found)
+    if not first.text:
+        return (first, *(each for each in others if each.text))
+    return (first, *(each for each in others if each.text != first.text))
+
+
+def settled(text: str, gap: Gap) -> str:
+    """The one of the variants that leaves the fewest errors, parsed here and now.
+
+    For a command, which has no event loop that waits.
+    """
+    choices = variants(text, gap)
+    try:
+        tree = gap.tree or parse(gap.document, time_cap=SECONDS)
+        if tree is None or len(choices) == 1:
+            return choices[0].text
+        filled = [as_filled(gap, each) if each.text else None for each in choices]
+        trees = [parse(each, tree, SECONDS) if each is not None else tree for each in filled]
+    except TimeoutError:
+        return choices[0].text
+    errors = [each.errors() if each is not None else None for each in trees]
+    return judge(choices, errors, tree.errors()).cleaned.text
 
 
 async def arbitrate(
@@ -55,10 +74,12 @@ async def arbitrate(
     """
     if gap.tree is None or not any(choice.text for choice in choices):
         return Verdict(choices[0])
-    errors = []
+    errors: list[int | None] = []
     for choice in choices:
-        filled = as_filled(gap, choice, finished=finished)
-        tree = await parsing.variant(filled, gap.tree) if choice.text else None
+        if not choice.text:  # the document as it is, unless that is the first choice
+            errors.append(gap.tree.errors() if errors else None)
+            continue
+        tree = await parsing.variant(as_filled(gap, choice, finished=finished), gap.tree)
         errors.append(tree.errors() if tree is not None else None)
     return judge(choices, errors, gap.tree.errors())
 
@@ -104,11 +125,19 @@ async def guard_of(gap: Gap, parsing: Parsing) -> Guard:
 
 
 def judge(choices: tuple[Cleaned, ...], errors: list[int | None], before: int) -> Verdict:
-    """The fewest errors win, the earlier of two that are equal; an unparsed one does not."""
-    known = [(count, index) for index, count in enumerate(errors) if count is not None]
+    """The fewest errors win, the earlier of two that are equal; an unparsed one does not.
+
+    Where the file has errors, nothing at all wins over a text that mends none of them, and may
+    only repeat the line.
+    """
+    known = [
+        (count, bool(before and choices[index].text), index)
+        for index, count in enumerate(errors)
+        if count is not None
+    ]
     if not known:
         return Verdict(choices[0], errors=before)
-    count, index = min(known)
+    count, _, index = min(known)
     return Verdict(choices[index], count > before, count)
 
 
@@ -128,18 +157,29 @@ def _finish(choice: Cleaned, gap: Gap) -> str:
     text, language = choice.text, gap.document.language
     opened = balance(text, language).opened
     if opened:
+        # What follows the fill is the block of the opener that stands there, not of the fill's.
+        if opened[-1] in _opened_next(choice, gap):
+            return ""
         return "".join(CLOSING[opener] for opener in reversed(opened))
-    match language:
-        case "python":
-            return " pass" if text.rstrip().endswith(":") else ""
-        case "lua":
-            missing = len(_LUA_OPENER.findall(text)) - len(re.findall(r"\bend\b", text))
-            return "\nend" * missing
-        case "ruby":
-            missing = len(_RUBY_OPENER.findall(text)) - len(re.findall(r"^\s*end\b", text, re.M))
-            return "\nend" * missing
-        case "shellscript" | "bash" | "sh":
-            return "".join(
-                closing if re.search(rf"\b{opener}\s*$", text) else "" for opener, closing in _SHELL
-            )
-    return ""
+    known = languages.of(language).unfinished
+    for ending, closing in known.closings:
+        if re.search(ending, text):
+            return closing
+    if known.opener is None:
+        return ""
+    opened_more = len(re.findall(known.opener, text, re.M)) - len(
+        re.findall(known.closer, text, re.M)
+    )
+    return known.closing * opened_more
+
+
+def _opened_next(choice: Cleaned, gap: Gap) -> tuple[str, ...]:
+    """What the rest of the fill's line leaves open; where that is blank, what the next begins with.
+
+    The fill's last line goes on with it, and so does an opener on a line of its own.
+    """
+    rest = gap.document.text[gap.end + choice.covers :]
+    line, _, below = rest.partition("\n")
+    if line.strip():
+        return balance(line, gap.document.language).opened
+    return tuple(below.lstrip()[:1])

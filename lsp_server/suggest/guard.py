@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from lsp_server.document import Document
-from lsp_server.holes.functions import FUNCTIONS
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.touched import statement, touched
 from lsp_server.syntax.tree import SyntaxTree
@@ -21,12 +20,17 @@ PLAIN = ("", "x", "x;")
 @dataclass(frozen=True, slots=True)
 class Guard:
     """`part` is what is touched, as offsets from both ends of the document, and None where all of
-    `tree` is sound; `fewest` are the errors it has by itself whatever stands in the holes."""
+    `tree` is sound; `fewest` are the errors it has by itself whatever stands in the holes.
+
+    `around` judges the function where `part` is only a statement of it. What an error has made of
+    the statement may end too early or too late, and a fill that mends the function proves it.
+    """
 
     parsing: Parsing
     tree: SyntaxTree | None
     part: tuple[int, int] | None = None
     fewest: int = 0
+    around: Guard | None = None
 
     @classmethod
     async def of(
@@ -41,19 +45,18 @@ class Guard:
         Without a `tree` nothing is known, and nothing breaks."""
         if tree is None or not tree.errors():
             return cls(parsing, tree)
-        functions = FUNCTIONS.get(document.language, ())
         first, last = holes[0][0], holes[-1][1]
         plain = [document.text, *(filled(text) for text in PLAIN)]
-        of_function = touched(document, tree, first, last, functions)
+        of_function = touched(document, tree, first, last)
         guard = await cls._of_touched(parsing, tree, of_function, plain)
         if guard.fewest == 0:
             return guard
         # The function is broken in another place too: its statement may not be.
-        of_statement = statement(tree, first, last, functions)
+        of_statement = statement(tree, first, last)
         if of_statement is None:
             return guard
         nearer = await cls._of_touched(parsing, tree, of_statement, plain)
-        return nearer if nearer.fewest < guard.fewest else guard
+        return replace(nearer, around=guard) if nearer.fewest < guard.fewest else guard
 
     @classmethod
     async def _of_touched(
@@ -72,7 +75,11 @@ class Guard:
             return 0, False
         if self.part is not None:
             count = await self._of_part(filled)
-            return (count, count > self.fewest) if count is not None else (self.fewest, False)
+            if count is None or count <= self.fewest:
+                return self.fewest if count is None else count, False
+            if self.around is not None and await self.around._of_part(filled) == 0:
+                return 0, False
+            return count, True
         whole = replace(self.tree.document, text=filled, line_starts=())
         made = await self.parsing.variant(whole, self.tree)
         count = made.errors() if made is not None else 0

@@ -11,17 +11,16 @@ import re
 from collections import deque
 from enum import StrEnum
 
+from lsp_server import languages
 from lsp_server.document import Document
 from lsp_server.gap import Gap
+from lsp_server.secrets import withheld_because
 from lsp_server.settings import Settings
 from lsp_server.suggest.history import Edit
-from lsp_server.suggest.secrets import is_secret
 from lsp_server.syntax.place import Place
 
 # Closers, then at most one mark: what an editor has closed by itself, and the end of a statement.
-REST_OF_LINE = re.compile(r"\s*[)>}\]\"'`]*\s*[:{;,]?\s*(?:</[\w.:-]*>\s*)?")
-# In these a string is not an aside but what the file is made of.
-DATA_LANGUAGES = frozenset(("json", "jsonc", "yaml", "toml", "html", "css", "xml"))
+REST_OF_LINE = re.compile(r"\s*+[)>}\]\"'`]*+\s*+[:{;,]?+\s*+(?:</[\w.:-]*+>\s*+)?+")
 
 
 class Trigger(StrEnum):
@@ -34,8 +33,8 @@ def silent_because(
     document: Document, offset: int, trigger: Trigger, settings: Settings, edit: Edit | None
 ) -> str | None:
     """Before anything is computed. `edit` is the last one of the document."""
-    if is_secret(document.uri):
-        return "the file may hold secrets"
+    if (secret := withheld_because(document.uri)) is not None:
+        return secret
     if trigger is Trigger.INVOKED:
         return None
     if settings.trigger == "manual":
@@ -61,7 +60,7 @@ def silent_at(gap: Gap, trigger: Trigger, settings: Settings) -> str | None:
         return None
     if gap.place is Place.COMMENT and not settings.in_comments:
         return "infill.inComments is off"
-    is_data = gap.document.language in DATA_LANGUAGES
+    is_data = languages.of(gap.document.language).has_data_strings
     if gap.place is Place.STRING and not settings.in_strings and not is_data:
         return "infill.inStrings is off"
     return None

@@ -14,10 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from lsprotocol.types import MessageType
+
 from engine.api import Draft, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
+from lsp_server.secrets import withheld_because
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
 from lsp_server.suggest.arbitrate import (
@@ -138,6 +141,12 @@ class Suggestions:
         edit = self.history.last(document.uri)
         outside = self._session.notebooks.outside(document)
         hit = self.cache.look(document, ask.offset, outside)
+        secret = withheld_because(document.uri)
+        if secret is not None:
+            if ask.ghost and ask.trigger is Trigger.INVOKED:
+                self._session.tell_once(secret, MessageType.Info)
+            self._nothing(ask, secret)
+            return []
         reason = self._silent_because(ask, edit)
         if reason is not None and not (edit and hit and self._stays(ask, hit, edit)):
             self._nothing(ask, reason)

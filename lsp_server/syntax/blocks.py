@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.languages.language import Headers
+from lsp_server.syntax.path import last_child
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 _OPENING_TEXT = re.compile(r"([{(\[:]|=>|\b(then|do|else|repeat|begin))$")
+# Characters: what opens a block stands no farther above, and is no longer.
+LONGEST_BLANK = 2_000
+LONGEST_WORD = 20
 _OPENING_TOKENS = {"{", "(", "[", "=>", "then", "do", "else", "repeat", "begin"}
 _COMPOUND = ("_statement", "_definition", "_clause", "_declaration", "_case", "_default")
 _COLONS = {"default_case", "switch_block_statement_group", "field_declaration_list"}
 _TAGS = {"start_tag", "jsx_opening_element"}
-# Ruby's headers end with their line; these hold one, and those are what may follow it.
-_RUBY_HEADED = {
-    "method", "singleton_method", "class", "singleton_class", "module", "if", "unless", "elsif",
-    "while", "until", "for", "when", "in_clause", "rescue", "ensure", "do_block", "block",
-}  # fmt: skip
-_RUBY_BODIES = {"body_statement", "block_body", "then", "do", "program"}
 # Braces and brackets of values: what goes into them on the same line is a part of it.
 _VALUES = re.compile(
     r"object|dict|set\b|array|list|tuple|hash|table|literal|initializer|pattern|import|export"
@@ -30,6 +31,7 @@ _VALUES = re.compile(
 _HEADER = re.compile(
     r"\s*([)\]}]|(async|case|class|def|elif|else|except|finally|for|if|match|try|while|with)\b)"
 )
+_CODE = re.compile(r"\S")
 _BLOCKS = re.compile(r"block|body|declaration_list|enumerator_list|compound_statement|rule")
 
 
@@ -54,13 +56,16 @@ def opens_block_here(document: Document, offset: int, tree: SyntaxTree | None) -
         return False
     if leaf.type in ("(", "[", "=>", ">"):
         return False
-    parent = leaf.parent
+    parent = tree.parent(leaf)
     kind = parent.type if parent is not None else ""
     if leaf.type == "{" and _VALUES.search(kind) and not _BLOCKS.search(kind):
         return False
-    is_ruby_name = document.language == "ruby" and leaf.type not in ("do", "then", "else", "|")
+    has_headers = languages.of(document.language).headers is not None
+    is_ruby_name = has_headers and leaf.type not in ("do", "then", "else", "|")
     return (
-        not is_ruby_name and _opens(leaf, document, line) and _is_empty_below(document, line, line)
+        not is_ruby_name
+        and _opens(tree, leaf, document, line)
+        and _is_empty_below(document, line, line)
     )
 
 
@@ -69,7 +74,7 @@ def _is_empty_below(document: Document, line: int, opening: int) -> bool:
     return (
         following is None
         or following.lstrip().startswith(";;")
-        or indent_width(following) <= indent_width(document.line_text(opening))
+        or indent_width(following) <= indent_width(document.indent(opening))
     )
 
 
@@ -84,63 +89,63 @@ def indent_width(line: str, tab: int = 8) -> int:
 def _opening_line(document: Document, line: int, tree: SyntaxTree | None) -> int | None:
     before = document.line_starts[line]
     leaf = tree.leaf_before(before) if tree is not None else None
-    if tree is None or (leaf is not None and _is_lost(leaf)):
-        code = document.text[:before].rstrip()
-        at = document.line_at(len(code))
-        return at if _OPENING_TEXT.search(document.line_text(at).rstrip()) else None
+    if tree is None or (leaf is not None and _is_lost(tree, leaf)):
+        code = document.text[max(0, before - LONGEST_BLANK) : before].rstrip()
+        at = document.line_at(max(0, before - LONGEST_BLANK) + len(code))
+        return at if _OPENING_TEXT.search(code[-LONGEST_WORD:]) else None
     if leaf is None:
         return None
-    docstring = _lone_docstring(leaf)
+    docstring = _lone_docstring(tree, leaf)
     if docstring is not None:
         return document.line_at(tree.start(docstring))
     at = document.line_at(tree.start(leaf))
-    return at if _opens(leaf, document, at) else None
+    return at if _opens(tree, leaf, document, at) else None
 
 
-def _opens(leaf: Node, document: Document, line: int) -> bool:
-    parent = leaf.parent
+def _opens(tree: SyntaxTree, leaf: Node, document: Document, line: int) -> bool:
+    parent = tree.parent(leaf)
     if parent is None or parent.type == "conditional_expression":
         return False
-    language = document.language
+    language = languages.of(document.language)
     if leaf.type in _OPENING_TOKENS:
-        return language != "python" or not leaf.type.isalpha()
+        return language.words_open_blocks or not leaf.type.isalpha()
     if leaf.type == ":":
         if parent.type.endswith(_COMPOUND) or parent.type in _COLONS:
             return True
-        return _is_broken_header(parent) and bool(_HEADER.match(document.line_text(line)))
+        return _is_broken_header(tree, parent) and bool(_HEADER.match(document.line_text(line)))
     if leaf.type == ">":
         return parent.type in _TAGS
     if leaf.type == ")" and parent.type == "case_item":
         return True
     # Lua: nothing but the end of its parameters opens a function's body.
-    if leaf.type == ")" and parent.type == "parameters" and _is_lua_function(parent.parent):
+    if leaf.type == ")" and parent.type == "parameters" and _is_lua_function(tree.parent(parent)):
         return True
-    return language == "ruby" and _ends_ruby_header(leaf)
+    return language.headers is not None and _ends_header(tree, leaf, language.headers)
 
 
-def _ends_ruby_header(leaf: Node) -> bool:
-    """Ruby has no token that opens a body: the header ends with its line."""
+def _ends_header(tree: SyntaxTree, leaf: Node, headers: Headers) -> bool:
+    """Where no token opens a body, as in Ruby: the header ends with its line."""
     if not leaf.is_named and leaf.type not in (")", "]", "|"):
         return False
-    for node in upwards(leaf):
-        if node.type in _RUBY_BODIES:
+    for node in tree.upwards(leaf):
+        if node.type in headers.bodies:
             return False
-        if node.is_named and node.type in _RUBY_HEADED:
+        if node.is_named and node.type in headers.headed:
             return True
     return False
 
 
-def _is_lost(leaf: Node) -> bool:
+def _is_lost(tree: SyntaxTree, leaf: Node) -> bool:
     """Whether the parser has found no place for `leaf`, and its text opens something."""
-    parent = leaf.parent
+    parent = tree.parent(leaf)
     return leaf.is_error or (
         parent is not None and parent.type == "ERROR" and leaf.type != "string"
     )
 
 
-def _is_broken_header(parent: Node) -> bool:
+def _is_broken_header(tree: SyntaxTree, parent: Node) -> bool:
     """An unfinished `def f():` may parse as an error, but then on the level of statements."""
-    above = parent.parent
+    above = tree.parent(parent)
     return parent.type == "ERROR" and (above is None or above.type in ("module", "block"))
 
 
@@ -148,32 +153,23 @@ def _is_lua_function(node: Node | None) -> bool:
     return (
         node is not None
         and node.type in ("function_declaration", "function_definition")
-        and node.child_count > 0
-        and node.children[-1].type == "end"
+        and (last := last_child(node)) is not None
+        and last.type == "end"
     )
 
 
-def _lone_docstring(leaf: Node) -> Node | None:
+def _lone_docstring(tree: SyntaxTree, leaf: Node) -> Node | None:
     """The definition whose body is only the string that `leaf` ends."""
-    string = leaf.parent
-    statement = string.parent if string is not None else None
-    body = statement.parent if statement is not None else None
-    if (
-        string is None
-        or string.type != "string"
-        or statement is None
-        or statement.type != "expression_statement"
-        or body is None
-        or body.type != "block"
-        or body.named_child_count != 1
-    ):
+    around = list(islice(tree.upwards(leaf), 1, 5))
+    kinds = [node.type for node in around]
+    if kinds[:3] != ["string", "expression_statement", "block"] or len(around) < 4:
         return None
-    return body.parent if body.parent and body.parent.type.endswith("_definition") else None
+    _, _, body, definition = around
+    is_lone = body.named_child_count == 1 and definition.type.endswith("_definition")
+    return definition if is_lone else None
 
 
 def _next_code(document: Document, line: int) -> str | None:
-    for number in range(line + 1, len(document.line_starts)):
-        text = document.line_text(number)
-        if text.strip():
-            return text
-    return None
+    _, end = document.line_bounds(line)
+    found = _CODE.search(document.text, end)
+    return document.line_text(document.line_at(found.start())) if found is not None else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from lsp_server.document import Document
-from lsp_server.syntax.languages import GRAMMARS
+from lsp_server.syntax.grammars import GRAMMARS
 from lsp_server.syntax.part import LONG, part_around
-from lsp_server.syntax.tree import SyntaxTree, parse, parse_part
+from lsp_server.syntax.tree import SHARE, SyntaxTree, parse, parse_part
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +120,10 @@ def _parse(
     document: Document, base: SyntaxTree | None, is_wanted: Callable[[], bool]
 ) -> SyntaxTree | None:
     try:
-        return parse(document, base, TIME_CAP, is_wanted)
+        tree = parse(document, base, TIME_CAP, is_wanted)
+        if tree is not None:  # here, not on the event loop, which will ask
+            tree.errors(lambda: time.sleep(SHARE))
+        return tree
     except TimeoutError as error:
         if is_wanted():
             log.warning("%s; the gap is cut from text alone", error)

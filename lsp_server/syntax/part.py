@@ -8,13 +8,12 @@ whatever is open among them ends with them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from itertools import islice, takewhile
+from itertools import islice
 
 from lsp_server.difference import difference
 from lsp_server.document import Document
 from lsp_server.syntax.blocks import indent_width
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.syntax.tree import SyntaxTree
 
 # Characters. What is shorter is parsed as a whole; a part that is longer is none.
 LONG = 8_000
@@ -26,6 +25,7 @@ NEIGHBOURS = 2
 
 # Nodes that are not to be taken apart.
 _WHOLE = re.compile("string|comment|function|method|lambda|closure")
+_PARAGRAPH = re.compile(r"(?:\r\n?|\n)[^\S\r\n]*+(?:\r\n?|\n)(?P<line>[^\S\r\n]*+)(?=[^\r\n])")
 _CLOSERS = (")", "]", "}", "*/", "end")
 
 
@@ -36,23 +36,17 @@ def part_around(document: Document, offset: int, known: SyntaxTree) -> tuple[int
     not have inside of anything that is one piece.
     """
     changed = difference(known.document.text, document.text)
-    here, last = document.line_at(offset), len(document.line_starts) - 1
+    above, below = _paragraphs(document, offset)
 
-    def edge(lines: Iterable[int], depth: int) -> int | None:
-        """Where the NEIGHBOURS-th definition among `lines` begins, if that is near."""
+    def edge(paragraphs: list[tuple[int, int]], depth: int) -> int | None:
+        """Where the NEIGHBOURS-th definition among `paragraphs` begins, if that is near."""
         begins = (
-            at
-            for at in takewhile(
-                lambda at: abs(at - offset) <= LONGEST,
-                (document.line_starts[line] for line in lines),
-            )
-            if _begins_paragraph(document, at, depth) and _is_between(at, known, changed)
+            at for at, indent in paragraphs if indent <= depth and _is_between(at, known, changed)
         )
         return next(islice(begins, NEIGHBOURS - 1, None), None)
 
     for depth in DEPTHS:
-        start = edge(range(here, 0, -1), depth)
-        end = edge(range(here + 1, last + 1), depth)
+        start, end = edge(above, depth), edge(below, depth)
         if start is None and offset <= LONGEST:
             start = 0
         if end is None and len(document.text) - offset <= LONGEST:
@@ -62,13 +56,22 @@ def part_around(document: Document, offset: int, known: SyntaxTree) -> tuple[int
     return None
 
 
-def _begins_paragraph(document: Document, at: int, depth: int) -> bool:
-    """After a blank line, no deeper than `depth`, and nothing that ends what began before."""
-    line = document.line_at(at)
-    text = document.line_text(line)
-    if not text.strip() or document.line_text(line - 1).strip():
-        return False
-    return indent_width(text) <= depth and not text.lstrip().startswith(_CLOSERS)
+def _paragraphs(
+    document: Document, offset: int
+) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """Where paragraphs begin, and how deep: above the offset and below, the nearest first.
+
+    They begin after a blank line, but not with what ends something that began before.
+    """
+    text, here = document.text, document.line_at(offset)
+    first, last = max(0, offset - LONGEST), min(len(text), offset + LONGEST)
+    begins = []
+    for found in _PARAGRAPH.finditer(text, first, last):
+        at = found.start("line")
+        if at - offset >= -LONGEST and not text.startswith(_CLOSERS, found.end()):
+            begins.append((at, indent_width(found["line"])))
+    above = [each for each in reversed(begins) if document.line_at(each[0]) <= here]
+    return above, [each for each in begins if document.line_at(each[0]) > here]
 
 
 def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bool:
@@ -80,5 +83,5 @@ def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bo
     node = known.tree.root_node.descendant_for_byte_range(byte, byte)
     return not any(
         each.start_byte < byte < each.end_byte and _WHOLE.search(each.type)
-        for each in upwards(node)
+        for each in known.notable(node)
     )

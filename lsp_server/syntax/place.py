@@ -6,8 +6,10 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.languages.language import Lexis
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -20,37 +22,6 @@ class Place(StrEnum):
     IMPORT = "import"
 
 
-_C_LIKE = ("//", "\"'")
-# What starts a line comment, and the quotes that a string of one line may stand in.
-_LEXIS = {
-    **dict.fromkeys(("python", "ruby", "shellscript", "bash", "sh"), ("#", "\"'")),
-    **dict.fromkeys(("c", "cpp", "java"), _C_LIKE),
-    **dict.fromkeys(("javascript", "javascriptreact"), ("//", "\"'`")),
-    **dict.fromkeys(("typescript", "typescriptreact"), ("//", "\"'`")),
-    "go": ("//", "\"'`"),
-    "rust": ("//", '"'),  # 'a is a lifetime
-    "lua": ("--", "\"'"),
-    "css": ("/*", "\"'"),
-    "json": ("//", '"'),
-    "jsonc": ("//", '"'),
-}
-
-_JS = r"\s*(import\b(?!\s*[(.])|export\b.*\bfrom\b|(const|let|var)\b.*=\s*require\b)"
-_C = r"\s*(#\s*include\b|using\s|import\s)"
-_SHELL = r"\s*(source|\.)\s"
-# An import that is still being written parses as an error, and a `require` as any other call.
-_IMPORT_LINE = {
-    "python": r"\s*(import\s|from\s)",
-    **dict.fromkeys(("javascript", "javascriptreact", "typescript", "typescriptreact"), _JS),
-    "go": r"\s*import\b",
-    "rust": r"\s*((pub(\(\w+\))?\s+)?use|extern\s+crate)\s",
-    **dict.fromkeys(("c", "cpp"), _C),
-    "java": r"\s*import\s",
-    "lua": r"\s*(local\s+[\w, ]+=\s*)?require\b",
-    "ruby": r"\s*(require(_relative)?|load|autoload)\b",
-    **dict.fromkeys(("shellscript", "bash", "sh"), _SHELL),
-    "css": r"\s*@(import|use)\b",
-}
 _IMPORTS = {
     "import_statement",
     "import_from_statement",
@@ -66,12 +37,6 @@ _NO_STRINGS = {"concatenated_string", "string_list", "string_array"}
 _LONG_LINE = 10_000
 
 
-def line_comment(language: str) -> str:
-    """What makes the rest of a line a comment."""
-    comment, _ = _LEXIS.get(language, ("#", ""))
-    return "//" if comment == "/*" else comment
-
-
 def place_at(document: Document, offset: int, tree: SyntaxTree | None) -> Place:
     """By the tree; where it has nothing but errors, or there is none, by the line's own text."""
     line_start = document.line_starts[document.line_at(offset)]
@@ -79,8 +44,10 @@ def place_at(document: Document, offset: int, tree: SyntaxTree | None) -> Place:
     place = _by_tree(tree, offset) if tree is not None else None
     if place in (Place.COMMENT, Place.IMPORT):
         return place
-    import_line = _IMPORT_LINE.get(document.language)
-    by_text = _by_text(before, document.language)
+    language = languages.of(document.language)
+    # An import that is still being written parses as an error, and a `require` as any other call.
+    import_line = language.import_line
+    by_text = _by_text(before, language.lexis)
     if import_line and by_text is not Place.COMMENT and re.match(import_line, before):
         return Place.IMPORT
     return place or by_text
@@ -93,16 +60,16 @@ def _by_tree(tree: SyntaxTree, offset: int) -> Place | None:
     if touching is None:
         return None
     is_code, found = False, None
-    for node in upwards(touching):
+    for node in tree.notable(touching):
         inside = node.start_byte < at < node.end_byte
         if "comment" in node.type and (inside or _is_open_comment(tree, node, at)):
             return Place.COMMENT
-        if node.type in _IMPORTS and (inside or not tree.source[:at].endswith((b";", b"\n"))):
+        if node.type in _IMPORTS and (inside or not tree.source.endswith((b";", b"\n"), 0, at)):
             return Place.IMPORT
         is_code = is_code or node.type in _CODE_IN_STRINGS
         if "string" in node.type and node.type not in _NO_STRINGS and inside and not is_code:
             found = Place.STRING
-    return found or (None if _is_error(touching) and not is_code else Place.CODE)
+    return found or (None if _is_error(tree, touching) and not is_code else Place.CODE)
 
 
 def _is_open_comment(tree: SyntaxTree, node: Node, at: int) -> bool:
@@ -115,15 +82,15 @@ def _is_open_comment(tree: SyntaxTree, node: Node, at: int) -> bool:
     )
 
 
-def _is_error(node: Node) -> bool:
-    return node.has_error or (node.parent is not None and node.parent.is_error)
+def _is_error(tree: SyntaxTree, node: Node) -> bool:
+    parent = tree.parent(node)
+    return node.has_error or (parent is not None and parent.is_error)
 
 
-def _by_text(before: str, language: str) -> Place:
-    if language not in _LEXIS:
+def _by_text(before: str, lexis: Lexis | None) -> Place:
+    if lexis is None:
         return Place.CODE
-    comment, quotes = _LEXIS[language]
-    quote = None
+    comment, quotes, quote = lexis.comment, lexis.quotes, None
     skip = False
     for index, character in enumerate(before):
         if skip:

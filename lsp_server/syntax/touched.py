@@ -8,27 +8,24 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lsp_server import languages
 from lsp_server.document import Document
 from lsp_server.syntax.blocks import indent_width
-from lsp_server.syntax.tree import SyntaxTree, upwards
+from lsp_server.syntax.tree import SyntaxTree
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from tree_sitter import Node
 
 _STATEMENT = re.compile(r"statement|declaration|definition|assignment|_item$")
 
 
-def touched(
-    document: Document, tree: SyntaxTree | None, start: int, end: int, functions: Collection[str]
-) -> tuple[int, int]:
+def touched(document: Document, tree: SyntaxTree | None, start: int, end: int) -> tuple[int, int]:
     """The offsets of the whole lines that belong to what [start, end) of `document` lies in.
 
-    `functions` names the node types of functions. Where the tree has no function there, because
-    there is none or because an error has swallowed it, indentation decides.
+    Where the tree has no function there, because there is none or because an error has swallowed
+    it, indentation decides.
     """
-    node = _function(tree, start, end, functions) if tree is not None else None
+    node = _function(tree, start, end) if tree is not None else None
     if node is not None and tree is not None:
         start, end = tree.start(node), max(end, tree.offset(node.end_byte))
         lines = document.line_at(start), document.line_at(end)
@@ -37,13 +34,12 @@ def touched(
     return document.line_starts[lines[0]], document.line_bounds(lines[1])[1]
 
 
-def statement(
-    tree: SyntaxTree, start: int, end: int, functions: Collection[str]
-) -> tuple[int, int] | None:
+def statement(tree: SyntaxTree, start: int, end: int) -> tuple[int, int] | None:
     """The offsets of the smallest statement that holds [start, end) or ends right before it; None
     where that is the function, or where an error is in between."""
+    functions = languages.of(tree.document.language).functions
     before = tree.leaf_before(start)
-    for node in upwards(before):
+    for node in tree.upwards(before):
         if node.is_error or node.type in functions:
             return None
         first, last = tree.start(node), tree.offset(node.end_byte)
@@ -53,10 +49,11 @@ def statement(
     return None
 
 
-def _function(tree: SyntaxTree, start: int, end: int, functions: Collection[str]) -> Node | None:
+def _function(tree: SyntaxTree, start: int, end: int) -> Node | None:
+    functions = languages.of(tree.document.language).functions
     first, last = tree.byte(start), tree.byte(end)
     around = tree.tree.root_node.descendant_for_byte_range(first, last)
-    return next((node for node in upwards(around) if node.type in functions), None)
+    return next((node for node in tree.upwards(around) if node.type in functions), None)
 
 
 def _block(document: Document, first: int, last: int) -> tuple[int, int]:

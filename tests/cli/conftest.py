@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.api import EngineError, Fill, FillRequest, OnDraft
+from engine.api import EngineError, Fill, FillRequest, OnDraft, Priority
 from engine.client import connect
 from lsp_server import cli
 from tests.scripted import ScriptedEngine
@@ -32,7 +32,12 @@ class Here:
         self.info = engine.info
         self.requests: list[FillRequest] = []
 
-    def submit(self, request: FillRequest, on_draft: OnDraft | None = None) -> connect.Job:
+    def submit(
+        self,
+        request: FillRequest,
+        on_draft: OnDraft | None = None,
+        priority: Priority = Priority.FOREGROUND,
+    ) -> connect.Job:
         self.requests.append(request)
         future: Future[Fill] = Future()
         try:

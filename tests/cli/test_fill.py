@@ -82,7 +82,7 @@ def test_the_language(
 
 
 def test_the_fill_is_shown_in_its_place(infill: Infill, source: Callable[..., Path]) -> None:
-    path = source("".join(f"line {n}\n" for n in range(1, 13)))
+    path = source("".join(f"line {n}\n" for n in range(1, 13)), "a.txt")
     infill.answer({"text": "one\n\ttwo", "confidence": 0.834, "steps": 5})
     outcome = infill("fill", path, "--at", "8:1", "--to", "9:7")
     assert outcome.out.splitlines()[:-1] == [
@@ -153,7 +153,7 @@ def test_json_with_watch_keeps_stdout_clean(infill: Infill, source: Callable[...
 def test_ctrl_c_while_the_engine_works(
     infill: Infill, source: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infill.engine, "submit", interrupt)

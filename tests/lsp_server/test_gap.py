@@ -8,7 +8,7 @@ from lsprotocol import types as t
 from engine.api import Shape
 from lsp_server.document import Document
 from lsp_server.gap import MOST_AFTER, MOST_BEFORE, STRIDE, Gap, cut
-from lsp_server.syntax.languages import GRAMMARS, grammar
+from lsp_server.syntax.grammars import GRAMMARS, grammar
 from lsp_server.syntax.tree import parse
 
 LINE, BLOCK = Shape.LINE, Shape.BLOCK

@@ -167,3 +167,59 @@ async def test_ghost_text_extends_the_popups_choice(
     info = t.SelectedCompletionInfo(editor.documents[uri].range(0, 4), choice)
     answer = await editor.inline(uri, 4, selected_completion_info=info)
     assert (answer is not None) == shown
+    for item in answer.items if answer is not None else ():
+        assert item.range == info.range, "as LSP has it: the range of what the popup has chosen"
+        assert item.insert_text.startswith(choice)
+
+
+# The text with the cursor, the range of the popup's choice, the choice, the fill; and what is there
+# afterwards. The first one is LSP's own example.
+OVER_THE_CHOICE = [
+    ("console.‸\n", (7, 8), ".log", "log(a)", "console.log(a)\n"),
+    ("x = console.lo‸\n", (12, 14), "log", "g(b)", "x = console.log(b)\n"),
+    ("y = f(co‸)\n", (6, 8), "count", "unt(c))", "y = f(count(c))\n"),
+    ("z = 🎉.‸\n", (5, 6), ".d", "d(e)", "z = 🎉.d(e)\n"),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lister(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Editor]:
+    marked = [(case[0], case[3]) for case in OVER_THE_CHOICE] + [(c[0], c[2]) for c in LABELS]
+    fills = [{"after": text[: text.index("‸")], "text": fill} for text, fill in marked]
+    async with editors(tmp_path_factory.mktemp("lister")) as start:
+        yield await start(*fills)
+
+
+@pytest.mark.parametrize(("marked", "chosen", "choice", "fill", "after"), OVER_THE_CHOICE)
+async def test_the_answer_has_the_range_of_the_popups_choice(
+    lister: Editor, marked: str, chosen: tuple[int, int], choice: str, fill: str, after: str
+) -> None:
+    editor, at = lister, marked.index("‸")
+    uri = editor.open(marked.replace("‸", ""), f"file:///chosen/{chosen[0]}.js", "javascript")
+    info = t.SelectedCompletionInfo(editor.documents[uri].range(*chosen), choice)
+    answer = await editor.inline(uri, at, selected_completion_info=info)
+    (item,) = answer.items
+    assert item.range == info.range
+    assert item.insert_text.startswith(choice)
+    assert editor.with_edit(uri, item) == after
+
+
+# The text with the cursor, its language, the fill; the label in a list, and what it is filtered by.
+LABELS = [
+    ("def f():‸\n", "python", "\n    return 1", "return 1 …", "return 1"),
+    ("void f() {‸}\n", "c", "\n  a();\n", "a(); …", "a();"),
+    ("x = {‸}\n", "javascript", "\n\n  a: 1,\n", "a: 1, …", "a: 1,"),
+    ("fn f() {‸}\n", "rust", "\n    g()\n", "g() …", "g()"),
+    ("x = ab‸\n", "python", "c(d)", "abc(d)", "abc(d)"),
+]
+
+
+@pytest.mark.parametrize(("marked", "language", "fill", "label", "filtered_by"), LABELS)
+async def test_a_label_says_something(
+    lister: Editor, marked: str, language: str, fill: str, label: str, filtered_by: str
+) -> None:
+    at = marked.index("‸")
+    uri = lister.open(marked.replace("‸", ""), f"file:///label/{at}.{language}", language)
+    answer = await lister.completion(uri, at)
+    (item,) = answer.items
+    assert (item.label, item.filter_text) == (label, filtered_by)

@@ -64,6 +64,7 @@ CASES: list[tuple[Filter, Shape, str, str, str]] = [
 
 AUTO = {"automatic": True}
 OVER = {"may_overwrite": True}
+DOUBTFUL = {"doubtful": True}
 LUA, PYTHON, JS, C = ({"language": each} for each in ("lua", "python", "javascript", "c"))
 LOOP = "a, b, " * 20
 
@@ -93,6 +94,27 @@ MORE: list[tuple[Filter, Shape, str, str, str, dict[str, Any]]] = [
     (filters.drop_repeat_of_rest_of_line, LINE, "f([‸])", "1], k=2)", "1", {}),
     (filters.drop_repeat_of_rest_of_line, LINE, "f(‸, value)", "a, value)", "a", {}),
     (filters.drop_repeat_of_rest_of_line, LINE, "f(‸value)", "a, val", "a, val", {}),
+    (filters.drop_repeat_of_what_is_before, LINE, "  a = ‸", "a = b", " b", {}),
+    (filters.drop_repeat_of_what_is_before, LINE, "f()\n  a = ‸", "f()\n  a = b", " b", {}),
+    (filters.drop_repeat_of_what_is_before, LINE, "x = self.‸", "self.b", "b", PYTHON),
+    (filters.drop_repeat_of_what_is_before, LINE, "a.b.‸", "b.c", "b.c", PYTHON),
+    (filters.drop_repeat_of_what_is_before, LINE, "x = a‸", "a + 1", " + 1", PYTHON),
+    (filters.drop_repeat_of_what_is_before, LINE, "x = 1‸", "1", "1", PYTHON),
+    (filters.drop_repeat_of_what_is_before, LINE, "a + ‸", "a + b", " b", DOUBTFUL),
+    (filters.drop_repeat_of_what_is_before, LINE, "x a + ‸", "a + b", "a + b", {}),
+    (filters.drop_repeat_of_what_is_before, LINE, "x a + ‸", "a + b", " b", DOUBTFUL),
+    (filters.fit_to_open_levels, LINE, "if a:\n    b\n    ‸", " c", "c", PYTHON),
+    (filters.fit_to_open_levels, BLOCK, "if a:\n‸", "b\nc", "    b\n    c", PYTHON),
+    (filters.fit_to_open_levels, LINE, "a\n    ‸", "b", "", PYTHON),
+    (filters.drop_repeat_of_rest_of_line, LINE, "(a‸) {", " > b) {", " > b", {**JS, **OVER}),
+    (filters.drop_repeat_of_rest_of_line, LINE, "a<‸> = b();", "c>();", "c", {}),
+    (filters.drop_repeat_of_rest_of_line, LINE, "‸ + b()", "a()", "a()", {}),
+    (filters.drop_repeat_of_rest_of_line, LINE, "‸ + b()", "a()", "a", DOUBTFUL),
+    (filters.drop_repeat_of_rest_of_line, LINE, "f(g(‸)\n", "a))", "a)", {}),
+    (filters.drop_repeat_of_rest_of_line, LINE, "f(‸)\n{\n", "a) {", "a", JS),
+    (filters.keep_one_line, LINE, "f(‸)", "\n  a,\n)", "\n  a,\n", {}),
+    (filters.keep_one_line, LINE, "f(‸)", "a,\n  b)", "a,", {}),
+    (filters.match_indent_style, BLOCK, "all:\n‸", "    a", "\ta", {"language": "makefile"}),
     (filters.drop_repeated_blocks, BLOCK, "‸", "a\nb\n\na\nb\n\nc", "a\nb\n\nc", {}),
     (filters.drop_repeated_blocks, BLOCK, "‸", "{\n}\n\n}\n\n}", "{\n}\n\n}\n\n}", {}),
     (filters.drop_repeated_lines, BLOCK, "‸", "a\na\na\nb", "a\nb", {}),
@@ -241,6 +263,10 @@ PIECES = [
     "#",
     "x.append(y)",
     "a, " * 12,
+    "x = ",
+    "x.",
+    "if x:",
+    ") {",
 ]
 pieces = st.lists(st.sampled_from(PIECES), max_size=10).map("".join)
 
@@ -249,8 +275,9 @@ flags = st.fixed_dictionaries(
     {
         "may_overwrite": st.booleans(),
         "automatic": st.booleans(),
+        "doubtful": st.booleans(),
         "max_lines": st.sampled_from([None, 1, 3]),
-        "language": st.sampled_from(["", "python", "lua", "c", "html"]),
+        "language": st.sampled_from(["", "python", "lua", "c", "html", "yaml", "haskell"]),
     }
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lsp_server.syntax.languages import GRAMMARS
+from lsp_server.syntax.grammars import GRAMMARS
 from tests.suggest.goldens import FOLDER, Case, read, shown, write
 
 FILES = sorted(FOLDER.glob("*.toml"))

@@ -8,6 +8,7 @@ import pytest
 
 from lsp_server.document import Document
 from lsp_server.gap import cut
+from lsp_server.secrets import is_secret
 from lsp_server.settings import Settings
 from lsp_server.suggest.history import Edit, History
 from lsp_server.suggest.policy import (
@@ -18,7 +19,6 @@ from lsp_server.suggest.policy import (
     silent_at,
     silent_because,
 )
-from lsp_server.suggest.secrets import is_secret
 from lsp_server.syntax.tree import parse
 
 AUTO, INVOKED, ACCEPTED = Trigger.AUTOMATIC, Trigger.INVOKED, Trigger.AFTER_ACCEPT

@@ -271,6 +271,18 @@ TOUCHED = [
     ),
     ("java", "class A {\n  int x = ;\n  int f() {\n    return ‸;\n  }\n}\n", ["= 1", "1"], ["1"]),
     ("lua", "x = = 1\nfunction f()\n  return ‸\nend\n", ["= 1", "1"], ["1"]),
+    (
+        "javascript",
+        "let q = ;\n\nfunction f() {\n  if (a) {\n    return 1;\n  ‸\n}\n",
+        ["}", "b(;"],
+        ["}"],
+    ),
+    (
+        "c",
+        "int x = ;\nint f(void) {\n  while (a) {\n    b();\n  ‸\n}\n",
+        ["}", "c = = 1;"],
+        ["}"],
+    ),
     ("ruby", "x = )\ndef f\n  return ‸\nend\n", ["= = 1", "1"], ["1"]),
     ("c", "int x = ;\nint f(void) {\n  return ‸;\n}\n", ["= 1", "1"], ["1"]),
 ]

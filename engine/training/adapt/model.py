@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from engine.checkpoints.files import read_json
+from engine.training.adapt.attention import UNSEEN, Sight, attend
 from engine.training.adapt.data import Batch
-
-UNSEEN = -1e30
+from engine.training.adapt.products import embed, product
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ class Dimensions:
         keys = self.num_key_value_heads * self.head_dim
         layer: dict[str, tuple[int, ...]] = {
             "norm1": (wide,),
-            "qkv": (queries + 2 * keys, wide),
+            "qkv": (wide, queries + 2 * keys),
             "out": (wide, queries),
             "norm2": (wide,),
-            "gate_up": (2 * inner, wide),
+            "gate_up": (wide, 2 * inner),
             "down": (wide, inner),
         }
         shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocab_size, wide)}
@@ -74,6 +74,10 @@ PARTS = {
     "embedding": ("model.embed_tokens.weight",),
     "norm": ("model.norm.weight",),
 }
+
+
+# Stored [in, out], unlike the base's: see products.py.
+TURNED = ("qkv", "gate_up")
 
 
 def parts_of(name: str) -> list[str]:
@@ -102,7 +106,8 @@ def read_weights(folder: Path, into: dict[str, Tensor]) -> None:
     """Copy the checkpoint in `folder` (Llama's names) into the views `into`."""
     weights = load_file(folder / "model.safetensors")
     for name, view in into.items():
-        view.copy_(torch.cat([weights[part].to(view.dtype) for part in parts_of(name)]))
+        whole = torch.cat([weights[part].to(view.dtype) for part in parts_of(name)])
+        view.copy_(whole.T if name.endswith(TURNED) else whole)
 
 
 def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[str, Tensor]:
@@ -113,26 +118,17 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     found: dict[str, Tensor] = {}
     for name, weight in weights.items():
         parts = parts_of(name)
-        blocks = weight.split(rows.get(name.rpartition(".")[2], [len(weight)]))
-        found |= {part: block.clone() for part, block in zip(parts, blocks, strict=True)}
+        whole = weight.T if name.endswith(TURNED) else weight
+        blocks = whole.split(rows.get(name.rpartition(".")[2], [len(whole)]))
+        found |= {
+            part: block.clone(memory_format=torch.contiguous_format)
+            for part, block in zip(parts, blocks, strict=True)
+        }
     return found
 
 
-class Sight(NamedTuple):
-    """What every position may see, and how far along it is; the same in every layer.
-
-    `cos`, `sin` [B, T + K * C, D / 2]. `chunk` [T, T] and `own` [B, K, C, C] are added to scores:
-    0 where a position is seen. `past` [B, K, T]: the chunk's tokens before a canvas.
-    """
-
-    cos: Tensor
-    sin: Tensor
-    chunk: Tensor
-    past: Tensor
-    own: Tensor
-
-
-def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
+def sight_of(batch: Batch, dimensions: Dimensions, groups: int, dtype: torch.dtype) -> Sight:
+    """What every position may see, and how far along it is; the same in every layer."""
     device = batch.chunk.device
     size, length = batch.chunk.shape
     width = batch.canvas.shape[2]
@@ -141,15 +137,19 @@ def sight_of(batch: Batch, dimensions: Dimensions, dtype: torch.dtype) -> Sight:
     positions = torch.cat((places.expand(size, length), canvas), dim=1)
     exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
     angles = positions[..., None].float() / dimensions.rope_theta**exponent
-    hidden = torch.tensor(UNSEEN, device=device)
     later = offsets[None, :] > offsets[:, None]
     return Sight(
         cos=angles.cos().to(dtype),
         sin=angles.sin().to(dtype),
-        chunk=torch.where(places[None, :] > places[:, None], hidden, 0.0),
-        past=torch.where(places >= batch.start[:, :, None], hidden, 0.0),
-        own=torch.where(later & batch.causal[:, :, None, None], hidden, 0.0),
+        chunk=_added(places[None, :] > places[:, None], dtype),
+        past=_added(places >= batch.start[:, :, None], dtype),
+        own=_added(later & batch.causal[:, :, None, None], dtype),
+        groups=groups,
     )
+
+
+def _added(hidden: Tensor, dtype: torch.dtype) -> Tensor:
+    return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill(hidden, UNSEEN)
 
 
 class LayerWeights(NamedTuple):
@@ -164,11 +164,10 @@ class LayerWeights(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """What no tensor tells: KV heads, their size, groups of queries, the norms' epsilon."""
+    """What no tensor tells: KV heads, their size, the norms' epsilon."""
 
     shared: int
     size: int
-    groups: int
     eps: float
 
 
@@ -177,7 +176,6 @@ class Parts(NamedTuple):
 
     norm: Callable[..., Tensor]
     rotate: Callable[..., Tensor]
-    attend: Callable[..., Tensor]
     gate: Callable[..., Tensor]
 
 
@@ -193,21 +191,26 @@ class Model:
         compiled: bool = False,
     ) -> None:
         self.weights, self.dimensions, self.groups = weights, dimensions, groups
-        parts: tuple[Callable[..., Tensor], ...] = (rms_norm, rotate, attend, gate)
+        parts: tuple[Callable[..., Tensor], ...] = (rms_norm, rotate, gate)
         if compiled:
             # Each by itself: a whole layer, compiled by torch 2.13 for a CPU, gives NaN gradients.
             parts = tuple(torch.compile(part, dynamic=False) for part in parts)
         self._parts = Parts(*parts)
+
+    @property
+    def norms(self) -> list[Tensor]:
+        """The weights whose gradients are added to what is there; all others' are written anew."""
+        return [weight for weight in self.weights.values() if weight.ndim == 1]
 
     def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Final states of chunks [B, T, H] and of canvases [B, K, C, H]."""
         shape = self.dimensions
         length = batch.chunk.shape[1]
         embedding = self.weights["embedding"]
-        sight = sight_of(batch, shape, embedding.dtype)
+        sight = sight_of(batch, shape, self.groups, embedding.dtype)
         ids = torch.cat((batch.chunk, batch.canvas.flatten(1)), dim=1)
-        hidden = functional.embedding(ids, embedding)
-        sizes = Sizes(shape.num_key_value_heads, shape.head_dim, self.groups, shape.rms_norm_eps)
+        hidden = embed(ids, embedding)
+        sizes = Sizes(shape.num_key_value_heads, shape.head_dim, shape.rms_norm_eps)
         for index in range(shape.num_hidden_layers):
             layer = LayerWeights(
                 *(self.weights[f"{index}.{name}"] for name in LayerWeights._fields)
@@ -220,17 +223,17 @@ class Model:
 def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes, parts: Parts) -> Tensor:
     """One layer over `x` [B, T + K * C, H]."""
     batch, total, _ = x.shape
-    shared, size, groups, eps = sizes
+    shared, size, eps = sizes
     inner = weights.out.shape[1]
-    joined = functional.linear(parts.norm(x, weights.norm1, eps), weights.qkv)
+    joined = product(parts.norm(x, weights.norm1, eps), weights.qkv)
     split = joined.split([inner, shared * size, shared * size], dim=-1)
     query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in split)
     query = parts.rotate(query, sight.cos, sight.sin, size**-0.5)
     key = parts.rotate(key, sight.cos, sight.sin, 1.0)
-    read = parts.attend(query.unflatten(1, (shared, -1)), key, value, sight, groups)
-    x = x + functional.linear(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
-    both = functional.linear(parts.norm(x, weights.norm2, eps), weights.gate_up)
-    return x + functional.linear(parts.gate(both), weights.down)
+    read = attend(query.unflatten(1, (shared, -1)), key, value, sight)
+    x = x + product(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
+    both = product(parts.norm(x, weights.norm2, eps), weights.gate_up)
+    return x + product(parts.gate(both), weights.down)
 
 
 def gate(both: Tensor) -> Tensor:
@@ -250,53 +253,3 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, scale: float) -> Tensor:
     first, second = x.chunk(2, dim=-1)
     cos, sin = cos[:, None], sin[:, None]
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1) * scale
-
-
-def attend(query: Tensor, key: Tensor, value: Tensor, sight: Sight, groups: int) -> Tensor:
-    """`query` [B, S, G, N, D], of which G share a key of `key`, `value` [B, S, N, D]; what is read
-    [B, S * G, N, D].
-
-    The chunk's queries go block by block, and with each block the canvases that begin in it or
-    before: none multiplies what lies behind the block.
-    """
-    chunk, past, own = sight.chunk, sight.past, sight.own
-    length, count, width = chunk.shape[0], past.shape[1], own.shape[-1]
-    block, each = length // groups, count // groups
-    chunks, canvases = [], []
-    for group in range(groups):
-        end = (group + 1) * block
-        before_key, before_value = key[:, :, :end], value[:, :, :end]
-        rows = slice(end - block, end)
-        scores = products(query[:, :, :, rows], before_key) + chunk[rows, :end]
-        chunks.append(weighted(scores.softmax(-1), before_value))
-
-        here = slice(length + group * each * width, length + (group + 1) * each * width)
-        these = slice(group * each, (group + 1) * each)
-        asked = query[:, :, :, here]
-        own_key, own_value = (x[:, :, here].unflatten(2, (each, width)) for x in (key, value))
-        before = products(asked, before_key).unflatten(3, (each, width))
-        before = before + past[:, None, None, these, None, :end]
-        # [B, S, G, E, C, D] x [B, S, 1, E, C, D] -> [B, S, G, E, C, C]
-        inside = (asked.unflatten(3, (each, width)) @ own_key[:, :, None].mT).float()
-        inside = inside + own[:, None, None, these]
-        most = torch.maximum(before.amax(-1, keepdim=True), inside.amax(-1, keepdim=True)).detach()
-        before, inside = torch.exp(before - most), torch.exp(inside - most)
-        whole = before.sum(-1, keepdim=True) + inside.sum(-1, keepdim=True)
-        far = weighted((before / whole).flatten(3, 4), before_value)
-        near = (inside / whole).to(value.dtype) @ own_value[:, :, None]
-        canvases.append(far + near.flatten(3, 4))
-    return torch.cat((*chunks, *canvases), dim=3).flatten(1, 2)
-
-
-def products(query: Tensor, key: Tensor) -> Tensor:
-    """[B, S, G, Q, D] x [B, S, N, D] -> [B, S, G, Q, N] in float32."""
-    grouped = query.shape[2:4]
-    scores: Tensor = (query.flatten(2, 3) @ key.mT).unflatten(2, grouped)
-    return scores.float()
-
-
-def weighted(share: Tensor, value: Tensor) -> Tensor:
-    """[B, S, G, Q, N] x [B, S, N, D] -> [B, S, G, Q, D]"""
-    grouped = share.shape[2:4]
-    read: Tensor = (share.to(value.dtype).flatten(2, 3) @ value).unflatten(2, grouped)
-    return read

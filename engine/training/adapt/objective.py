@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.training.adapt.data import Batch
 from engine.training.adapt.model import Model
+from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Causal
 
 ROWS = {"cpu": 512}  # of logits at a time, by device ...
@@ -58,7 +60,8 @@ def head_loss(
     """The sum of weight[n] * cross-entropy of row n under the tied head, to differentiate; and the
     cross-entropies [N]. `hidden` [N, H], `embedding` [V, H].
 
-    Logits are made a few rows at a time, forward and backward at once: only gradients are kept.
+    Logits are made a few rows at a time, forward and backward at once. The gradient of `embedding`
+    is written into its `grad` right here: the result is to be differentiated as it is, not scaled.
     """
     total, losses = _HeadLoss.apply(hidden, embedding, target, weight)  # type: ignore[no-untyped-call]
     return total, losses
@@ -67,7 +70,7 @@ def head_loss(
 class _HeadLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: torch.autograd.function.FunctionCtx,
+        ctx: Any,
         hidden: Tensor,
         embedding: Tensor,
         target: Tensor,
@@ -82,23 +85,24 @@ class _HeadLoss(torch.autograd.Function):
             pad(target, (0, spare)),
             pad(weight, (0, spare)),
         )
-        losses = torch.empty_like(weights)
-        to_states, to_matrix = torch.empty_like(states), torch.zeros_like(embedding)
+        losses, to_states = torch.empty_like(weights), torch.empty_like(states)
+        to_matrix = gradient_of(embedding) if ctx.needs_input_grad[1] else None
         for start in range(0, len(states), rows):
             these = slice(start, start + rows)
             raw = states[these] @ embedding.mT
             losses[these], to_raw = _losses(raw, targets[these], weights[these])
-            torch.mm(to_raw, embedding, out=to_states[these])
-            to_matrix.addmm_(to_raw.mT, states[these])
-        ctx.save_for_backward(to_states[:count], to_matrix)
+            if to_matrix is not None:
+                torch.mm(to_raw, embedding, out=to_states[these])
+                to_matrix.addmm_(to_raw.mT, states[these], beta=float(start > 0))
+        ctx.save_for_backward(to_states[:count])
         losses = losses[:count]
         ctx.mark_non_differentiable(losses)
         return (losses * weight).sum(), losses
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        to_states, to_matrix = ctx.saved_tensors
-        return to_states * gradients[0], to_matrix * gradients[0], None, None
+        (to_states,) = ctx.saved_tensors
+        return to_states * gradients[0], None, None, None
 
 
 @torch.compile(dynamic=False)

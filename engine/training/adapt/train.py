@@ -35,6 +35,7 @@ from engine.training.adapt.model import (
 )
 from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
+from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Settings
 from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK
 from engine.training.data import Corpus, Share
@@ -144,7 +145,8 @@ def _run(
     if not first_step:
         _measure(rank, run, model, held_out, meeting, positions)
     for step, batch in batches(settings, tokenizer, texts, first_step, share):
-        state.gradients[rank].zero_()
+        for norm_weight in model.norms:
+            gradient_of(norm_weight).zero_()
         loss = loss_of(model, batch.to(device), settings.causal)
         loss.total.backward()
         if not rank and asked_to_stop():

@@ -3,7 +3,6 @@ the statement there."""
 
 from __future__ import annotations
 
-from lsp_server.holes.functions import FUNCTIONS
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.placeholders import holes_between, todo_text
 from lsp_server.holes.spot import Spot
@@ -17,7 +16,7 @@ LONGEST_TITLE = 50
 
 
 def plan(spot: Spot) -> Plan | None:
-    if spot.language not in FUNCTIONS:
+    if not spot.record.functions:
         return None
     document = spot.document
     first = document.line_starts[max(0, spot.line - LINES_AROUND)]

@@ -9,7 +9,6 @@ from lsp_server.gap import cut
 from lsp_server.holes.functions import functions_around, quoted_name
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.spot import Spot
-from lsp_server.syntax.tree import upwards
 
 KIND = "refactor.rewrite.infill.gap"
 COMMAND = "infill.fillGap"
@@ -43,12 +42,14 @@ def _is_inside_word(spot: Spot) -> bool:
 def _is_open(spot: Spot) -> bool:
     """A blank line, or an end of code that wants more, outside of comments and strings."""
     document = spot.document
-    start, end = document.line_bounds(spot.line)
-    before, after = document.text[start : spot.start], document.text[spot.start : end]
-    if not before.strip():
-        return not after.strip()
-    if not (_WANTS_MORE.search(before) and _MAY_STAND_AFTER.match(after)):
+    end = spot.line_end(spot.start)
+    if spot.begins_line(spot.start):
+        return spot.ends_line(spot.start)
+    after = _MAY_STAND_AFTER.match(document.text, spot.start, end)
+    if after is None or not _WANTS_MORE.search(spot.before(spot.start)):
         return False
     return not any(
-        kind in node.type for node in upwards(spot.node_before()) for kind in ("string", "comment")
+        kind in node.type
+        for node in spot.notable(spot.node_before())
+        for kind in ("string", "comment")
     )

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
 from lsp_server.holes.documentation import Layout, layout_of
-from lsp_server.holes.functions import (
-    FUNCTIONS,
-    TYPES,
-    docstring_of,
-    header_end,
-    interior,
-    name_of,
-)
+from lsp_server.holes.functions import docstring_of, header_end, interior, name_of
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.literal import QUOTES
 from lsp_server.holes.signature import Signature, signature_of
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
 from lsp_server.syntax.blocks import indent_of
-from lsp_server.syntax.tree import upwards
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -29,16 +22,6 @@ if TYPE_CHECKING:
 KIND = "refactor.rewrite.infill.docstring"
 COMMAND = "infill.writeDocstring"
 
-# What stands before and after the text; where there is no entry, `/** */`.
-_MARKS = {
-    "rust": ("/// ", ""),
-    "go": ("// {name} ", ""),
-    "lua": ("--- ", ""),
-    "ruby": ("# ", ""),
-    "shellscript": ("# ", ""),
-    "bash": ("# ", ""),
-    "sh": ("# ", ""),
-}
 # Characters of the file that tell its style.
 SAMPLE = 50_000
 _COMMENTS = ("//", "/*", "*", "#", "--")
@@ -63,15 +46,15 @@ _WRAPPERS = {
 
 
 def plan(spot: Spot) -> Plan | None:
-    kinds = FUNCTIONS.get(spot.language, set()) | TYPES.get(spot.language, set())
+    kinds = spot.record.functions | spot.record.types
     for node in spot.nodes():
         if node.type not in kinds or not _is_in_header(spot, node):
             continue
         name = name_of(spot, node)
         hole = None
         if name is not None:
-            python = spot.language == "python"
-            hole = _inside(spot, node) if python else _above(spot, node, name)
+            inside = spot.record.has_docstrings
+            hole = _inside(spot, node) if inside else _above(spot, node, name)
         if hole is None:
             return None
         holes = _with_sections(spot, node, replace(hole, wanted=Wanted.SUMMARY))
@@ -116,7 +99,7 @@ def _end_of_several(summary: Hole, layout: Layout, indent: str) -> str:
 
 
 def _is_in_header(spot: Spot, node: Node) -> bool:
-    start, end = spot.start_of(_outermost(node)), header_end(spot, node)
+    start, end = spot.start_of(_outermost(spot, node)), header_end(spot, node)
     return spot.line_start(start) <= spot.start and spot.end <= spot.line_end(end)
 
 
@@ -147,20 +130,20 @@ def _inside(spot: Spot, node: Node) -> Hole | None:
 
 
 def _above(spot: Spot, node: Node, name: str) -> Hole | None:
-    start = spot.start_of(_outermost(node))
+    start = spot.start_of(_outermost(spot, node))
     if not spot.begins_line(start) or _is_documented(spot, start):
         return None
     at, indent = spot.line_start(start), spot.indent_at(start)
-    opening, closing = _MARKS.get(spot.language, ("/** ", " */"))
+    opening, closing = spot.record.documentation.opening, spot.record.documentation.closing
     stops = (closing.strip(),) if closing else ()
     before = indent + opening.format(name=name)
     return Hole(at, at, Shape.LINE, before, f"{closing}\n", stops=stops)
 
 
-def _outermost(node: Node) -> Node:
+def _outermost(spot: Spot, node: Node) -> Node:
     """What is written in front of a definition belongs to it: `export`, `const f =`, a template."""
     outermost = node
-    for above in upwards(node.parent):
+    for above in islice(spot.upwards(node), 1, None):
         if above.type not in _WRAPPERS:
             break
         outermost = above

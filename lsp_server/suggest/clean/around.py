@@ -22,7 +22,8 @@ class Around:
 
     `replaced` is what the gap holds now. With `may_overwrite` the fill may say closers again that
     stand right after the gap: they are replaced. `automatic` is a fill nobody has asked for, of at
-    most `max_lines` lines.
+    most `max_lines` lines. With `doubtful` a repetition counts that may be chance: a parser
+    compares what that leaves.
     """
 
     prefix: str
@@ -34,6 +35,7 @@ class Around:
     may_overwrite: bool = False
     automatic: bool = False
     max_lines: int | None = None
+    doubtful: bool = False
 
     @property
     def line_before(self) -> str:

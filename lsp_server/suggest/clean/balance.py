@@ -31,9 +31,13 @@ def cut_at_surplus_closer(text: str, around: Around) -> str:
 def missing_closers(around: Around) -> list[str]:
     """The closers that the text around lacks, the innermost first."""
     before = balance(around.prefix[-_WINDOW:], around.language).opened
-    after = balance(around.suffix[:_WINDOW], around.language).closers
+    after = [closer for _, closer in balance(around.suffix[:_WINDOW], around.language).closers]
     wanted = [CLOSING[opener] for opener in reversed(before)]
-    for _, closer in after:
-        if closer in wanted:
-            return wanted[: wanted.index(closer)]
-    return wanted
+    if len(around.suffix) > _WINDOW:  # more of them may follow: none is missing from the first on
+        first = next((closer for closer in after if closer in wanted), None)
+        return wanted if first is None else wanted[: wanted.index(first)]
+    missing = len(wanted)
+    for closer in reversed(after):
+        if missing and wanted[missing - 1] == closer:
+            missing -= 1
+    return wanted[:missing]

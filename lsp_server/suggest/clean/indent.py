@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from math import gcd
 
+from lsp_server import languages
 from lsp_server.suggest.clean.around import Around
 
 _LEAD = re.compile(r"^([ \t]+)(?=\S)", re.M)
@@ -19,7 +20,9 @@ def match_indent_style(text: str, around: Around) -> str:
     if before and not before.strip():
         leads.append(before)
     leads = [lead for lead in leads if lead[0] == "\t" or len(lead) > 1]
-    tabbed = sum(lead[0] == "\t" for lead in leads)
+    tabbed = sum("\t" in lead for lead in leads)
+    if languages.of(around.language).needs_tabs and not leads:
+        leads, tabbed = ["\t"], 1  # as in the recipes of a makefile
     if not leads or (tabbed and tabbed < len(leads)):
         return text  # nothing to go by, or as mixed as it may be
     first, newline, more = text.partition("\n")

@@ -1,14 +1,18 @@
-"""The rest of the cursor's line: what of it the fill says again."""
+"""The rest of the gap's line: what of it the fill says again."""
 
 from __future__ import annotations
 
 import re
 
-from engine.fill.brackets import balance, open_quote, unmatched_closer
+from engine.fill.brackets import CLOSING, balance, open_quote, unmatched_closer
+from engine.fill.structure import Surroundings
 from lsp_server.suggest.clean.around import Around
+from lsp_server.suggest.clean.tokens import common, tokens
 
 _MARKS = "\"'`,;:"
-_WORD = re.compile(r"\w")
+_CLOSERS = re.compile(r"[)\]}\"'`,;:]*")
+_ALONE = ("{", "then", "do", "begin")
+_QUOTE = re.compile(r"[\"'`]")
 
 
 def drop_repeat_of_rest_of_line(text: str, around: Around) -> str:
@@ -16,21 +20,25 @@ def drop_repeat_of_rest_of_line(text: str, around: Around) -> str:
 
     Closers that may be overwritten stay: they are replaced, see `overwritten`.
     """
-    rest = around.line_after.strip()
-    if not rest:
+    rest = _rest(around)
+    if not rest.strip():
         return text
-    first, newline, more = text.partition("\n")
-    if not newline and first.strip() == rest:
-        return ""
-    if _WORD.search(rest):
-        body = text.rstrip()
-        return body[: len(body) - _overlap(body, rest)] if _overlap(body, rest) else text
-    if around.may_overwrite and overwritten(text, around):
+    found = _repeat(text, rest, around)
+    if found is not None:
+        at, said = found
+        if not text[:at].strip():
+            return ""
+        covers = around.may_overwrite and overwritten(text, around) >= said
+        return text if covers and _CLOSERS.fullmatch(rest[:said]) else text[:at]
+    if not around.line_after.strip() or (around.may_overwrite and overwritten(text, around)):
         return text
     closer = unmatched_closer(text, around.language)
-    if closer is not None and text[closer] == rest[0]:
-        return text[:closer]
-    return first.removesuffix(rest) + newline + more if rest[0] in _MARKS else text
+    if closer is not None and text[closer] == rest.strip()[0]:
+        return text if _closes_what_is_open(text, closer, around) else text[:closer]
+    first, newline, _ = text.partition("\n")
+    found = _repeat(first, rest, around) if newline else None
+    # What follows a whole line has no place before the rest of that line.
+    return first[: found[0]] if found is not None and found[1] == len(rest.rstrip()) else text
 
 
 def overwritten(text: str, around: Around) -> int:
@@ -45,10 +53,13 @@ def overwritten(text: str, around: Around) -> int:
         if count >= len(rest) or rest[count] != closer:
             break
         count, end = count + 1, index + 1
+    if count and _texts(text[end:]) == _texts(rest[count:]):
+        return len(rest.rstrip())
     marks = len(rest) - len(rest[count:].lstrip(_MARKS)) - count
     said = text[end:].rstrip()
     while marks:
-        if (said if count else said[-marks:]) == rest[count : count + marks]:
+        is_said = (said if count else said[-marks:]) == rest[count : count + marks]
+        if is_said and (count or _leaves_whole(text, len(said) - marks, around)):
             break
         marks -= 1
     return count + marks
@@ -61,18 +72,51 @@ def open_string(around: Around) -> str:
     return quote if quote and rest[0] == quote else ""
 
 
-def _overlap(text: str, rest: str) -> int:
-    """The longest end of `text` that begins `rest`, in whole words, with a word in it."""
-    for length in range(min(len(text), len(rest)), 0, -1):
-        said = rest[:length]
-        if not text.endswith(said) or not _WORD.search(said):
+def _rest(around: Around) -> str:
+    """The rest of the line, and an opener that has the next line for itself."""
+    opener = next(iter(around.lines_below), "").strip()
+    is_alone = opener in _ALONE
+    return f"{around.line_after}\n{opener}" if is_alone else around.line_after
+
+
+def _repeat(text: str, rest: str, around: Around) -> tuple[int, int] | None:
+    """Where `text` begins to say the rest of the line, and how many characters of that it says.
+
+    It ends with what the rest begins with, and may have left out something of the rest's inside:
+    `<u8>();` before `> = Vec::new();`. An end of the rest alone may be chance: `a()` before
+    `+ b()`. That counts where doubtful repetitions do.
+    """
+    fill, there = tokens(text), tokens(rest)
+    for count in range(min(len(fill), len(there)), 0, -1):
+        tail = fill[-count:]
+        begun = common(tail, there)
+        ended = common(tail[::-1], there[::-1])
+        if begun + ended < count or (begun == 0 and not around.doubtful):
             continue
-        starts = length == len(text) or not (_is_word(text[-length - 1]) and _is_word(said[0]))
-        ends = length == len(rest) or not (_is_word(said[-1]) and _is_word(rest[length]))
-        if starts and ends:
-            return length
-    return 0
+        at = tail[0].start
+        if _leaves_whole(text, at, around) and not _closes_what_is_open(text, at, around):
+            return at, there[begun - 1].end if begun == count else len(rest.rstrip())
+    return None
 
 
-def _is_word(character: str) -> bool:
-    return character.isalnum() or character == "_"
+def _leaves_whole(text: str, at: int, around: Around) -> bool:
+    """Whether what goes, from `at` on, closes no bracket and no string of what is left."""
+    kept, language = text[:at], around.language
+    if len(balance(kept, language).opened) > len(balance(text, language).opened):
+        return False
+    before = around.line_before
+    return not _QUOTE.search(text, at) or open_quote(before + kept) == open_quote(before)
+
+
+def _closes_what_is_open(text: str, at: int, around: Around) -> bool:
+    """Whether the line leaves a bracket open that only what goes, from `at` on, closes."""
+    line = balance(around.line_before + around.line_after, around.language)
+    if not any(CLOSING[opener] in text[at:] for opener in line.opened):
+        return False
+    surroundings = Surroundings((around.prefix, around.suffix), around.language)
+    with_it, without = (surroundings.faults((each,)).unmatched for each in (text, text[:at]))
+    return with_it < without
+
+
+def _texts(text: str) -> list[str]:
+    return [each.text for each in tokens(text)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lsp_server.gap import Gap
 from lsp_server.suggest.clean.around import Around, Filter
 from lsp_server.suggest.clean.balance import cut_at_surplus_closer
+from lsp_server.suggest.clean.before import drop_repeat_of_what_is_before
 from lsp_server.suggest.clean.below import (
     drop_repeat_of_line_above,
     drop_repeat_of_lines_below,
@@ -21,6 +22,7 @@ from lsp_server.suggest.clean.junk import (
     strip_file_marks,
     strip_special_tokens,
 )
+from lsp_server.suggest.clean.levels import fit_to_open_levels
 from lsp_server.suggest.clean.overlap import drop_repeat_of_rest_of_line, overwritten
 from lsp_server.suggest.clean.repetition import (
     cut_looping_tail,
@@ -36,9 +38,11 @@ PIPELINE: tuple[Filter, ...] = (
     strip_special_tokens,
     strip_code_fence,
     strip_file_marks,
+    drop_repeat_of_what_is_before,
     keep_one_line,
     match_indent_style,
     drop_double_indent,
+    fit_to_open_levels,
     drop_repeat_of_rest_of_line,
     drop_repeated_blocks,
     drop_repeated_lines,
@@ -54,6 +58,9 @@ PIPELINE: tuple[Filter, ...] = (
     drop_too_short,
     drop_blank,
 )
+
+# Far more than any text has needed: two filters that disagree must not go on for ever.
+MOST_ROUNDS = 20
 
 # What these cut may turn out to have been needed: the parser has the last word.
 DISPUTABLE = frozenset(
@@ -86,9 +93,11 @@ def cleaned(
     may_overwrite: bool = False,
     automatic: bool = False,
     max_lines: int | None = None,
+    doubtful: bool = False,
     without: Collection[str] = (),
 ) -> Cleaned:
-    """`text` as it goes into the gap's document. `without` names filters that are left out."""
+    """`text` as it goes into the gap's document. `without` names filters that are left out,
+    `doubtful` is for `Around`."""
     prefix, suffix = gap.sides()
     around = Around(
         prefix,
@@ -100,6 +109,7 @@ def cleaned(
         may_overwrite=may_overwrite,
         automatic=automatic,
         max_lines=max_lines,
+        doubtful=doubtful,
     )
     fired: set[str] = set()
     text = filtered(text.replace("\r\n", "\n"), around, without, fired)
@@ -113,7 +123,7 @@ def filtered(
     text: str, around: Around, without: Collection[str] = (), fired: set[str] | None = None
 ) -> str:
     """All filters, in order, until none of them fires: what has been cleaned stays as it is."""
-    while True:
+    for _ in range(MOST_ROUNDS):
         started_with = text
         for each in PIPELINE:
             if each.__name__ in without:
@@ -124,4 +134,5 @@ def filtered(
                 if fired is not None:
                     fired.add(each.__name__)
         if text == started_with:
-            return text
+            break
+    return text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.fill.structure import width
+from lsp_server import languages
 from lsp_server.suggest.clean.around import Around
 
 _CLOSES = re.compile(r"[}\])]|</|(end|fi|done|esac)\b")
@@ -60,5 +61,6 @@ def _is_closed_below(around: Around, limit: int) -> bool:
 
 
 def _is_flush_left(line: str, language: str) -> bool:
-    """The preprocessor's lines belong to no block, and a label to the one around it."""
-    return language in ("c", "cpp") and (line.startswith("#") or bool(re.match(r"\s*\w+:$", line)))
+    """Such as a line of C's preprocessor, which belongs to no block."""
+    outside = languages.of(language).outside_of_blocks
+    return outside is not None and re.match(outside, line) is not None

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.api import Shape
 from lsp_server.suggest.clean.around import Around
 
 LEAST = 2
+_LONE_CLOSER = re.compile(r"[)\]}]+[;,]?|end|fi|done|esac")
 
 
 def keep_one_line(text: str, around: Around) -> str:
-    """A line-shaped gap holds one line."""
-    return text.partition("\n")[0] if around.shape is Shape.LINE else text
+    """A line-shaped gap holds one line; before a closer alone it holds lines that end there."""
+    if around.shape is not Shape.LINE:
+        return text
+    first, newline, more = text.partition("\n")
+    if not newline or not _are_lines_of_their_own(first, around):
+        return first
+    end, rest = more[more.rfind("\n") + 1 :], around.line_after.strip()
+    if not end.strip():
+        return text
+    return text[: len(text) - len(end.lstrip())] if end.strip() == rest else first
+
+
+def _are_lines_of_their_own(first: str, around: Around) -> bool:
+    """Whether the rest of the line only closes, and the fill begins on a line of its own."""
+    rest = around.line_after.strip()
+    begins = not around.line_before.strip() or not first.strip()
+    return begins and bool(rest) and _LONE_CLOSER.fullmatch(rest) is not None
 
 
 def keep_few_lines(text: str, around: Around) -> str:

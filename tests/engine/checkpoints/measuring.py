@@ -89,7 +89,7 @@ from dataclasses import replace
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
-from engine.fill import infill
+
 from engine.api import FillRequest, Shape
 from engine.checkpoints import plan
 from engine.checkpoints.catalog import folder_of
@@ -106,7 +106,7 @@ def fill(engine, characters):
     request = FillRequest((prefix, "\\n" + text), shape=Shape.BLOCK, max_tokens=256, steps=3)
     return engine.fill(request)
 
-text = Path(infill.__file__).read_text()
+text = Path(plan.__file__).read_text()
 warm = load_engine(sys.argv[1], "cpu")
 fill(warm, 1000)
 del warm
@@ -120,8 +120,8 @@ peak = status("VmHWM") - status("RssFile") - before
 
 checkpoint, dtype = open_checkpoint(folder_of(sys.argv[1])), engine.model.dtype
 weights = plan.loaded_bytes(checkpoint, dtype, packed=False)
-use = plan.use_of(engine.profile, engine.profile.prompt_tokens)
-use = replace(use, candidates=len(engine.profile.block_tokens))  # there is no draft
+use = plan.use_of(engine.profile, engine.profile.canvas.prompt_tokens)
+use = replace(use, candidates=len(engine.profile.canvas.block_tokens))  # there is no draft
 planned = plan.needs(checkpoint.config, weights, use, "cpu", dtype.itemsize)
 print(json.dumps({
     "measured": peak + max(0, weights - copied),

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -21,11 +20,12 @@ from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import nbytes
 from engine.checkpoints.load import load, read_weights
-from engine.checkpoints.plan import Use, best_format, choose, context_bytes, weight_bytes
+from engine.checkpoints.plan import Use, best_format, choose, weight_bytes
 from engine.checkpoints.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from engine.checkpoints.survey import SHAPE
 from engine.fill.load import load_engine
 from engine.models.diffusion_gemma import Config, DiffusionGemma
+from engine.training.export import write_profile
 from tests.engine.checkpoints import published, writer
 from tests.engine.checkpoints.measuring import FILL, WALK, run
 
@@ -58,7 +58,7 @@ def test_weights_are_what_the_publishers_files_hold() -> None:
 
 def test_context_is_keys_and_values_of_every_layer() -> None:
     sliding, full = 25 * 2 * 8 * 256, 5 * 2 * 2 * 512
-    assert context_bytes(REAL, 1000) == 1000 * 2 * (sliding + full)
+    assert REAL.context_bytes(1000, 2) == 1000 * 2 * (sliding + full)
 
 
 def test_a_card_gets_the_most_generous_use_that_fits() -> None:
@@ -125,7 +125,7 @@ def test_what_is_loaded_takes_what_was_planned(write: object, tmp_path: Path) ->
         assert planned == weight_bytes(checkpoint.config, "bf16")
 
 
-VARIED = {"line_tokens": (4, 8, 16), "block_tokens": (16, 32, 48), "canvas_tokens": 128,
+VARIED = {"line_tokens": (4, 8, 16), "block_tokens": (16, 32, 48), "width": 128,
           "prompt_tokens": 512, "noise": None, "slack": None, "pad": 0}  # fmt: skip
 
 
@@ -151,8 +151,7 @@ def mid_size(folder: Path) -> str:
     }
     writer.write_file(folder / "model.safetensors", tensors)
     (folder / "tokenizer.json").write_bytes((EMBEDDED_FOLDER / "tokenizer.json").read_bytes())
-    known = {field.name: getattr(UNTRAINED_FOR_GAPS, field.name) for field in fields(Profile)}
-    (folder / "profile.json").write_text(json.dumps({**known, **VARIED}))
+    write_profile(UNTRAINED_FOR_GAPS.but(**VARIED), folder)
     return str(folder)
 
 
@@ -183,7 +182,7 @@ def test_the_engine_is_cut_down_to_the_memory_that_is_free(
         assert engine._prefixes._budget == plans[-1].use.context
     assert plans[0].profile == whole
     assert [each.rung for each in plans] == sorted({each.rung for each in plans}, reverse=True)
-    assert len(plans[-1].profile.block_tokens) < len(whole.block_tokens)
+    assert len(plans[-1].profile.canvas.block_tokens) < len(whole.canvas.block_tokens)
     assert engine.fill(FillRequest(("a = ", "\n"), steps=1)).steps == 1
     monkeypatch.setattr(plan, "free_bytes", lambda _: 50_000_000)
     with pytest.raises(OutOfMemory, match=r"needs at least .* 50 MB are free"):
@@ -193,12 +192,13 @@ def test_the_engine_is_cut_down_to_the_memory_that_is_free(
 @pytest.mark.parametrize("most", plan.LADDER)
 @pytest.mark.parametrize("profile", [INSTRUCT, UNTRAINED_FOR_GAPS], ids=lambda each: each.name)
 def test_a_profile_that_is_cut_down_is_one_still(profile: Profile, most: Use) -> None:
-    cut = plan.limited(profile, most)
-    assert cut.canvas_tokens <= most.canvas
+    whole = plan.limited(profile, most)
+    cut = whole.canvas
+    assert cut.width <= most.canvas
     assert cut.prompt_tokens <= most.context
     assert max(*cut.line_tokens, *cut.block_tokens) <= most.open
-    assert cut.head_tokens + cut.tail_tokens + max(cut.line_tokens) <= cut.canvas_tokens
-    assert plan.limited(cut, most) == cut
+    assert cut.head_tokens + cut.tail_tokens + max(cut.line_tokens) <= cut.width
+    assert plan.limited(whole, most) == whole
 
 
 @pytest.mark.parametrize(

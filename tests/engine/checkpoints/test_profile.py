@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.api import ModelMissing
-from engine.checkpoints.profile import UNTRAINED_FOR_GAPS, read_profile
+from engine.checkpoints.catalog import EMBEDDED_FOLDER
+from engine.checkpoints.profile import FEATURES, PARTS, UNTRAINED_FOR_GAPS, read_profile
 from engine.training.export import default_profile, write_profile
 
 
@@ -27,35 +28,68 @@ def test_what_is_written_is_read(tiny: Any, tmp_path: Path) -> None:
 
 def test_later_keys_may_be_absent(tmp_path: Path) -> None:
     document = asdict(UNTRAINED_FOR_GAPS)
-    del document["calibration"], document["rank_suffix_weight"]
+    del document["ranking"]["calibration"], document["ranking"]["suffix_weight"]
+    del document["canvas"]["style"], document["sampling"]["rerolls"], document["tokens"]["slack"]
     (tmp_path / "profile.json").write_text(json.dumps(document))
     assert read_profile(tmp_path) == UNTRAINED_FOR_GAPS
 
 
-def without(key: str) -> Callable[[dict[str, Any]], Any]:
-    return lambda document: {k: v for k, v in document.items() if k != key}
+def test_changed_by_the_names_of_the_parts_fields() -> None:
+    changed = UNTRAINED_FOR_GAPS.but(name="new", slack=5, width=128, steps=3, beams=2)
+    assert (changed.name, changed.tokens.slack, changed.canvas.width) == ("new", 5, 128)
+    assert (changed.sampling.steps, changed.ranking.beams) == (3, 2)
+    assert changed.but(
+        name=UNTRAINED_FOR_GAPS.name, slack=None, width=256, steps=48, beams=0
+    ) == UNTRAINED_FOR_GAPS  # fmt: skip
+    with pytest.raises(TypeError, match="haste"):
+        UNTRAINED_FOR_GAPS.but(haste=1.0)
+    with pytest.raises(ValueError, match="steps must be at least 1"):
+        UNTRAINED_FOR_GAPS.but(steps=0)
 
+
+def test_the_parts_fields_have_names_of_their_own() -> None:
+    names = [field.name for part in PARTS.values() for field in fields(part)]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_the_profile_that_ships_is_of_this_version() -> None:
+    """Its weights are those of the features that the code has."""
+    ranking = read_profile(EMBEDDED_FOLDER).ranking
+    assert ranking.weights.keys() == ranking.calibration.keys() == set(FEATURES)
+
+
+def without(part: str, key: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document | {part: {k: v for k, v in document[part].items() if k != key}}
+
+
+def given(part: str, **values: Any) -> Callable[[dict[str, Any]], Any]:
+    return lambda document: document | {part: document[part] | values}
+
+
+WEIGHTS = dict.fromkeys(FEATURES, 1.0)
 
 REFUSED: list[tuple[str, Callable[[dict[str, Any]], Any], str]] = [
     ("no JSON", lambda document: "{", "is not valid JSON"),
     ("no object", lambda document: [1], "holds no JSON object"),
-    ("a key is missing", without("steps"), "steps"),
+    ("no part", lambda document: document | {"canvas": 3}, "canvas is no object"),
+    ("a key is missing", without("sampling", "steps"), "steps"),
+    ("a part is missing", lambda document: {"name": "x"}, "bos"),
     ("a key of another version", lambda document: document | {"later": 1}, "unknown keys later"),
-    ("no lengths", lambda document: document | {"line_tokens": []}, "at least one length"),
-    ("a hole of nothing", lambda document: document | {"block_tokens": [0]}, "at least one"),
-    ("no noise", lambda document: document | {"noise": []}, "noise needs at least one id"),
-    ("no steps", lambda document: document | {"steps": 0}, "steps must be at least 1"),
-    ("words for numbers", lambda document: document | {"steps": "ten"}, "steps"),
-    ("words for lengths", lambda document: document | {"line_tokens": "ten"}, "line_tokens"),
-    ("half a token", lambda document: document | {"canvas_tokens": 9.5}, "canvas_tokens"),
-    ("no prompt", lambda document: document | {"prompt_tokens": 0}, "prompt_tokens"),
-    (
-        "a canvas that is all head",
-        lambda document: document | {"canvas_tokens": 64},
-        "leaves no room",
-    ),
-    ("one end of the calibration", lambda document: document | {"calibration": [1]}, "calibration"),
-    ("cold", lambda document: document | {"t_min": 0.0, "t_max": 0.0}, "t_max"),
+    ("a key of no part", given("canvas", steps=3), "unknown keys steps of canvas"),
+    ("no lengths", given("canvas", line_tokens=[]), "at least one length"),
+    ("a hole of nothing", given("canvas", block_tokens=[0]), "at least one"),
+    ("no noise", given("tokens", noise=[]), "noise needs at least one id"),
+    ("no steps", given("sampling", steps=0), "steps must be at least 1"),
+    ("words for numbers", given("sampling", steps="ten"), "steps"),
+    ("words for lengths", given("canvas", line_tokens="ten"), "line_tokens"),
+    ("half a token", given("canvas", width=9.5), "width"),
+    ("no prompt", given("canvas", prompt_tokens=0), "prompt_tokens"),
+    ("a canvas that is all head", given("canvas", width=64), "leaves no room"),
+    ("weights without names", given("ranking", calibration=[1.0]), "calibration"),
+    ("a weight is missing", given("ranking", weights={"middle": 1.0}), "weights must weigh"),
+    ("a weight of nothing", given("ranking", weights=WEIGHTS | {"mood": 1.0}), "differ: mood"),
+    ("words for weights", given("ranking", weights=WEIGHTS | {"block": "2"}), "finite numbers"),
+    ("cold", given("sampling", t_min=0.0, t_max=0.0), "t_max"),
 ]
 
 

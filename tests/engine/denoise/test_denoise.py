@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.api import Cancelled
+from engine.denoise import drivers
 from engine.denoise.canvas import Canvas, lay_out
+from engine.denoise.drivers import Eager
 from engine.denoise.loop import Denoising, Step, denoise
-from engine.denoise.order import surest
+from engine.denoise.rules.surest_first import surest
 from engine.denoise.sampler import Seeded
 from engine.models.diffusion_gemma import DiffusionGemma, KVCache
+from engine.models.family import Look
 
 V, H = 23, 6
 NOISE = 22  # in no text and never believed: an open position that shows it was not accepted
@@ -37,21 +40,17 @@ class Spy:
     signals: list[Tensor | None] = field(default_factory=list)
     logits: list[Tensor] = field(default_factory=list)
 
-    def decode(
-        self,
-        canvas: Tensor,
-        cache: KVCache,
-        *,
-        self_conditioning: Tensor | None = None,
-        places: Tensor,
-    ) -> Tensor:
-        said: Tensor = self.model.decode(
-            canvas, cache, self_conditioning=self_conditioning, places=places
-        )
-        self.canvases.append(canvas)
-        self.signals.append(self_conditioning)
+    def look(self, looks: Sequence[Look[Any]]) -> list[Tensor]:
+        [look] = looks
+        [said] = self.model.look(looks)
+        self.canvases.append(look.canvas)
+        self.signals.append(look.signal)
         self.logits.append(said)
-        return said
+        return [said]
+
+    def signal(self, *believed: Tensor) -> Tensor | None:
+        signal: Tensor | None = self.model.signal(*believed)
+        return signal
 
     def embed(self, ids: Tensor) -> Tensor:
         embedded: Tensor = self.model.embed(ids)
@@ -67,12 +66,17 @@ class Fake:
     beliefs: Beliefs
     looks: int = 0
 
-    def decode(
-        self, canvas: Tensor, cache: KVCache, *, self_conditioning: Tensor | None, places: Tensor
-    ) -> Tensor:
-        said = self.beliefs(self.looks, canvas).gather(1, places[..., None].expand(-1, -1, V))
+    def look(self, looks: Sequence[Look[Any]]) -> list[Tensor]:
+        [look] = looks
+        said = self.beliefs(self.looks, look.canvas)
         self.looks += 1
-        return said
+        return [said.gather(1, look.positions[..., None].expand(-1, -1, V))]
+
+    def signal(self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
+        soft, signal = self.soft_embedding(beliefs), self.embed(canvas)
+        for row, here in enumerate(real):
+            signal[row, positions[row, here]] = soft[row, here]
+        return signal
 
     def embed(self, ids: Tensor) -> Tensor:
         return torch.sin(ids[..., None] * torch.arange(1, H + 1))
@@ -151,8 +155,8 @@ def run(
     spy = model if isinstance(model, Spy) else Spy(model)
     pool = torch.tensor([NOISE]) if pool is None else pool
     draws = Seeded(vocabulary, CPU, torch.Generator().manual_seed(seed), pool)
-    last = denoise(spy, cache, canvas, settings, draws, banned, on_step, cancelled)  # type: ignore[arg-type]
-    return last, spy
+    steps = denoise(cache, canvas, settings, draws, banned, on_step, cancelled)
+    return drivers.run(steps, Eager(spy)), spy  # type: ignore[arg-type]
 
 
 def rows_of(shown: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ from transformers.models.diffusion_gemma.generation_diffusion_gemma import (
     EntropyBoundSamplerConfig,
 )
 
-from engine.denoise.generate import Settings, Step, denoise_canvas, generate
 from engine.denoise.sampler import Seeded
 from engine.models.diffusion_gemma import DiffusionGemma
+from tests.engine.denoise.generating import Settings, Step, denoise_canvas, generate
 
 NEVER = (10_000,)  # an end token outside the vocabulary
 

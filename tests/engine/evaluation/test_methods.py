@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,9 +21,7 @@ from engine.models.diffusion_gemma import Config, DiffusionGemma
 from engine.training.initial import initialise
 from tests.engine.checkpoints.writer import CONFIG
 
-PROFILE = replace(
-    UNTRAINED_FOR_GAPS, canvas_tokens=64, head_tokens=16, line_tokens=(3, 5, 9), steps=2
-)
+PROFILE = UNTRAINED_FOR_GAPS.but(width=64, head_tokens=16, line_tokens=(3, 5, 9), steps=2)
 ITEM = Item("one", "total = ", "\nprint(total)\n", "first + second + third", "python", False)
 
 

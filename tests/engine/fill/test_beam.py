@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +17,7 @@ from engine.fill.prompt import Prompt, build_prompt
 from engine.fill.structure import Surroundings
 from engine.fill.writable import Writable
 from engine.models.diffusion_gemma import KVCache
-from engine.models.fused import fuse
+from engine.models.diffusion_gemma.fused import fuse
 from engine.training.export import default_profile
 
 
@@ -27,7 +26,7 @@ class Told:
 
     def __init__(self, tokenizer: Any, size: int, lines: dict[str, float]) -> None:
         self.tokenizer, self.size, self.lines, self.passes = tokenizer, size, lines, 0
-        self.device = torch.device("cpu")
+        self.device, self.grain = torch.device("cpu"), 32
 
     def score_tree(
         self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, *, first: int = 0
@@ -51,7 +50,7 @@ class Told:
 def writer_of(
     model: Any, tiny: Any, texts: tuple[str, str], told: bool = False, **changes: Any
 ) -> Writer:
-    profile = replace(default_profile(tiny.settings), bos=None, **changes)
+    profile = default_profile(tiny.settings).but(bos=None, **changes)
     writable = Writable(tiny.tokenizer, tiny.model.config.vocab_size, profile, torch.device("cpu"))
     prompt = build_prompt(texts, tiny.tokenizer, profile, writable.vocabulary)
     ids = torch.tensor(prompt.ids, dtype=torch.long)
@@ -215,4 +214,4 @@ def test_no_block_is_written_before_the_rest_of_a_line(tiny: Any) -> None:
 def test_beams_below_zero_are_refused(tiny: Any) -> None:
     profile: Profile = default_profile(tiny.settings)
     with pytest.raises(ValueError, match="beams must not be below 0"):
-        replace(profile, beams=-1)
+        profile.but(beams=-1)

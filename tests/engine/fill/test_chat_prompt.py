@@ -35,7 +35,7 @@ def tokenizer() -> Tokenizer:
 
 def profile(tokenizer: Tokenizer, **changes: Any) -> Profile:
     end = tokenizer.token_to_id("<turn|>")
-    return replace(INSTRUCT, bos=BOS, eos=end, prompt_tokens=1000, **changes)
+    return INSTRUCT.but(bos=BOS, eos=end, prompt_tokens=1000, **changes)
 
 
 def said(tokenizer: Tokenizer, ids: list[int]) -> str:
@@ -97,10 +97,10 @@ def test_what_is_pinned(case: Case, tokenizer: Tokenizer) -> None:
     pinned = [prompt.head, *prompt.between, prompt.suffix]
     assert [said(tokenizer, ids) for ids in pinned] == list(prompt.texts)
     assert prompt.end_of_text is case.whole
-    assert len(prompt.head) <= used.head_tokens + 4
+    assert len(prompt.head) <= used.canvas.head_tokens + 4
     assert prompt.texts[0].startswith(FENCE)
     assert prompt.texts[-1].endswith(FENCE) is case.whole
-    assert len(prompt.ids) <= used.prompt_tokens + 20
+    assert len(prompt.ids) <= used.canvas.prompt_tokens + 20
 
 
 def test_the_file_is_told_around_the_gap_and_the_budget_is_kept(tokenizer: Tokenizer) -> None:
@@ -110,7 +110,7 @@ def test_the_file_is_told_around_the_gap_and_the_budget_is_kept(tokenizer: Token
         context=(Snippet("helper = 1\n", "b.py"), Snippet("x" * 90_000, "huge.py")),
     )
     for tokens in (300, 1000, 4000):
-        used = replace(profile(tokenizer), prompt_tokens=tokens)
+        used = profile(tokenizer).but(prompt_tokens=tokens)
         prompt = build_chat_prompt(request, tokenizer, used)
         text = said(tokenizer, prompt.ids)
         assert len(prompt.ids) <= tokens + 20
@@ -155,15 +155,23 @@ def test_a_chat_template_chooses_the_profile(tmp_path: Path) -> None:
 
 def test_the_profile_is_that_of_the_published_settings() -> None:
     """generation_config.json of the released model, and the ids of its tokenizer."""
-    sampling = (INSTRUCT.steps, INSTRUCT.t_max, INSTRUCT.t_min, INSTRUCT.entropy_bound)
+    sampling = (
+        INSTRUCT.sampling.steps,
+        INSTRUCT.sampling.t_max,
+        INSTRUCT.sampling.t_min,
+        INSTRUCT.sampling.entropy_bound,
+    )
     assert sampling == (48, 0.8, 0.4, 0.1)
-    assert (INSTRUCT.confidence_threshold, INSTRUCT.stability_threshold) == (0.005, 1)
-    assert (INSTRUCT.bos, INSTRUCT.eos, INSTRUCT.pad) == (2, 106, 1)
-    assert INSTRUCT.first_text_token == 107
-    assert INSTRUCT.canvas_tokens == 256
-    assert INSTRUCT.self_conditioning
-    assert INSTRUCT.rerolls > 0
-    assert INSTRUCT.slack is None
+    assert (INSTRUCT.sampling.confidence_threshold, INSTRUCT.sampling.stability_threshold) == (
+        0.005,
+        1,
+    )
+    assert (INSTRUCT.tokens.bos, INSTRUCT.tokens.eos, INSTRUCT.tokens.pad) == (2, 106, 1)
+    assert INSTRUCT.tokens.first_text == 107
+    assert INSTRUCT.canvas.width == 256
+    assert INSTRUCT.sampling.self_conditioning
+    assert INSTRUCT.sampling.rerolls > 0
+    assert INSTRUCT.tokens.slack is None
 
 
 class Watched(LocalEngine):
@@ -174,7 +182,7 @@ class Watched(LocalEngine):
     def _roll(self, request: FillRequest, *rest: Any) -> Any:
         self.__dict__.setdefault("seeds", []).append(request.seed)
         self.layouts = rest[0].layouts
-        last, candidates = super()._roll(request, *rest)
+        last, candidates = yield from super()._roll(request, *rest)
         if len(self.__dict__["seeds"]) <= self.empty:
             candidates = [replace(each, texts=(" \n",)) for each in candidates]
         return last, candidates
@@ -192,7 +200,7 @@ def model() -> DiffusionGemma:
 def test_a_fill_from_a_chat_and_a_canvas_that_comes_back_empty(
     empty: int, seeds: list[int], model: DiffusionGemma, tokenizer: Tokenizer
 ) -> None:
-    used = profile(tokenizer, steps=2, canvas_tokens=128, line_tokens=(3, 6), tail_tokens=40)
+    used = profile(tokenizer, steps=2, width=128, line_tokens=(3, 6), tail_tokens=40)
     engine = Watched(model, tokenizer, used, EngineInfo("test", "cpu"))
     engine.empty = empty
     request = FillRequest(("a = 1\nb = ", "\nc = 3\n"), shape=Shape.LINE, seed=7, language="python")
@@ -203,4 +211,4 @@ def test_a_fill_from_a_chat_and_a_canvas_that_comes_back_empty(
     end = tokenizer.token_to_id("<turn|>")
     for layout in engine.layouts:
         assert layout.ids.count(end) == 1
-        assert set(layout.ids[layout.ids.index(end) + 1 :]) == {used.pad}
+        assert set(layout.ids[layout.ids.index(end) + 1 :]) == {used.tokens.pad}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from engine.fill.infill import LocalEngine
 from engine.fill.lengths import guess_shape, lay_out_candidates
 from engine.fill.load import load_engine
 from engine.fill.prompt import encode
+from engine.models.family import Look
 from engine.training.export import default_profile
 
 INFO = EngineInfo(model="tiny", device="cpu")
@@ -41,13 +42,10 @@ STYLES = ["slack", "exact"]
 
 def profile_of(tiny: Any, style: str) -> Profile:
     if style == "slack":
-        return replace(
-            default_profile(tiny.settings), line_tokens=(3, 6), block_tokens=(5, 9), steps=4
-        )
-    return replace(
-        UNTRAINED_FOR_GAPS,
-        first_text_token=16,
-        canvas_tokens=32,
+        return default_profile(tiny.settings).but(line_tokens=(3, 6), block_tokens=(5, 9), steps=4)
+    return UNTRAINED_FOR_GAPS.but(
+        first_text=16,
+        width=32,
         head_tokens=10,
         prompt_tokens=64,
         line_tokens=(2, 4, 6),
@@ -64,7 +62,7 @@ def engines(tiny: Any) -> Callable[..., LocalEngine]:
     def get(style: str, **changes: Any) -> LocalEngine:
         key = (style, *sorted(changes.items()))
         if key not in built:
-            profile = replace(profile_of(tiny, style), **changes)
+            profile = profile_of(tiny, style).but(**changes)
             built[key] = LocalEngine(tiny.model, tiny.tokenizer, profile, INFO)
         return built[key]
 
@@ -95,7 +93,7 @@ def check(engine: LocalEngine, request: FillRequest) -> tuple[Fill, list[Draft]]
     assert len(drafts) == fill.steps, "a draft a step"
     for draft in drafts:
         assert len(draft.texts) == len(draft.confidence) == request.holes
-        assert 1 <= draft.step <= draft.of <= engine.profile.steps
+        assert 1 <= draft.step <= draft.of <= engine.profile.sampling.steps
         for text, spans in zip(draft.texts, draft.confidence, strict=True):
             if spans or not text:
                 ends = [0, *(span.end for span in spans)]
@@ -259,7 +257,7 @@ def test_cancelled(style: str, text: str, before: int, engines: Callable[..., Lo
     drafts: list[Draft] = []
     engine = engines(style, confidence_threshold=0.0)  # never done before the last step
     request = FillRequest(tuple(text.split("|")))
-    if before > engine.profile.steps * request.holes:
+    if before > engine.profile.sampling.steps * request.holes:
         return
     with pytest.raises(Cancelled):
         engine.fill(request, drafts.append, lambda: len(drafts) == before - 1)
@@ -304,8 +302,8 @@ def test_holes_on_one_canvas_share_their_steps(
     style: str, engines: Callable[..., LocalEngine]
 ) -> None:
     fill, _ = check(engines(style), FillRequest(("f(", ", ", ")\n")))
-    assert fill.steps <= engines(style).profile.steps
-    assert fill.canvas_tokens == 32 * len(engines(style).profile.line_tokens)
+    assert fill.steps <= engines(style).profile.sampling.steps
+    assert fill.canvas_tokens == 32 * len(engines(style).profile.canvas.line_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,14 +363,13 @@ class Scripted:
     def __init__(self, model: Any, wanted: Callable[[int], list[int]]) -> None:
         self._model, self._wanted = model, wanted
 
-    def decode(
-        self, canvas: Tensor, cache: Any, *, self_conditioning: Any = None, places: Tensor
-    ) -> Tensor:
-        count = places.shape[1]
+    def look(self, looks: Sequence[Look[Any]]) -> list[Tensor]:
+        [look] = looks
+        batch, count = look.positions.shape
         ids = self._wanted(count)
         row = torch.tensor((ids + [ids[-1]] * count)[:count])
         believed = torch.nn.functional.one_hot(row, self._model.config.vocab_size)
-        return 20.0 * believed.to(torch.float32).expand(len(places), -1, -1)
+        return [20.0 * believed.to(torch.float32).repeat(batch, 1, 1)]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
@@ -395,8 +392,8 @@ def scripted(tiny: Any, profile: Profile, wanted: Callable[[int], list[int]]) ->
 def test_what_the_model_believes_is_what_comes_back(
     texts: tuple[str, str], believed: str, expected: str, tiny: Any
 ) -> None:
-    profile = replace(profile_of(tiny, "slack"), line_tokens=(8, 12))
-    slack = profile.slack
+    profile = profile_of(tiny, "slack").but(line_tokens=(8, 12))
+    slack = profile.tokens.slack
     ids = encode(tiny.tokenizer, believed)
     engine = scripted(tiny, profile, lambda count: [*ids, slack])
     drafts: list[Draft] = []
@@ -477,7 +474,7 @@ def test_seams_come_out_by_construction(
         scripted(tiny, profile, lambda count: encode(tiny.tokenizer, left) + other),
     ):
         written = texts_of_holes(engine, FillRequest((before, after), shape=Shape.LINE))
-        assert len(written) == len(profile.line_tokens)
+        assert len(written) == len(profile.canvas.line_tokens)
         assert all(each.startswith(left) and each.endswith(right) for each in written)
         fill = engine.fill(FillRequest((before, after), shape=Shape.LINE))
         assert {left + each.texts[0] + right for each in fill.alternatives} == {
@@ -515,9 +512,9 @@ def test_a_draft_warms_the_canvas(tiny: Any) -> None:
         shown: list[Tensor] = []
 
         class Watching(Scripted):
-            def decode(self, canvas: Tensor, cache: Any, **rest: Any) -> Tensor:
-                shown.append(canvas.gather(1, rest["places"]))  # noqa: B023
-                return super().decode(canvas, cache, **rest)
+            def look(self, looks: Sequence[Look[Any]]) -> list[Tensor]:
+                shown.append(looks[0].canvas.gather(1, looks[0].positions))  # noqa: B023
+                return super().look(looks)
 
         model: Any = Watching(tiny.model, lambda count: [300])
         engine = LocalEngine(model, tiny.tokenizer, profile_of(tiny, style), INFO)
@@ -528,7 +525,7 @@ def test_a_draft_warms_the_canvas(tiny: Any) -> None:
         for row in shown[0].tolist():
             assert row[: len(ids)] == ids
             if style == "slack":
-                assert set(row[len(ids) :]) <= {engine.profile.slack}
+                assert set(row[len(ids) :]) <= {engine.profile.tokens.slack}
 
 
 @pytest.mark.parametrize(

@@ -111,8 +111,7 @@ def test_windows_keep_their_own(tiny: Any) -> None:
         ("d", 40, 40),  # too much, but it is the one in use
         ("e", 1, 1),
     ]:
-        kept.turn_to(window)
-        check_logits(tiny.model, kept.encode(LONG[:size]), LONG[:size])
+        check_logits(tiny.model, kept.encode(LONG[:size], window=window), LONG[:size])
         assert kept.tokens == tokens
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -35,7 +35,7 @@ def vocabulary(tiny: Any) -> Vocabulary:
 
 
 def profile_of(tiny: Any, **changes: Any) -> Profile:
-    return replace(default_profile(tiny.settings), **changes)
+    return default_profile(tiny.settings).but(**changes)
 
 
 @given(
@@ -68,7 +68,7 @@ def test_what_is_kept_is_what_stands_beside_the_holes(
     assert len(prompt.head) <= head_tokens
     assert len(prompt.ids) <= prompt_tokens
     assert prompt.head == encode(tiny.tokenizer, prompt.texts[0])
-    whole = bool(prompt.ids) and prompt.ids[0] == profile.bos
+    whole = bool(prompt.ids) and prompt.ids[0] == profile.tokens.bos
     cut = decode(prompt.ids[whole:]) + well_formed(head)
     assert well_formed(before).endswith(cut)
     assert not whole or cut == well_formed(before)
@@ -193,7 +193,7 @@ HEALS = [
 
 @pytest.mark.parametrize("case", HEALS, ids=lambda case: repr(case.text))
 def test_seams(case: Heal, tiny: Any, vocabulary: Vocabulary) -> None:
-    profile = replace(UNTRAINED_FOR_GAPS, canvas_tokens=32, head_tokens=10)
+    profile = UNTRAINED_FOR_GAPS.but(width=32, head_tokens=10)
     texts = tuple(case.text.split("|"))
     seams = build_prompt(texts, tiny.tokenizer, profile, vocabulary).seams
     assert tuple(seam.left for seam in seams) == case.left

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.checkpoints.profile import FEATURES, Profile
 from engine.fill.prompt import build_prompt, encode
-from engine.fill.rank import Evidence, Likelihood, likelihoods
+from engine.fill.rank import Evidence, Likelihood, by_name, likelihoods
 from engine.fill.structure import Faults
 from engine.models.branches import Branches
 from engine.models.diffusion_gemma import KVCache
@@ -20,7 +20,7 @@ from engine.training.export import default_profile
 
 
 def profile_of(tiny: Any, **changes: Any) -> Profile:
-    return replace(default_profile(tiny.settings), **changes)
+    return default_profile(tiny.settings).but(**changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,15 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
     """Each candidate alone and from scratch: the whole text through the model, no cache."""
-    profile = profile_of(tiny, rank_suffix_tokens=case.suffix_tokens, bos=case.bos)
+    profile = profile_of(tiny, scored_suffix_tokens=case.suffix_tokens, bos=case.bos)
     prompt = build_prompt((case.before, case.after), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids, dtype=torch.long))
     ranked = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, case.middles, cache)
     assert cache.length == len(prompt.ids)
     for middle, found in zip(case.middles, ranked, strict=True):
-        lead = prompt.ids or [profile.bos if profile.bos is not None else profile.pad]
+        lead = prompt.ids or [
+            profile.tokens.bos if profile.tokens.bos is not None else profile.tokens.pad
+        ]
         # Tokens begin where text does, but where two texts share one.
         encoding = tiny.tokenizer.encode(
             (prompt.texts[0] + middle + case.after).replace("\ud83d", "\ufffd"),
@@ -107,6 +109,7 @@ class Reader:
     known: list[int]
     size: int
     device: str = "cpu"
+    grain: int = 32
 
     def score_branches(
         self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
@@ -138,23 +141,41 @@ def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) 
     found = likelihoods(
         model, tiny.tokenizer, profile, prompt, [wrong, TRUE], tiny.model.encode(torch.tensor([1]))
     )
-    scores = [each.score(profile.rank_suffix_weight) for each in found]
+    scores = [each.score(profile.ranking.suffix_weight) for each in found]
     assert scores[1] > scores[0]
 
 
 def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
     likely = Evidence(Likelihood(-1.0, -1.0), match=0, of=2)
     found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
-    formula = profile_of(tiny, rank_match_weight=0.0)
+    formula = profile_of(tiny, match_weight=0.0)
     assert likely.score(formula) > found.score(formula)
-    fitted = replace(formula, rank=(0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 5))
+    weights = (0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 5)
+    fitted = formula.but(weights=by_name(weights))
     assert found.score(fitted) > likely.score(fitted)
     assert found.score(fitted) > replace(found, faults=Faults(surplus=2)).score(fitted)
-    assert len(found.features()) == FEATURES
+    assert set(found.features()) == set(FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "lacks"),
+    [
+        (Likelihood(None, None), {"middle", "suffix", "whole"}),  # a family without a causal pass
+        (Likelihood(None, -1.0), {"whole"}),  # an empty fill: the suffix stands in for it
+        (Likelihood(-1.0, None, 3), {"suffix"}),  # nothing behind the gap
+    ],
+)
+def test_evidence_that_is_not_there_is_left_out_by_name(
+    likelihood: Likelihood, lacks: set[str]
+) -> None:
+    evidence = Evidence(likelihood, 0, 2)
+    assert set(FEATURES) - evidence.features().keys() == lacks
+    assert len(evidence.vector()) == len(FEATURES)
+    assert all(evidence.vector()[FEATURES.index(name)] == 0.0 for name in lacks)
 
 
 def test_what_was_written_pays_for_every_token_and_what_was_found_does_not(tiny: Any) -> None:
-    fitted = replace(profile_of(tiny), rank=(*[0.0] * (FEATURES - 1), 1.0))
+    fitted = profile_of(tiny).but(weights=dict.fromkeys(FEATURES, 0.0) | {"whole": 1.0})
     short, long = (
         Evidence(Likelihood(-1.0, -1.0, 2), 0, 2),
         Evidence(Likelihood(-1.0, -1.0, 9), 0, 2),

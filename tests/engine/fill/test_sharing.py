@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from engine.api import Cancelled, EngineInfo, Fill, FillRequest, Priority, Shape, Share
-from engine.denoise.joint import Part, decode_jointly
-from engine.fill import sharing
+from engine.denoise.drivers import Driver
+from engine.denoise.loop import Answer, Question
 from engine.fill.infill import LocalEngine
 from engine.fill.sharing import SharedEngine
 from engine.host.schedule import Ticket
 from engine.host.worker import Asked, Worker
+from engine.models.diffusion_gemma import KVCache
+from engine.models.family import Look
 from engine.training.export import default_profile
 from tests.hosting import wait_until
 
@@ -51,27 +52,27 @@ def test_a_joint_step_is_that_of_each(
     model = oracle(variant).ours()
     draws = torch.Generator().manual_seed(0)
 
-    def part(each: Asking) -> Part:
+    def look(each: Asking) -> Look[KVCache]:
         canvas = torch.randint(97, (each.rows, 12), generator=draws)
         places = torch.stack(
             [torch.randperm(12, generator=draws)[: each.places] for _ in range(each.rows)]
         )
         signal = torch.randn(each.rows, 12, 32, generator=draws) if each.conditioned else None
         cache = model.encode(torch.randint(97, (each.prompt,), generator=draws))
-        return Part(canvas, cache, places, signal)
+        return Look(canvas, cache, places, signal)
 
     with torch.no_grad():
-        parts = [part(each) for each in asked]
-        for got, one in zip(decode_jointly(model, parts), parts, strict=True):
+        looks = [look(each) for each in asked]
+        for got, one in zip(model.look(looks), looks, strict=True):
             alone = model.decode(
-                one.canvas, one.cache, self_conditioning=one.self_conditioning, places=one.places
+                one.canvas, one.context, self_conditioning=one.signal, places=one.positions
             )
             torch.testing.assert_close(got, alone)
 
 
 @pytest.fixture(scope="module")
 def engine(tiny: Any) -> LocalEngine:
-    profile = replace(default_profile(tiny.settings), line_tokens=(3, 6), steps=6)
+    profile = default_profile(tiny.settings).but(line_tokens=(3, 6), steps=6)
     return LocalEngine(tiny.model, tiny.tokenizer, profile, EngineInfo("tiny", "cpu"))
 
 
@@ -80,16 +81,23 @@ def requests(count: int) -> list[FillRequest]:
     return [FillRequest((TEXT[:at], TEXT[at:]), shape=Shape.LINE, seed=at) for at in cuts]
 
 
+@dataclass
+class Counted:
+    """A driver that notes how many fills took part in each step."""
+
+    driver: Driver
+    steps: list[int]
+
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        self.steps.append(len(questions))
+        return self.driver.answer(questions)
+
+
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def steps(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many fills took part in each step."""
     taken: list[int] = []
-
-    def counted(model: Any, parts: Sequence[Part]) -> list[Tensor]:
-        taken.append(len(parts))
-        return decode_jointly(model, parts)
-
-    monkeypatch.setattr(sharing, "decode_jointly", counted)
+    monkeypatch.setattr(engine, "driver", Counted(engine.driver, taken))
     return taken
 
 
@@ -101,6 +109,7 @@ def together(engine: SharedEngine, shares: list[Share]) -> None:
 @pytest.mark.parametrize(("room", "count"), [(1, 2), (2, 2), (3, 3), (2, 5), (4, 1)])
 def test_together_as_alone(engine: LocalEngine, steps: list[int], room: int, count: int) -> None:
     alone = [engine.fill(each) for each in requests(count)]
+    steps.clear()
     found: dict[int, Any] = {}
     drafts: dict[int, list[int]] = {index: [] for index in range(count)}
     together(
@@ -121,9 +130,8 @@ def test_together_as_alone(engine: LocalEngine, steps: list[int], room: int, cou
         same = {"seconds": 0.0, "confidence": 0.0, "alternatives": ()}
         assert replace(found[index], **same) == replace(expected, **same)
         assert drafts[index] == list(range(1, expected.steps + 1))
-    shared = sum(fill.steps for fill in alone) if room > 1 else 0  # alone, a fill steps by itself
-    assert max(steps, default=1) == min(room, count)
-    assert sum(steps) == shared
+    assert max(steps) == min(room, count)
+    assert sum(steps) == sum(fill.steps for fill in alone)
 
 
 def test_one_that_fails_or_is_cancelled_is_no_other_fills_problem(
@@ -154,12 +162,12 @@ def test_one_that_fails_or_is_cancelled_is_no_other_fills_problem(
 def test_a_step_that_fails_fails_all_and_the_next_fill_works(
     engine: LocalEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: Any) -> list[Tensor]:
+    def fail(*_: Any) -> list[Answer]:
         raise MemoryError
 
     shared, found = SharedEngine(engine, 2), []
     with monkeypatch.context() as patch:
-        patch.setattr(sharing, "decode_jointly", fail)
+        patch.setattr(engine.driver, "answer", fail)
         together(shared, [Share(each, found.append) for each in requests(2)])
     assert [type(each) for each in found] == [MemoryError, MemoryError]
     together(shared, [Share(each, found.append) for each in requests(2)])

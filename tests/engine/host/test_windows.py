@@ -68,8 +68,7 @@ def test_windows_keep_their_own(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
     kept = PrefixCaches(model, case.budget)
     for (window, length), expected in zip(case.turns, case.encoded, strict=True):
         model.encoded = 0
-        kept.turn_to(window)
-        cache = kept.encode(prompt(window, length))
+        cache = kept.encode(prompt(window, length), window=window)
         assert model.encoded == expected
         assert cache.keys[0].flatten().tolist() == prompt(window, length)
         assert kept.tokens <= max(case.budget, length)

@@ -14,9 +14,10 @@ from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import PLAIN
 from engine.checkpoints.survey import SHAPE
 from engine.fill.load import load_engine
-from engine.measure.floor import Rates, Shape, Work, step_work
+from engine.measure.floor import Rates, step_work
 from engine.measure.speed import gaps, prompt_times
 from engine.models.diffusion_gemma import Config, DiffusionGemma
+from engine.models.family import StepSize, Work
 from tests.engine.checkpoints import published
 
 LIMITS = Path(__file__).parents[3] / "benchmarks" / "limits.py"
@@ -50,7 +51,9 @@ def test_it_is_what_all_kernels_do(
     monkeypatch.setitem(sys.modules, "limits", limits)  # its dataclasses look there
     spec.loader.exec_module(limits)
     counts = limits.step_counts("bf16", candidates, canvas, context)
-    found = step_work(real, torch.bfloat16, False, Shape(candidates, canvas, canvas, context, True))
+    found = step_work(
+        real, torch.bfloat16, False, StepSize(candidates, canvas, canvas, context, True)
+    )
     assert found.operations == pytest.approx(sum(each.operations for each in counts), rel=1e-3)
     # There, what one kernel hands to the next counts too.
     assert 0.95 < found.bytes / sum(each.bytes for each in counts) <= 1
@@ -59,7 +62,7 @@ def test_it_is_what_all_kernels_do(
 def test_what_is_kept_packed_is_read_packed(tmp_path: Path) -> None:
     published.write(tmp_path, layers=1, vocabulary=64)
     checkpoint = open_checkpoint(tmp_path)
-    shape = Shape(8, 256, 96, 0, False)
+    shape = StepSize(8, 256, 96, 0, False)
     whole = step_work(checkpoint, torch.bfloat16, False, shape)
     packed = step_work(checkpoint, torch.bfloat16, True, shape)
     assert packed.operations == whole.operations
@@ -67,8 +70,8 @@ def test_what_is_kept_packed_is_read_packed(tmp_path: Path) -> None:
 
 
 def test_seconds_are_those_of_what_takes_longer() -> None:
-    assert Work(10, 10).seconds(Rates(bandwidth=2, operations=5)) == 5
-    assert Work(10, 10).seconds(Rates(bandwidth=5, operations=2)) == 5
+    assert Rates(bandwidth=2, operations=5).seconds(Work(10, 10)) == 5
+    assert Rates(bandwidth=5, operations=2).seconds(Work(10, 10)) == 5
 
 
 def test_the_prompt_that_was_typed_on_is_reused() -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from engine.models import diffusion_gemma
 from engine.models.branches import Branches
-from engine.models.fused import fuse
+from engine.models.diffusion_gemma.fused import fuse
 
 CASES = [
     ("all of one beginning", 9, [[5, 6, 7, 8], [5, 6, 9], [5, 6, 7, 9, 10, 11]]),
@@ -37,7 +36,7 @@ def test_each_row_as_if_alone(
     model = fuse(model) if fused else model
     cache = model.encode(torch.arange(past) % 97)
     branches = Branches.of(rows, pad=0, grain=32, device=torch.device("cpu"))
-    monkeypatch.setattr(diffusion_gemma, "SLICE", 4)  # so that there are several
+    monkeypatch.setattr("engine.models.diffusion_gemma.model.SLICE", 4)  # so that there are several
     at = [place for path in branches.paths for place in path[:-1]]
     tokens = [token for row in rows for token in row[1:]]
     found = iter(model.score_branches(branches, cache, at, tokens))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.models.diffusion_gemma import Layer
-from engine.models.fused import FusedLayer, fuse
+from engine.models.diffusion_gemma.fused import FusedLayer, fuse
 
 FUSED = [
     "two experts, both used",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.api import Alternative, EngineInfo, Fill, FillRequest, Shape
-from engine.checkpoints.profile import UNTRAINED_FOR_GAPS, read_profile
+from engine.checkpoints.profile import FEATURES, UNTRAINED_FOR_GAPS, read_profile
 from engine.fill.candidates import Candidate
 from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.rank import Evidence, Likelihood
@@ -204,12 +204,12 @@ def test_report() -> None:
 
 
 def test_calibrate_writes_the_profile(tiny: Any, tmp_path: Path) -> None:
-    profile = replace(default_profile(tiny.settings), line_tokens=(4,), steps=2)
+    profile = default_profile(tiny.settings).but(line_tokens=(4,), steps=2)
     engine = LocalEngine(tiny.model, tiny.tokenizer, profile, EngineInfo("tiny", "cpu"))
     items = [Item("rest_of_line", f"x = {n}", "1", "\n") for n in range(4)]
     seen: list[int] = []
     calibrate(engine, items, tmp_path, seen.append)
     assert seen == [1, 2, 3, 4]
     written = read_profile(tmp_path)
-    assert replace(written, rank=profile.rank, calibration=profile.calibration) == profile
-    assert len(written.calibration) == len(Evidence(Likelihood(None, None), 0, 1).features())
+    assert replace(written, ranking=profile.ranking) == profile
+    assert written.ranking.calibration.keys() == set(FEATURES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -156,10 +155,10 @@ def test_what_was_tuned_is_kept_and_what_was_fitted_is_not(tiny: Any, tmp_path: 
     )
     (work / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in LOG))
     export(tiny.settings, work, folder, "bfloat16", "")
-    weights = tuple(float(n) for n in range(FEATURES))
+    weights = {name: float(n) for n, name in enumerate(FEATURES)}
     fresh = default_profile(tiny.settings)
-    tuned = replace(fresh, steps=3, line_tokens=(7,))
-    write_profile(replace(tuned, head_tokens=9, rank=weights, calibration=weights), folder)
+    tuned = fresh.but(steps=3, line_tokens=(7,))
+    write_profile(tuned.but(head_tokens=9, weights=weights, calibration=weights), folder)
     export(tiny.settings, work, folder, "bfloat16", "")
     assert read_profile(folder) == tuned
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from engine.denoise import drivers
 from engine.denoise.canvas import Canvas
+from engine.denoise.drivers import Eager
 from engine.denoise.loop import Denoising, denoise
 from engine.denoise.sampler import Seeded
 from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import Look
 from engine.training.data import DEL, EOS, MASK, PAD
 from engine.training.objective import Batch, believed, causal_loss, hidden_states, joint_loss
 from engine.training.optimiser import Optimiser
@@ -102,9 +106,9 @@ def test_the_signal_is_that_of_denoising(batch: Batch, model: DiffusionGemma) ->
         told: list[Tensor | None] = []
 
         class Spy:
-            def decode(self, *args: Any, **options: Any) -> Tensor:
-                told.append(options["self_conditioning"])  # noqa: B023
-                return model.decode(*args, **options)
+            def look(self, looks: Sequence[Look[Any]]) -> list[Tensor]:
+                told.append(looks[0].signal)  # noqa: B023
+                return model.look(looks)
 
             def __getattr__(self, name: str) -> Any:
                 return getattr(model, name)
@@ -115,7 +119,8 @@ def test_the_signal_is_that_of_denoising(batch: Batch, model: DiffusionGemma) ->
         )
         draws = Seeded(4096, torch.device("cpu"), torch.Generator(), torch.tensor([MASK]))
         spy: Any = Spy()
-        denoise(spy, model.encode(prompt), canvas, settings, draws, torch.zeros(4096).bool())
+        free = torch.zeros(4096).bool()
+        drivers.run(denoise(model.encode(prompt), canvas, settings, draws, free), Eager(spy))
         assert told[0] is None
         torch.testing.assert_close(told[1], expected[row : row + 1], atol=1e-4, rtol=0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kernels.acceptance import Rule, accept_reference, accept_triton
+from kernels.acceptance import EntropyBound, accept_reference, accept_triton
 from kernels.backend import jit, launch, tl
 from kernels.random import random_uniform
 from kernels.vocabulary import Outlook, vocabulary_reference, vocabulary_triton
@@ -89,7 +89,7 @@ def test_accept(batch: int, many: int, pooled: bool) -> None:
     before = likeliest.clone()
     before[0, 0] += 1
     entropy = torch.rand(batch, many) * 0.02
-    rule = Rule(0.03, 0.015, 1000)
+    rule = EntropyBound(0.03, 0.015, 1000)
     if pooled:
         rule = replace(rule, share=torch.tensor([0.25]), noise=torch.tensor([5, 9, 11]))
     given = (ids, places, real, chosen, likeliest, before, entropy, torch.tensor([77]), rule)

@@ -79,7 +79,7 @@ def test_the_head_takes_what_autograd_would() -> None:
     target, weight = torch.randint(97, (700,)), torch.rand(700)
     total, losses = head_loss(hidden, embedding, target, weight)
     total.backward()
-    found = hidden.grad, embedding.grad
+    found = hidden.grad, embedding.grad.clone()
     hidden.grad = embedding.grad = None
     expected = torch.nn.functional.cross_entropy(hidden @ embedding.T, target, reduction="none")
     (expected * weight).sum().backward()
@@ -92,6 +92,29 @@ def test_the_loss_parts_by_what_it_is_of(batch: Batch, model: Model, settings: S
     causal = settings.causal
     whole = loss.slot + causal.weight * loss.causal_fill + causal.chunk_weight * loss.chunk
     assert float(loss.total) == pytest.approx(whole, rel=1e-5)
+
+
+def test_gradients_are_the_slopes_of_the_loss(batch: Batch, base: Path, settings: Settings) -> None:
+    dimensions = Dimensions.read(base)
+    flat = torch.empty(size_of(dimensions))
+    read_weights(base, views(flat, dimensions))
+    flat *= 4  # far from where everything is alike
+    weights = {
+        name: view.detach().requires_grad_() for name, view in views(flat, dimensions).items()
+    }
+    model = Model(weights, dimensions, settings.data.groups)
+    loss_of(model, batch, settings.causal).total.backward()
+    torch.manual_seed(0)
+    for name, weight in weights.items():
+        direction = torch.randn_like(weight) * weight.detach().std().clamp(min=0.1)
+        expected = float((weight.grad * direction).sum())
+        ends = []
+        for step in (0.002, -0.002):
+            with torch.no_grad():
+                weight += step * direction
+                ends.append(float(loss_of(model, batch, settings.causal).total))
+                weight -= step * direction
+        assert (ends[0] - ends[1]) / 0.004 == pytest.approx(expected, rel=0.05, abs=0.02), name
 
 
 def test_weights_go_back_under_the_names_they_came_with(

@@ -9,15 +9,9 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas, Layout, lay_out
-from engine.denoise.order import (
-    Denoising,
-    FromLeft,
-    SurestFirst,
-    ends,
-    from_left,
-    only_from,
-    rule_of,
-)
+from engine.denoise.rules import Denoising, FromLeft, SurestFirst, rule_of
+from engine.denoise.rules.from_left import from_left
+from engine.denoise.rules.slack import ends, only_from
 from engine.denoise.sampler import Seeded
 
 SLACK = 5
@@ -141,27 +135,29 @@ def test_the_rule_of_an_order() -> None:
         replace(LEFT, slack=None)
 
 
-HASTE = [(0.0, [1, 1, 0, 0]), (0.5, [1, 1, 1, 0]), (1.0, [1, 1, 1, 1])]
+GROWTH = [(0.0, [1, 1, 0, 0]), (0.5, [1, 1, 1, 0]), (1.0, [1, 1, 1, 1])]
 
 
-@pytest.mark.parametrize(("haste", "expected"), HASTE, ids=str)
-def test_an_unlikely_text_is_resolved_faster(haste: float, expected: list[int]) -> None:
+@pytest.mark.parametrize(("stride_growth", "expected"), GROWTH, ids=str)
+def test_an_unlikely_text_is_resolved_faster(stride_growth: float, expected: list[int]) -> None:
     """The first token costs 1.4 nats of likelihood; those after it are unsure by 0.6 each."""
     here = canvas(4)
-    rule = FromLeft(replace(LEFT, haste=haste), here)
+    rule = FromLeft(replace(LEFT, stride_growth=stride_growth), here)
     rule.read(says(2, 2, 2, 2, sure=0.5) + NO_END, here, 1, DRAWS)
     second = rule.read(says(2, 2, 2, 2, sure=3.2) + NO_END, here, 2, DRAWS)
     assert second.accepted.long().tolist() == [expected]
 
 
 @pytest.mark.parametrize(
-    ("hopeless", "done"),
+    ("abandon_loss", "done"),
     [(2.0, [False, False]), (1.0, [False, True]), (0.5, [False, True])],
 )
-def test_a_hopeless_text_is_given_up_beside_a_better_one(hopeless: float, done: list[bool]) -> None:
+def test_an_unlikely_text_is_abandoned_beside_a_better_one(
+    abandon_loss: float, done: list[bool]
+) -> None:
     """The first token costs one canvas 0.8 nats of likelihood, and the other 1.4."""
     here = canvas(4).rows(torch.tensor([0, 0]))
-    rule = FromLeft(replace(LEFT, hopeless=hopeless), here)
+    rule = FromLeft(replace(LEFT, abandon_loss=abandon_loss), here)
     logits = torch.cat([says(2, 3, 4, 2, sure=1.5), says(2, 3, 4, 2, sure=0.5)]) + NO_END
     reading = rule.read(logits, here, 1, DRAWS)
     assert reading.done.tolist() == done
@@ -171,7 +167,9 @@ def test_a_hopeless_text_is_given_up_beside_a_better_one(hopeless: float, done: 
 @pytest.mark.parametrize("good", [False, True])
 def test_the_last_canvas_is_resolved_unless_a_good_one_has_left(good: bool) -> None:
     here, rows = canvas(4), torch.tensor([0, 0])
-    rule = FromLeft(replace(LEFT, hopeless=1.0 if not good else 3.5, quota=False), here.rows(rows))
+    rule = FromLeft(
+        replace(LEFT, abandon_loss=1.0 if not good else 3.5, quota=False), here.rows(rows)
+    )
     likelier = says(2, 5, 5, 5, sure=20.0) if good else says(2, 3, 4, 2, sure=0.3) + NO_END
     unlikely = says(2, 3, 4, 2, sure=0.5) + NO_END
     done = [False, False]

@@ -17,26 +17,24 @@ import torch
 from torch import Tensor, nn
 
 from engine.models.branches import Branches
-from engine.models.config import FULL, SLIDING, Config, Rope
+from engine.models.diffusion_gemma.config import FULL, SLIDING, Config
+from engine.models.diffusion_gemma.fixed import GemmaLook
+from engine.models.diffusion_gemma.joint import look_together
+from engine.models.diffusion_gemma.layers import Attend, Layer, RMSNorm, SelfConditioning
+from engine.models.family import SLICE, FixedSize, Look, Model
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
-from kernels.experts import experts, gelu
-from kernels.norm import branch_norms, merge_norms, rms_norm
-from kernels.rotary import norm_rotate, rotary_angles, rotary_frequencies
-from kernels.router import route
+from kernels.rotary import rotary_angles, rotary_frequencies
 
 # The rows of a product are a multiple of it: in bfloat16 a CPU compiles each product anew for each
 # number of rows, and keeps what it compiled.
 GRAIN = 32
-SLICE = 64  # places whose logits live at once when texts are ranked
 
 
-# How a layer attends: (layer index, query, key, value), [B, heads, T, D] each -> [B, heads, T, D]
-Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
-
-
-class DiffusionGemma(nn.Module):
+class DiffusionGemma(Model[KVCache]):
     """The text model; module names are those of the checkpoint below `model.decoder.`."""
+
+    config: Config
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -56,6 +54,15 @@ class DiffusionGemma(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.embed_tokens.weight.dtype
+
+    @property
+    def causal(self) -> DiffusionGemma:
+        """The pass that encodes the prompt is a language model's."""
+        return self
+
+    @property
+    def grain(self) -> int:
+        return GRAIN
 
     def encode(self, ids: Tensor, cache: KVCache | None = None) -> KVCache:
         """Run causally over `ids` [T] or [1, T] after what `cache` holds: the longer cache."""
@@ -161,6 +168,35 @@ class DiffusionGemma(nn.Module):
 
         return self.logits(self.run(hidden, positions, attend, places))
 
+    def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        if len(looks) > 1:
+            return look_together(self, looks)
+        return [
+            self.decode(
+                each.canvas,
+                each.context,
+                self_conditioning=each.signal,
+                places=each.positions,
+            )
+            for each in looks
+        ]
+
+    def fixed(self, size: FixedSize) -> GemmaLook:
+        return GemmaLook(self, size)
+
+    def signal(self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
+        """[B, C, H]: the expected embeddings of open positions, and of pinned ones their own."""
+        return self.signal_of(self.soft_embedding(beliefs), canvas, positions, real)
+
+    def signal_of(self, soft: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
+        """As `signal`, of the expected embeddings `soft` [B, M, H]."""
+        # A repeated position carries what its row's last real one says.
+        last = (real.sum(dim=-1) - 1).clamp_min(0)[:, None, None]
+        spare = soft.gather(1, last.expand(-1, 1, soft.shape[-1]))
+        soft = torch.where(real[..., None], soft, spare)
+        index = positions[..., None].expand_as(soft)
+        return self.embed(canvas).scatter(1, index, soft)
+
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings, scaled by sqrt(hidden) as both passes use them."""
         scaled: Tensor = self.embed_tokens(ids) * self._embed_scale()
@@ -241,11 +277,6 @@ class DiffusionGemma(nn.Module):
         return known
 
 
-def at_places(x: Tensor, places: Tensor) -> Tensor:
-    """`x` [B, T, H] at `places` [B, M]: [B, M, H]."""
-    return x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
-
-
 def _in_grains(places: Tensor | None) -> Tensor | None:
     """`places` [B, M] and as many more as make the rows of all of them a multiple of the grain."""
     if places is None:
@@ -266,175 +297,3 @@ def causal_mask(past: int, length: int, window: int | None, device: torch.device
     key = torch.arange(past + length, device=device)[None, :]
     seen = key <= query
     return seen if window is None else seen & (query - key < window)
-
-
-class RMSNorm(nn.Module):
-    def __init__(self, size: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return rms_norm(x, self.weight, self.eps)
-
-
-class Attention(nn.Module):
-    """q/k/v with norms on each; full layers have no v_proj, their V is the raw k_proj output."""
-
-    def __init__(self, config: Config, kind: str) -> None:
-        super().__init__()
-        sliding = kind == SLIDING
-        self.head_dim = config.head_dim if sliding else config.global_head_dim
-        self.heads = config.num_attention_heads
-        self.eps = config.rms_norm_eps
-        kv_heads = config.num_key_value_heads if sliding else config.num_global_key_value_heads
-        self.kv_heads = kv_heads
-        hidden = config.hidden_size
-        self.q_proj = nn.Linear(hidden, self.heads * self.head_dim, bias=False)
-        self.k_proj = nn.Linear(hidden, kv_heads * self.head_dim, bias=False)
-        self.v_proj = nn.Linear(hidden, kv_heads * self.head_dim, bias=False) if sliding else None
-        self.o_proj = nn.Linear(self.heads * self.head_dim, hidden, bias=False)
-        self.q_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
-        self.k_norm = RMSNorm(self.head_dim, config.rms_norm_eps)
-
-    def forward(
-        self, x: Tensor, angles: tuple[Tensor, Tensor], index: int, attend: Attend
-    ) -> Tensor:
-        shape = (*x.shape[:-1], self.heads, self.head_dim)  # [B, T, heads, D]
-        kv_shape = (*x.shape[:-1], self.kv_heads, self.head_dim)
-        raw_query = self.q_proj(x).view(shape)
-        raw_key = self.k_proj(x).view(kv_shape)
-        raw_value = self.v_proj(x).view(kv_shape) if self.v_proj is not None else raw_key
-        weights = self.q_norm.weight, self.k_norm.weight
-        query, key, value = norm_rotate(raw_query, raw_key, raw_value, *weights, angles, self.eps)
-        out = attend(index, query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2))
-        mixed: Tensor = self.o_proj(out.transpose(1, 2).flatten(-2))
-        return mixed
-
-
-class GatedMLP(nn.Module):
-    def __init__(self, hidden: int, intermediate: int) -> None:
-        super().__init__()
-        self.gate_proj = nn.Linear(hidden, intermediate, bias=False)
-        self.up_proj = nn.Linear(hidden, intermediate, bias=False)
-        self.down_proj = nn.Linear(intermediate, hidden, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        gate = gelu(self.gate_proj(x))
-        out: Tensor = self.down_proj(gate * self.up_proj(x))
-        return out
-
-
-class Router(nn.Module):
-    """Top-k experts of each token, weights renormalised over the k, then scaled per expert."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.top_k = config.top_k_experts
-        self.eps = config.rms_norm_eps
-        self.proj = nn.Linear(config.hidden_size, config.num_experts, bias=False)
-        self.scale = nn.Parameter(torch.ones(config.hidden_size))
-        self.per_expert_scale = nn.Parameter(torch.ones(config.num_experts))
-
-    def forward(self, residual: Tensor) -> tuple[Tensor, Tensor]:
-        """Index and weight, [N, K] each, from the raw residual [N, H] (not the normed state)."""
-        weights = self.scale, self.proj.weight, self.per_expert_scale
-        return route(residual, *weights, self.top_k, self.eps)
-
-
-class Experts(nn.Module):
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        count, hidden, inner = config.num_experts, config.hidden_size, config.moe_intermediate_size
-        self.gate_up_proj = nn.Parameter(torch.empty(count, 2 * inner, hidden))
-        self.down_proj = nn.Parameter(torch.empty(count, hidden, inner))
-
-    def forward(self, x: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-        return experts(x, self.gate_up_proj, self.down_proj, index, weight)
-
-
-class Layer(nn.Module):
-    """Attention, then a dense MLP and routed experts in parallel, each with its own norms."""
-
-    layer_scalar: Tensor
-
-    def __init__(self, config: Config, kind: str) -> None:
-        super().__init__()
-
-        def norm() -> RMSNorm:
-            return RMSNorm(config.hidden_size, config.rms_norm_eps)
-
-        self.eps = config.rms_norm_eps
-        self.self_attn = Attention(config, kind)
-        self.mlp = GatedMLP(config.hidden_size, config.intermediate_size)
-        self.router = Router(config)
-        self.experts = Experts(config)
-        self.input_layernorm = norm()
-        self.post_attention_layernorm = norm()
-        self.pre_feedforward_layernorm = norm()
-        self.post_feedforward_layernorm = norm()
-        self.post_feedforward_layernorm_1 = norm()
-        self.pre_feedforward_layernorm_2 = norm()
-        self.post_feedforward_layernorm_2 = norm()
-        self.register_buffer("layer_scalar", torch.ones(1))
-
-    def forward(
-        self,
-        hidden: Tensor,
-        angles: tuple[Tensor, Tensor],
-        index: int,
-        attend: Attend,
-        places: Tensor | None,
-    ) -> Tensor:
-        """`hidden` [B, T, H] -> [B, T, H], or [B, M, H] at `places`."""
-        mixed = self.self_attn(self.input_layernorm(hidden), angles, index, attend)
-        if places is not None:
-            hidden, mixed = at_places(hidden, places), at_places(mixed, places)
-        before = self.pre_feedforward_layernorm.weight, self.pre_feedforward_layernorm_2.weight
-        residual, for_dense, rows, for_routed = branch_norms(
-            hidden, mixed, self.post_attention_layernorm.weight, *before, self.eps
-        )
-        dense = self.mlp(for_dense)
-        routed = self.experts(for_routed, *self.router(rows)).view_as(residual)
-        after = (
-            self.post_feedforward_layernorm_1.weight,
-            self.post_feedforward_layernorm_2.weight,
-            self.post_feedforward_layernorm.weight,
-        )
-        return merge_norms(residual, dense, routed, after, self.layer_scalar, self.eps)
-
-
-class SelfConditioning(nn.Module):
-    """Adds what the last step believed to the canvas embeddings, then normalises their sum.
-
-    The closing norm (without weight) applies at the first step too, where the signal is zero; the
-    causal pass has no such norm.
-    """
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.eps = config.rms_norm_eps
-        self.pre_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
-        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
-
-    def forward(self, embeddings: Tensor, signal: Tensor | None) -> Tensor:
-        """`embeddings` and `signal` [B, C, H]."""
-        if signal is not None:
-            normed = self.pre_norm(signal)
-            gate = gelu(self.gate_proj(normed))
-            embeddings = embeddings + self.down_proj(gate * self.up_proj(normed))
-        return rms_norm(embeddings, None, self.eps)
-
-
-__all__ = [
-    "FULL",
-    "SLIDING",
-    "Config",
-    "DiffusionGemma",
-    "KVCache",
-    "Rope",
-    "at_places",
-    "causal_mask",
-]

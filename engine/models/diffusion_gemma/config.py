@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from engine.models.family import StepSize, Work
+
 SLIDING = "sliding_attention"
 FULL = "full_attention"
+
+PREFIX = "model.decoder."
+EMBEDDING = "embed_tokens.weight"
+# Routed experts are stored stacked, or one by one; then gate and up rows are two matrices.
+STACKED = {
+    "experts.gate_up_proj": ("gate_proj", "up_proj"),
+    "experts.down_proj": ("down_proj",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,58 @@ class Config:
                 raise ValueError(f"rope_parameters lacks {kind}")
         if self.top_k_experts > self.num_experts:
             raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
+
+    def stored_as(self, name: str) -> tuple[str, ...]:
+        return (PREFIX + name,)
+
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        _, _, stack = name.rpartition("experts.")
+        return STACKED.get("experts." + stack, ())
+
+    def kv_shape(self, kind: str) -> tuple[int, int]:
+        """KV heads and their size in layers of one type."""
+        if kind == SLIDING:
+            return self.num_key_value_heads, self.head_dim
+        return self.num_global_key_value_heads, self.global_head_dim
+
+    def context_bytes(self, tokens: int, item: int) -> int:
+        """Every layer keeps the keys and values of all of them."""
+        return sum(2 * tokens * item * math.prod(self.kv_shape(kind)) for kind in self.layer_types)
+
+    def activation_bytes(self, step: StepSize, item: int) -> int:
+        """Hidden states and the experts' insides of the widest pass."""
+        tokens = max(step.tokens, step.context)
+        inside = max(self.moe_intermediate_size * self.top_k_experts, self.intermediate_size)
+        return tokens * (6 * self.hidden_size + 3 * inside) * item
+
+    def weight_work(self, name: str, shape: tuple[int, ...], stored: float, step: StepSize) -> Work:
+        """Of the experts only those are read that a token is routed to; routing is taken to be
+        uniform."""
+        size = math.prod(shape)
+        if name == EMBEDDING:
+            times = 1 + step.self_conditioning  # the head; the soft embedding
+            return Work(stored * times, 2.0 * size * step.candidates * step.open * times)
+        if ".experts." in name:
+            chosen = self.top_k_experts / self.num_experts
+            share = 1 - (1 - chosen) ** step.tokens
+            return Work(stored * share, 2.0 * size * step.tokens * chosen)
+        if name.startswith("self_conditioning.") and not step.self_conditioning:
+            return Work(0.0, 0.0)
+        return Work(stored, 2.0 * size * step.tokens if len(shape) > 1 else 0.0)
+
+    def attention_work(self, step: StepSize, item: int) -> Work:
+        """Sliding layers see the last window of the prompt, full ones all of it; both the
+        canvas."""
+        total = Work(0.0, 0.0)
+        for kind in self.layer_types:
+            seen = min(step.context, self.sliding_window - 1) if kind == SLIDING else step.context
+            heads, size = self.kv_shape(kind)
+            keys = seen + step.canvas
+            total += Work(
+                2.0 * heads * size * item * (seen + step.tokens),
+                4.0 * self.num_attention_heads * size * step.tokens * keys,
+            )
+        return total
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Config:

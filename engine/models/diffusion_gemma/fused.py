@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, linear, pad
 
-from engine.models.diffusion_gemma import Attend, DiffusionGemma, Layer, at_places
+from engine.models.diffusion_gemma.layers import Attend, Layer, at_places
+from engine.models.diffusion_gemma.model import DiffusionGemma
 from kernels.experts import CURVE, SLOPE
 
 

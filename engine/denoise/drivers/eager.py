@@ -1,0 +1,26 @@
+"""Looks as they come: one pass over the weights for all that wait."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from engine.denoise.loop import Answer, Question
+from engine.models.family import Model
+
+
+class Eager:
+    """A Driver. It has no state: a question may come from any fill, in any company."""
+
+    def __init__(self, model: Model[Any]) -> None:
+        self._model = model
+
+    @torch.no_grad()
+    def answer(self, questions: Sequence[Question]) -> list[Answer]:
+        logits = self._model.look([question.look for question in questions])
+        return [
+            question.decide(self._model, each)
+            for question, each in zip(questions, logits, strict=True)
+        ]

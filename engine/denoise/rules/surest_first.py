@@ -1,0 +1,61 @@
+"""The rule of DiffusionGemma: whatever is certain enough is accepted, wherever it stands."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.denoise.canvas import Canvas
+from engine.denoise.rules.rule import Denoising, Reading
+from engine.denoise.rules.slack import ends, only_from
+from engine.denoise.sampler import Draws, Stopping, accept_by_entropy, entropy, sample
+
+
+class SurestFirst:
+    """The entropy-bound rule (engine/denoise/sampler.py); done when stable and confident."""
+
+    def __init__(self, settings: Denoising) -> None:
+        self._settings = settings
+        self._stopping = Stopping(settings.stability_threshold, settings.confidence_threshold)
+
+    def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        settings = self._settings
+        temperature = settings.temperature(number)
+        beliefs = logits / temperature
+        unsure = entropy(beliefs)
+        shares = logits.softmax(dim=-1)
+        wanted = logits
+        if settings.slack is not None:
+            ended = ends(shares[..., settings.slack], canvas)
+            wanted = only_from(logits, settings.slack, ended)
+        tokens = chosen = wanted.argmax(dim=-1)
+        if not settings.greedy:
+            chosen = sample(wanted / temperature, draws.race(*wanted.shape))
+        accepted = accept_by_entropy(unsure, settings.entropy_bound, canvas.real)
+        if settings.quota:
+            accepted |= surest(unsure, canvas.real, number, settings.steps)
+        return Reading(
+            tokens=tokens,
+            probability=_probability(shares, tokens),
+            chosen=chosen,
+            accepted=accepted,
+            done=self._stopping(tokens, unsure, canvas.real),
+            beliefs=beliefs,
+        )
+
+    def keep(self, rows: Tensor) -> None:
+        self._stopping.keep(rows)
+
+
+def surest(unsure: Tensor, real: Tensor, number: int, of: int) -> Tensor:
+    """The surest `number / of` of each row's real positions, rounded up, [B, M]."""
+    wanted = -(-real.sum(dim=-1, keepdim=True) * number // of)
+    order = unsure.masked_fill(~real, torch.inf).argsort(dim=-1, stable=True)
+    places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(-1, order, places)
+    return (rank < wanted) & real
+
+
+def _probability(shares: Tensor, tokens: Tensor) -> Tensor:
+    """What `shares` [B, M, V], the probabilities of all tokens, give `tokens` [B, M]."""
+    return shares.gather(-1, tokens[..., None]).squeeze(-1)

@@ -1,0 +1,322 @@
+"""What the rest of the engine needs of a model, whatever its family.
+
+A family is one folder or file beside this one. It says what its `config.json` means (an
+Architecture, registered by `model_type`) and how a model of it is asked (a Model):
+
+    encode    a prompt -> what is kept of it between keystrokes (a Context)
+    look      canvases after such contexts -> logits of the positions that were asked for
+    signal    what a look believed -> what the next look is told of it, where the family listens
+    causal    where it is a language model too: likelihoods and continuations of text
+    fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
+
+Nobody outside of a family's own files knows its classes or the fields of its configuration.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from engine.models.branches import Branches
+from kernels.vocabulary import Beliefs
+
+
+class Context(Protocol):
+    """What a model keeps of a prompt, for the looks and the prompts that come after it. It never
+    changes: a longer or a shorter one is another."""
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt."""
+        ...
+
+    def crop(self, length: int) -> Self:
+        """That of the first `length` tokens."""
+        ...
+
+
+C = TypeVar("C", bound=Context)
+In = TypeVar("In", bound=Context, contravariant=True)
+
+SLICE = 64  # places whose logits live at once when texts are ranked
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look(Generic[C]):
+    """What one denoising step asks of a model.
+
+    `canvas` [B, C] are token ids, each row after the prompt of `context`; `positions` [B, M] are
+    those that get logits; `signal` is what `Model.signal` made of the last look, None at the first.
+
+    A family that computes something once for several steps (an approximate prefix cache) has a
+    place for it: `memory` is one dictionary per fill, which nobody else looks into; `number` counts
+    the looks of a fill from 1, and `rows` [B] says which of its canvases are still there.
+    """
+
+    canvas: Tensor
+    context: C
+    positions: Tensor
+    signal: Tensor | None = None
+    number: int = 1
+    rows: Tensor | None = None
+    memory: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StepSize:
+    """A step: `candidates` canvases of `canvas` tokens, `open` of each to be resolved, after
+    `context` tokens; and whether it reads what the step before believed."""
+
+    candidates: int
+    canvas: int
+    open: int
+    context: int
+    self_conditioning: bool = True
+
+    @property
+    def tokens(self) -> int:
+        return self.candidates * self.canvas
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Bytes that a step must read, and operations that it must do."""
+
+    bytes: float
+    operations: float
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.bytes + other.bytes, self.operations + other.operations)
+
+
+class Causal(Protocol[C]):
+    """A pass in which every token sees what is before it alone, so that each position predicts the
+    token after it.
+
+    `grain`: it is quickest where its tokens are a multiple of it; padding is the caller's.
+    """
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def grain(self) -> int: ...
+
+    def score_branches(
+        self, branches: Branches, context: C, at: Sequence[int], tokens: Sequence[int], /
+    ) -> Tensor:
+        """The log-probability [N] of each of `tokens` [N] behind place `at` [N] of `branches.ids`,
+        where a token comes after the context and those before it in its own row."""
+        ...
+
+    def score_tree(
+        self, ids: Tensor, positions: Tensor, sees: Tensor, context: C, /
+    ) -> tuple[Tensor, C]:
+        """Next-token logits [T, V] of `ids` [T], and the context with all of them behind what it
+        holds.
+
+        `positions` [P + T] are those of what the context holds (P) and of `ids`; `sees` [T, P + T]
+        is True where the token is to look.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FixedSize:
+    """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
+    most, and the tokens of a prompt at most."""
+
+    batch: int
+    canvas: int
+    positions: int
+    bucket: int
+
+
+class FixedLook(Protocol[In]):
+    """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
+
+    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    there to be written. Nothing but `load` reads what is not on the device.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    signal: Tensor
+
+    def load(self, context: In, /) -> None:
+        """Look after this prompt from now on."""
+        ...
+
+    def believe(self, first: bool, temperature: Tensor, seed: Tensor, banned: Tensor, /) -> Beliefs:
+        """Of all positions, [B * M] each: as kernels/vocabulary.py has it. The `first` look reads
+        no signal; `temperature` [1], `seed` [1]; `banned` [V] or [B * M, V]."""
+        ...
+
+    def listen(self, beliefs: Beliefs, real: Tensor, /) -> None:
+        """Write the signal that `beliefs` give after the canvas that `ids` are now; `real` [B, M]
+        as in Model.signal."""
+        ...
+
+
+class Model(nn.Module, ABC, Generic[C]):
+    """A model with its weights, for inference. Its methods belong to one thread."""
+
+    config: Architecture
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device: ...
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype:
+        """Of its activations."""
+        ...
+
+    @abstractmethod
+    def encode(self, ids: Tensor, context: C | None = None, /) -> C:
+        """What is kept of the prompt `ids` [T], after what `context` holds. A prompt that is
+        encoded piece by piece is kept as one that was encoded at once, but for rounding."""
+        ...
+
+    @abstractmethod
+    def look(self, looks: Sequence[Look[C]], /) -> list[Tensor]:
+        """Logits [B, M, V] in float32 for each of `looks`, whose widths and prompts may differ:
+        what one pass over the weights can answer together. Pinned positions are read like others.
+        """
+        ...
+
+    def signal(
+        self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
+    ) -> Tensor | None:
+        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
+        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
+        stands there. None where a family has no self-conditioning.
+        """
+        return None
+
+    @property
+    def causal(self) -> Causal[C] | None:
+        """None where the family is no language model: then rank has less evidence, and no line is
+        continued."""
+        return None
+
+    def fixed(self, size: FixedSize, /) -> FixedLook[C] | None:
+        """None where the family has no such look."""
+        return None
+
+
+class Architecture(Protocol):
+    """A model's shape, as its `config.json` gives it: all that is known before a weight is read."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    def stored_as(self, name: str) -> tuple[str, ...]:
+        """The names under which checkpoints store the weight `name` of the model, best first."""
+        ...
+
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        """For a weight of stacked experts [E, .., ..]: the matrices that its rows are made of, as
+        they are called where experts are stored one by one. () for any other weight."""
+        ...
+
+    def context_bytes(self, tokens: int, item: int) -> int:
+        """Of the Context of `tokens`, its numbers `item` bytes each."""
+        ...
+
+    def activation_bytes(self, step: StepSize, item: int) -> int:
+        """That the widest pass of a fill holds besides logits: a look, or encoding the prompt."""
+        ...
+
+    def weight_work(self, name: str, shape: tuple[int, ...], stored: float, step: StepSize) -> Work:
+        """Of a step with the weight `name` of this shape, in `stored` bytes."""
+        ...
+
+    def attention_work(self, step: StepSize, item: int) -> Work:
+        """Of a step with the keys and values of prompt and canvas."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How one kind of model is made.
+
+    `read` says what the contents of a `config.json` of this `model_type` mean; it raises ValueError
+    naming the key that is missing, is not understood, or asks for what the family does not do.
+    `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
+    default device. `prepare` gives the same model as its device runs it fastest, once its weights
+    are there; what it was given may be used up.
+    """
+
+    model_type: str
+    architecture: type
+    read: Callable[[Mapping[str, Any]], Architecture]
+    build: Callable[[Any], Model[Any]]
+    prepare: Callable[[Any], Model[Any]] | None = None
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def register(family: Family) -> None:
+    """Make a family known by its `model_type`."""
+    _FAMILIES[family.model_type] = family
+
+
+def model_types() -> tuple[str, ...]:
+    """Those that are known."""
+    return tuple(sorted(_FAMILIES))
+
+
+def architecture_of(document: Mapping[str, Any], model_type: str = "") -> Architecture:
+    """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks.
+
+    Raises LookupError where no family is registered for it, ValueError as that family's reader.
+    """
+    named = document.get("model_type", model_type)
+    if named not in _FAMILIES:
+        raise LookupError(f"no family is registered for a {named} model")
+    return _FAMILIES[named].read(document)
+
+
+def build(architecture: Architecture) -> Model[Any]:
+    """A model with weights of any value, on torch's default device."""
+    return _family_of(architecture).build(architecture)
+
+
+def prepared(model: Model[Any]) -> Model[Any]:
+    """The same model as its device runs it fastest; `model` may be used up."""
+    prepare = _family_of(model.config).prepare
+    return model if prepare is None else prepare(model)
+
+
+def _family_of(architecture: Architecture) -> Family:
+    return next(
+        family for family in _FAMILIES.values() if family.architecture is type(architecture)
+    )
+
+
+__all__ = [
+    "SLICE",
+    "Architecture",
+    "Causal",
+    "Context",
+    "Family",
+    "FixedLook",
+    "FixedSize",
+    "Look",
+    "Model",
+    "StepSize",
+    "Work",
+    "architecture_of",
+    "build",
+    "model_types",
+    "prepared",
+    "register",
+]

@@ -1,0 +1,3 @@
+from lsp_server.languages.language import Language
+
+MAKEFILE = Language(ids=("makefile",), needs_tabs=True)

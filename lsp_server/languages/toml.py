@@ -1,0 +1,3 @@
+from lsp_server.languages.language import Language
+
+TOML = Language(ids=("toml",), has_data_strings=True)
