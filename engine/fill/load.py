@@ -40,7 +40,7 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
         EngineInfo(
             model,
             str(chosen),
-            confidence="calibrated" if fitting.profile.calibration else "not calibrated",
+            confidence="calibrated" if fitting.profile.ranking.calibration else "not calibrated",
         ),
         kept_tokens=fitting.use.context,
     )
