@@ -82,22 +82,22 @@ def missing_text(answer: str, request: FillRequest) -> Meant:
         return Meant(end, end, False)
     if GAP in answer[start:end]:
         return Meant(end, end, fenced is not None)
-    repeated, is_sure = _repeated(answer[start:end], request.texts[0])
-    return Meant(start + repeated, end, fenced is not None and is_sure)
+    repeated, is_settled = _repeated(answer[start:end], request.texts[0])
+    return Meant(start + repeated, end, fenced is not None and is_settled)
 
 
 def _repeated(text: str, prefix: str) -> tuple[int, bool]:
     """How many characters of `text` say the last lines of `prefix` again, whatever the spaces; and
-    whether that is sure, because what comes later cannot make them more."""
+    whether that is settled, because what comes later cannot make them more."""
     lines = prefix.split("\n")
-    said = "".join(text.split())
-    is_sure = True
+    letters = "".join(text.split())
+    is_settled = True
     for first in range(max(0, len(lines) - REPEATED_LINES), len(lines)):
         before = "".join("\n".join(lines[first:]).split())
-        if before and lines[first].strip() and said.startswith(before):
-            return _past(text, len(before), lines[-1]), is_sure
-        is_sure = is_sure and not before.startswith(said)
-    return 0, is_sure
+        if before and lines[first].strip() and letters.startswith(before):
+            return _past(text, len(before), lines[-1]), is_settled
+        is_settled = is_settled and not before.startswith(letters)
+    return 0, is_settled
 
 
 def _past(text: str, letters: int, line: str) -> int:

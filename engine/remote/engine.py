@@ -23,7 +23,7 @@ from engine.api import (
 from engine.remote import fim, llama_cpp, ollama, vllm
 from engine.remote.chat import Chat
 from engine.remote.families import family_named
-from engine.remote.refusal import TooLong
+from engine.remote.refusal import Failed, TooLong
 from engine.remote.runtime import Runtime
 from engine.remote.served import Served
 from engine.remote.server import Server
@@ -81,7 +81,7 @@ def _recognised(served: Served) -> list[Runtime]:
     for recognises in RECOGNISERS:
         try:
             found = recognises(served)
-        except (BadRequest, ModelMissing) as error:
+        except (BadRequest, ModelMissing, Failed) as error:
             found = str(error)
         if isinstance(found, str):
             log.info("%s: %s", served, found)

@@ -54,11 +54,11 @@ class Family:
     def _before(self, snippets: Sequence[Snippet], name: str) -> str:
         if not snippets:
             return ""
-        told = (
+        shown = (
             self.snippet.format(name=name_of(each.path) or "snippet", text=each.text.strip("\n"))
             for each in snippets
         )
-        return self.opening + "".join(told) + self.file.format(name=name or "file")
+        return self.opening + "".join(shown) + self.file.format(name=name or "file")
 
 
 FAMILIES = (

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import logging
 
-from engine.api import BadRequest, EngineError, FillRequest, IsCancelled, OnDraft
+from engine.api import BadRequest, FillRequest, IsCancelled, ModelMissing, OnDraft
 from engine.remote import openai
 from engine.remote.families import Family, likely
+from engine.remote.refusal import Failed
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
@@ -116,9 +117,7 @@ def _count_tokens(served: Served, text: str) -> int | None:
             f"{served.path}/completions",
             {"model": served.model, "prompt": text, "max_tokens": 1, "temperature": 0},
         )
-    except BadRequest:
-        return None
-    except EngineError as error:
+    except (BadRequest, ModelMissing, Failed) as error:
         log.info("%s completes nothing: %s", served, error)
         return None
     usage = answer.get("usage")

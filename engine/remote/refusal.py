@@ -25,6 +25,10 @@ class TooLong(BadRequest):
     """The text does not fit into the context that the server was started with."""
 
 
+class Failed(EngineError):
+    """The server broke on the request. It is there, and may do better with another one."""
+
+
 def error_of_status(server: str, status: int, answer: bytes) -> EngineError:
     """The error of a response that is not 200. `server` is "machine:port"."""
     try:
@@ -45,7 +49,7 @@ def error_of_event(server: str, event: Any) -> EngineError:
         elif error.get("type") in _BAD_REQUEST_TYPES:
             status = 400
     words = _words(event)
-    return _error(server, status, words) if status else EngineError(f"{server} failed: {words}")
+    return _error(server, status, words) if status else Failed(f"{server} failed: {words}")
 
 
 def _error(server: str, status: int, words: str) -> EngineError:
@@ -65,7 +69,9 @@ def _error(server: str, status: int, words: str) -> EngineError:
         return EngineError(f"{server} is busy (429): try again later")
     if 300 <= status < 400:
         return EngineError(f"{server} has moved ({status}): give the address it moved to")
-    if status >= 500:
+    if status == 500:
+        return Failed(f"{server} fails (500): {words}")
+    if status > 500:
         return EngineError(f"{server} fails ({status}): {words}")
     return EngineError(f"{server} answers {status}: {words}")
 
@@ -76,14 +82,14 @@ def _words(document: Any) -> str:
     return words[:LONGEST_REASON] or "it gives no reason"
 
 
-def _unwrapped(said: Any) -> str:
-    match said:
+def _unwrapped(document: Any) -> str:
+    match document:
         case str():
-            return said
+            return document
         case list():
-            return "; ".join(map(_unwrapped, said))
+            return "; ".join(map(_unwrapped, document))
         case {"msg": str(text), "loc": list(place)}:  # as pydantic names a field that it refuses
             return f"{'.'.join(map(str, place))}: {text}"
         case {"error": inner} | {"detail": inner} | {"message": inner} if inner:
             return _unwrapped(inner)
-    return json.dumps(said)
+    return json.dumps(document)

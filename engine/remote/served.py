@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.api import BadRequest, EngineError, IsCancelled, ModelMissing
-from engine.remote.refusal import TooLong
+from engine.api import BadRequest, IsCancelled, ModelMissing
+from engine.remote.refusal import Failed, TooLong
 from engine.remote.server import Server
 
 log = logging.getLogger("engine.remote")
@@ -62,15 +62,11 @@ class Served:
 
     def look(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """What `path` answers; None where the server has no such thing. Raises an EngineError for
-        a server that does not answer at all."""
+        a server that does not answer now."""
         try:
             return self.server.ask(path, body)
-        except (BadRequest, ModelMissing):
-            return None
-        except EngineError as error:
-            log.info("%s at %s: %s", self, path, error)
-            if "wants a key" in str(error) or "cannot be reached" in str(error):
-                raise
+        except (BadRequest, ModelMissing, Failed) as error:
+            log.debug("%s at %s: %s", self, path, error)
             return None
 
     def ask(

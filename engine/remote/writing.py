@@ -36,12 +36,12 @@ class Written(NamedTuple):
 
 
 class Meant(NamedTuple):
-    """The range of an answer, as far as it has come, that is meant for the hole. `is_sure`: nothing
-    that comes later can move its start."""
+    """The range of an answer, as far as it has come, that is meant for the hole. `is_settled`:
+    nothing that comes later can move its start."""
 
     start: int
     end: int
-    is_sure: bool
+    is_settled: bool
 
 
 def all_of_it(answer: str, request: FillRequest) -> Meant:
@@ -68,12 +68,12 @@ def write(
             taken += 1
             spans.append((len(answer), len(answer) + len(piece.text), piece.logprob))
             answer += piece.text
-            start, end, is_sure = meant(answer, request)
+            start, end, is_settled = meant(answer, request)
             full = end_of_hole(answer[start:end], request)
             if full is not None:
                 end, is_cut = start + full, False
             show(Draft((answer[start:end],), taken, taken, (_shown(spans, start, end),)))
-            if full is not None and is_sure:
+            if full is not None and is_settled:
                 break
     finally:
         pieces.close()

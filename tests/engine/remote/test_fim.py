@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from engine.api import Draft, ModelMissing, Shape, Snippet
-from engine.remote import load_remote
+from engine.api import Draft, EngineError, ModelMissing, Shape, Snippet
+from engine.remote import exchange, load_remote
+from engine.remote import server as remote_server
 from engine.remote.families import FAMILIES, Family, family_named, likely
 from tests.engine.remote.coders import (
     CODER,
@@ -21,7 +23,7 @@ from tests.engine.remote.coders import (
     mistral,
     ollama,
 )
-from tests.engine.remote.team import LINE, Handler, Team, status
+from tests.engine.remote.team import LINE, Handler, Team, status, stream
 
 OTHER_FILE = Snippet("class Sum: ...\n", "/home/me/work/sum.py")
 
@@ -224,6 +226,28 @@ def test_a_server_that_is_loading_is_no_chat_for_ever(
         load_remote(team.address)
     team.answers["/infill"] = infill
     assert load_remote(team.address).info.way == "fill-in-the-middle (/infill)"
+
+
+def test_a_server_that_does_not_answer_is_no_chat_for_ever(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is not asked for the tokens of one family after the other."""
+    monkeypatch.setattr(exchange, "PATIENCE", 0.2)
+    team.on("/v1/completions", lambda handler: time.sleep(1.0))
+    with pytest.raises(EngineError, match="does not answer"):
+        load_remote(team.address)
+    assert len(team.bodies("/v1/completions")) == 1
+
+
+def test_a_server_that_breaks_on_completions_is_a_chat(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_server, "_wait", lambda *_: None)
+    team.on("/v1/completions", status(500))
+    team.chat(stream("in words"))
+    engine = load_remote(team.address)
+    assert engine.info.way == "chat"
+    assert engine.fill(LINE).texts == ("in words",)
 
 
 def test_the_context_of_an_ollama_is_kept_to(team: Team) -> None:

@@ -15,7 +15,7 @@ from engine.api import BadRequest, Cancelled, Draft, EngineError, ModelMissing
 from engine.client.connect import connect
 from engine.remote import exchange, load_remote
 from engine.remote import server as remote_server
-from engine.remote.refusal import TooLong
+from engine.remote.refusal import Failed, TooLong
 from engine.remote.server import Server
 from tests.engine.remote.team import LINE, OTHER, Answer, Handler, Team, events, raw, status, stream
 from tests.hosting import wait_until
@@ -37,7 +37,7 @@ ERRORS = [
     (lambda handler: handler.json({"message": "no such way"}, 405), BadRequest, "such way", 1),
     (status(429), EngineError, "busy", 3),
     (status(429, Retry_After="3600"), EngineError, "busy", 1),
-    (status(500, "out of paper"), EngineError, "out of paper", 3),
+    (status(500, "out of paper"), Failed, "out of paper", 3),
     (status(503, Retry_After="0"), EngineError, "503", 3),
     (status(302, Location="http://127.0.0.1:9/"), EngineError, "moved", 1),
     (status(418), EngineError, "418", 1),
@@ -51,10 +51,10 @@ ERRORS = [
     (events({"error": {"message": "who?", "code": 401}}), EngineError, "wants a key", 1),
     (events({"error": {"message": "what?", "code": "404"}}), ModelMissing, "what", 1),
     (events({"error": {"message": "later", "code": 429}}), EngineError, "busy", 1),
-    (events({"error": {"message": "ink", "code": 500}}), EngineError, "fails .500.: ink", 1),
-    (events({"error": {"message": "ink", "code": "no_ink"}}), EngineError, "failed: ink", 1),
+    (events({"error": {"message": "ink", "code": 500}}), Failed, "fails .500.: ink", 1),
+    (events({"error": {"message": "ink", "code": "no_ink"}}), Failed, "failed: ink", 1),
     (events({"error": {"message": "odd", "type": "BadRequestError"}}), BadRequest, "odd", 1),
-    (events({"error": "ink"}), EngineError, "failed: ink", 1),
+    (events({"error": "ink"}), Failed, "failed: ink", 1),
     (events({"object": "error", "message": "odd", "code": 400}), BadRequest, "odd", 1),
 ]
 
