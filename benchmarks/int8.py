@@ -19,10 +19,14 @@ from pathlib import Path
 import torch
 
 from engine.checkpoints.catalog import folder_of
+from engine.evaluation.exactness import is_exact
+from engine.evaluation.intervals import Proportion
+from engine.evaluation.items import Item
+from engine.evaluation.methods import Filler
+from engine.evaluation.splits import TUNE
+from engine.evaluation.suites import held_out_items
 from engine.fill.load import load_engine
-from engine.training.evaluate import Share, alone, is_exact, roll
 from engine.training.export import WEIGHTS, Kind, export
-from engine.training.items import Item, held_out_items
 from engine.training.settings import Settings
 
 KINDS: tuple[Kind, ...] = ("bfloat16", "int8")
@@ -30,13 +34,12 @@ KINDS: tuple[Kind, ...] = ("bfloat16", "int8")
 
 def right(folder: Path, items: list[Item]) -> tuple[list[bool], list[bool]]:
     """Of each gap, whether the fill is exact, and whether the model's own is."""
-    engine = load_engine(str(folder), "cpu")
-    rolled = [roll(engine, item) for item in items]
-    pairs = list(zip(items, rolled, strict=True))
-    return (
-        [is_exact(item, each.candidates[0].texts[0]) for item, each in pairs],
-        [is_exact(item, alone(engine, each)) for item, each in pairs],
-    )
+    filler = Filler(load_engine(str(folder), "cpu"))
+    pairs = [
+        [is_exact(item, filler.fill(item, method).texts[0]) for method in ("searched", "alone")]
+        for item in items
+    ]
+    return [exact for exact, _ in pairs], [own for _, own in pairs]
 
 
 def main() -> None:
@@ -49,8 +52,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=30)
     arguments = parser.parse_args()
     settings = Settings.read()
-    weights = settings.data.languages
-    items = held_out_items(arguments.data, arguments.items, arguments.seed, languages=weights)
+    # Which of the two ships is a choice: it is made by the packages that choices are made by.
+    items = held_out_items(arguments.data, TUNE, arguments.seed, arguments.items, 0)
     found: dict[Kind, tuple[list[bool], list[bool]]] = {}
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as temporary:
@@ -61,8 +64,8 @@ def main() -> None:
             found[kind] = exact, own = right(folder, items)
             size = (folder / WEIGHTS).stat().st_size / 2**20
         print(
-            f"{kind}: {size:.1f} MiB, exact {Share(sum(exact), len(exact))},"
-            f" by the model alone {Share(sum(own), len(own))}",
+            f"{kind}: {size:.1f} MiB, exact {Proportion.of(exact)},"
+            f" by the model alone {Proportion.of(own)}",
             flush=True,
         )
     one, other = found["bfloat16"][0], found["int8"][0]

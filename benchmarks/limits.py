@@ -233,7 +233,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--kernels", action="store_true", help="a row for each kernel")
-    parser.add_argument("--write", action="store_true", help="into benchmarks/results/limits.md")
+    parser.add_argument("--write", action="store_true", help="into benchmarks/results")
     parser.add_argument("--context", type=int, default=2048, help="tokens of the prompt")
     parser.add_argument("--bandwidth", type=float, help="measured, GB/s: one card of your own")
     parser.add_argument("--rate", type=float, help="measured, TFLOP/s")
@@ -245,6 +245,11 @@ def main() -> None:
     if given.write:
         RESULT.parent.mkdir(exist_ok=True)
         RESULT.write_text(document(cards))
+        # The documentation reads its figures there (benchmarks/figures.py).
+        plain = [{name: row[name] for name in row if name != "kernels"} for row in found]
+        of = "floors of a step of DiffusionGemma 26B, by arithmetic at published rates"
+        told = {"command": "python benchmarks/limits.py --write", "of": of, "rows": plain}
+        RESULT.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n")
         return
     if given.json:
         print(json.dumps(found, indent=1))

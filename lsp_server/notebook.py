@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from lsprotocol import types as t
 
-from lsp_server import languages, sync
+from lsp_server import sync
 from lsp_server.document import Document
 from lsp_server.gap import with_lf
+from lsp_server.languages.comments import line_comment
 
 if TYPE_CHECKING:
     from lsp_server.session import Session
@@ -94,6 +95,5 @@ class Notebooks:
         text = with_lf(other.text).strip("\n")
         if cell.is_code and other.language == asking.language:
             return text
-        # What notebooks are written in that we know nothing of has mostly this one.
-        comment = languages.of(asking.language).line_comment or "#"
+        comment = line_comment(asking.language)
         return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))

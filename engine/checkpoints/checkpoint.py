@@ -74,11 +74,12 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Raises ModelMissing, naming the file or the tensor that is missing, cut short, of the wrong
     shape or type, or stored in a format that cannot be run."""
-    config = read_config(folder)
+    config, stored = read_config(folder), read_tensors(folder)
+    config = config.given(stored)
     with torch.device("meta"):
         model = build(config)
     wanted = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    tensors = _Tensors(folder, config, read_tensors(folder))
+    tensors = _Tensors(folder, config, stored)
     placed = [tensors.place(name, tuple(tensor.shape)) for name, tensor in wanted.items()]
     placed.sort(key=lambda each: (each.first.path, each.first.start))
     return Checkpoint(folder, config, tuple(placed))

@@ -22,7 +22,7 @@ from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.packed import hold, stays_packed
-from engine.checkpoints.profile import INSTRUCT
+from engine.checkpoints.profile import read_profile
 from engine.models.family import Model, build
 from kernels.weights import Weight
 
@@ -51,7 +51,7 @@ def load(
     """
     checkpoint, device = open_checkpoint(folder), torch.device(device)
     if device.type == "cuda":
-        plan.fit(folder.name, checkpoint, INSTRUCT, device, dtype)
+        plan.fit(folder.name, checkpoint, read_profile(folder), device, dtype)
     return load_weights(checkpoint, device, dtype, packed=packed)
 
 

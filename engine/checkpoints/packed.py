@@ -15,14 +15,16 @@ def stays_packed(device: torch.device) -> bool:
 
 
 class PackedLinear(nn.Module):
-    """A linear layer whose weight is no tensor."""
+    """A linear layer whose weight is no tensor; its bias, if it has one, is."""
 
-    def __init__(self, weight: Weight) -> None:
+    def __init__(self, weight: Weight, bias: nn.Parameter | None) -> None:
         super().__init__()
         self.weight = weight
+        self.bias = bias
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight)
+        out = linear(x, self.weight)
+        return out if self.bias is None else out + self.bias
 
 
 def hold(model: nn.Module, name: str, weight: Weight) -> bool:
@@ -39,5 +41,5 @@ def hold(model: nn.Module, name: str, weight: Weight) -> bool:
     parent, _, child = path.rpartition(".")
     if not isinstance(module, nn.Linear) or not child.endswith("_proj"):
         return False
-    setattr(model.get_submodule(parent), child, PackedLinear(weight))
+    setattr(model.get_submodule(parent), child, PackedLinear(weight, module.bias))
     return True

@@ -19,7 +19,7 @@ from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
-from engine.checkpoints.profile import INSTRUCT, SMALLEST_HOLE, Profile
+from engine.checkpoints.profile import SMALLEST_HOLE, Profile
 from engine.models.family import SLICE, Architecture, StepSize, build
 
 GB = 1_000_000_000
@@ -117,7 +117,7 @@ def fit(
     weights = loaded_bytes(checkpoint, dtype, packed=packed)
     free = free_bytes(device)
     room = sys.maxsize if free is None else free
-    return choose(name, checkpoint.config, weights, room, device.type, profile, dtype.itemsize)
+    return choose(name, checkpoint.config, weights, room, profile, device.type, dtype.itemsize)
 
 
 def choose(
@@ -125,8 +125,8 @@ def choose(
     config: Architecture,
     weights: int,
     free: int,
+    profile: Profile,
     device: str = "cuda",
-    profile: Profile = INSTRUCT,
     item: int = BF16,
 ) -> Plan:
     """The most of `profile` that `free` bytes allow. Raises OutOfMemory saying what would fit."""
@@ -136,7 +136,7 @@ def choose(
             return plan
     raise OutOfMemory(
         f"{name} needs at least {plan.needs}, and {_gb(free)} are free;"
-        f" {_what_would_fit(name, config, weights, free, device)}"
+        f" {_what_would_fit(name, config, weights, free, profile, device)}"
     )
 
 
@@ -205,15 +205,22 @@ def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) ->
 
 
 def best_format(
-    config: Architecture, free: int, sizes: Mapping[str, int], device: str = "cuda"
+    config: Architecture,
+    free: int,
+    sizes: Mapping[str, int],
+    profiles: Mapping[str, Profile],
+    device: str = "cuda",
 ) -> tuple[str, Plan] | None:
     """The format nearest to the original that leaves room for a comfortable use (half of the
-    ladder); else any that fits at all; None where nothing does. `sizes`: bytes by format."""
+    ladder); else any that fits at all; None where nothing does. `sizes`: bytes by format, and
+    `profiles`: how each of them would be used."""
     plans: dict[str, Plan] = {}
     for format in BEST_FIRST:
         if format in sizes:
             try:
-                plans[format] = choose(format, config, sizes[format], free, device)
+                plans[format] = choose(
+                    format, config, sizes[format], free, profiles[format], device
+                )
             except OutOfMemory:
                 continue
     for format, plan in plans.items():
@@ -245,7 +252,9 @@ def _thinned(lengths: tuple[int, ...], longest: int, count: int) -> tuple[int, .
     return tuple(allowed[-1 - (count - 1 - i) * len(allowed) // count] for i in range(count))
 
 
-def _what_would_fit(name: str, config: Architecture, weights: int, free: int, device: str) -> str:
+def _what_would_fit(
+    name: str, config: Architecture, weights: int, free: int, profile: Profile, device: str
+) -> str:
     if name == EMBEDDED:
         return "close other programs that hold memory"
     smaller = {
@@ -253,7 +262,7 @@ def _what_would_fit(name: str, config: Architecture, weights: int, free: int, de
         for format in BEST_FIRST
         if (size := weight_bytes(config, format)) < 0.95 * weights
     }
-    found = best_format(config, free, smaller, device)
+    found = best_format(config, free, smaller, dict.fromkeys(smaller, profile), device)
     if found is None:
         return "what would fit is the embedded model: leave out --model, or give --model embedded"
     format, plan = found

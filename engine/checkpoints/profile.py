@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from engine.api import ModelMissing
 from engine.checkpoints.files import read_json
+from engine.typed import check_types
 
 STYLES = ("plain", "chat")
 SMALLEST_HOLE = 3  # a token, and one on each side that a healed seam may take
@@ -43,18 +44,16 @@ FEATURES = (
 )
 
 
-def _check_whole_numbers(part: Any) -> None:
-    for each in fields(part):
-        value = getattr(part, each.name)
-        if each.type == "int" and type(value) is not int:
-            raise ValueError(f"{each.name} must be a whole number, not {value!r}")
-
-
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
     in several exact lengths and every position counts. `noise` are the ids that noise is drawn
-    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer."""
+    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer.
+
+    `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
+    three it reads what follows the gap, behind the second the cursor's line and the fill, which the
+    third ends. None for one that only reads on.
+    """
 
     bos: int | None
     eos: int | None
@@ -62,9 +61,12 @@ class Tokens:
     first_text: int
     slack: int | None = None
     noise: tuple[int, ...] | None = None
+    fill_marks: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
+        if self.fill_marks is not None and len(self.fill_marks) != 3:
+            raise ValueError(f"fill_marks must be three ids, not {list(self.fill_marks)}")
         if self.noise is not None and not self.noise:
             raise ValueError("noise needs at least one id, or null for the whole vocabulary")
 
@@ -75,6 +77,8 @@ class Layouts:
 
     heal: whether a cursor inside a word is healed by handing the word's pieces to the hole; False
         for a model that was trained on cuts inside words.
+    join_indent: whether the prompt goes on to the last space before the line's first word: for
+        tokenizers that join a line break with the indentation after it, that space aside.
     style: "plain" is the text itself; for "chat" see engine/fill/chat_prompt.py.
     """
 
@@ -85,15 +89,16 @@ class Layouts:
     block_tokens: tuple[int, ...]  # hole lengths tried for a block
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     heal: bool = True
+    join_indent: bool = False
     style: str = "plain"
     around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
     tail_tokens: int = 0  # chat: pinned after the last hole, at most
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         for name in ("line_tokens", "block_tokens"):
             lengths = getattr(self, name)
-            if not lengths or not all(type(n) is int and n >= 1 for n in lengths):
+            if not lengths or not all(n >= 1 for n in lengths):
                 raise ValueError(f"{name} needs at least one length, each at least one")
         for name in ("head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
@@ -130,7 +135,7 @@ class Sampling:
     rerolls: int = 0
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, not {self.steps}")
         if self.stride_growth < 0:
@@ -158,7 +163,7 @@ class Ranking:
     calibration: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_whole_numbers(self)
+        check_types(self)
         if self.beams < 0:
             raise ValueError(f"beams must not be below 0, as {self.beams} is")
         for name in ("weights", "calibration"):

@@ -10,6 +10,7 @@ from engine.checkpoints.catalog import CATALOG, FAMILY, receipt, store
 from engine.checkpoints.files import read_json
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import stays_packed
+from engine.checkpoints.profile import read_profile
 from engine.checkpoints.survey import SHAPE
 from engine.models.family import architecture_of
 
@@ -31,6 +32,7 @@ def suited(model: str, device: torch.device) -> str:
         for format in here
     }
     free = free_bytes(device)
-    best = None if free is None else plan.best_format(config, free, sizes, device.type)
+    profiles = {format: read_profile(store() / entry.name) for format, entry in here.items()}
+    best = None if free is None else plan.best_format(config, free, sizes, profiles, device.type)
     chosen = best[0] if best is not None else min(here, key=lambda each: here[each].download)
     return here[chosen].name

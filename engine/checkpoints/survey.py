@@ -16,6 +16,7 @@ from engine.api import EngineError
 from engine.checkpoints import catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
+from engine.checkpoints.profile import INSTRUCT, read_profile
 from engine.models.family import Architecture, architecture_of
 
 SHAPE = Path(__file__).parent / "diffusion_gemma_26b.json"
@@ -27,7 +28,8 @@ def survey() -> dict[str, Any]:
     config = architecture_of(read_json(SHAPE))
     sizes = {format: plan.weight_bytes(config, format) for format in plan.BEST_FIRST}
     card = _card()
-    best = plan.best_format(config, card["free"], sizes) if card else None
+    released = dict.fromkeys(sizes, INSTRUCT)
+    best = plan.best_format(config, card["free"], sizes, released) if card else None
     models = [_describe(entry, config, sizes[entry.format], card) for entry in catalog.CATALOG]
     for entry, model in zip(catalog.CATALOG, models, strict=True):
         model["best"] = best is not None and best[0] == entry.format
@@ -46,13 +48,15 @@ def _describe(
         "runs": None,
         "fault": None,
     }
+    profile = INSTRUCT
     try:
         if told["here"]:
+            profile = read_profile(folder)
             checkpoint = open_checkpoint(folder)
             config = checkpoint.config
             weights = plan.loaded_bytes(checkpoint, torch.bfloat16, packed=True)
         if card:
-            chosen = plan.choose(entry.name, config, weights, card["free"])
+            chosen = plan.choose(entry.name, config, weights, card["free"], profile)
             told["runs"] = {"use": str(chosen.use), "needs": str(chosen.needs)}
     except EngineError as error:
         told["fault"] = str(error)

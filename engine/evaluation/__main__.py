@@ -2,10 +2,11 @@
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
-    {"report": [...], "results": FILE}
+    {"report": [...], "baselines": ..., "calibration": ..., "asked": ..., "results": FILE}
 
-Answers are kept in a file named after what was asked, so that the same command goes on where a run
-was ended.
+Answers are kept in a file named after all that they depend on (engine/evaluation/question.py), so
+that the same command goes on where a run was ended, and begins anew where a model, its profile, the
+data or the code has changed.
 """
 
 from __future__ import annotations
@@ -21,17 +22,22 @@ from typing import Any, TextIO
 
 from engine.api import EngineError, Fill
 from engine.checkpoints.catalog import store
-from engine.evaluation.items import HELD_OUT, SUITES, BadData, Item, read_items
-from engine.evaluation.measure import Answer, judge, report
+from engine.evaluation.baselines import baselines
+from engine.evaluation.items import BadData, Item
+from engine.evaluation.measure import Answer, judge
+from engine.evaluation.question import changed, digests
+from engine.evaluation.report import calibrations, report
+from engine.evaluation.suites import SPLIT_OF, SUITES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
-METHODS_OF = {HELD_OUT: ("searched", "alone", "checked")}
+OF_PACKAGES = ("searched", "alone", "checked", "any")
 USUAL_METHODS = ("searched", "fixed", "oracle")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    options.methods = options.methods or METHODS_OF.get(options.suite, USUAL_METHODS)
+    usual = OF_PACKAGES if options.suite in SPLIT_OF else USUAL_METHODS
+    options.methods = options.methods or usual
     try:
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
@@ -45,14 +51,16 @@ def evaluate(options: argparse.Namespace) -> None:
         *(options.suite, options.data, options.limit, options.seed),
         *([_named(options.without)] if options.without else []),
     )
+    options.model, options.device = _chosen(options.model, options.device)
     asked = {
         "suite": options.suite,
-        "data": _digest(options.data),
         "model": options.model,
+        "device": options.device,
         "limit": options.limit,
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
+        **digests(options.model, items, (options.parser, options.editor)),
     }
     path = options.results or _default_results(asked)
     answers = _read_results(path, asked)
@@ -70,8 +78,15 @@ def evaluate(options: argparse.Namespace) -> None:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    rows = report(answers, options.seed, options.gate)
-    _tell({"report": rows, "asked": asked, "results": str(path)})
+    told = {
+        "asked": asked,
+        "gate": options.gate,
+        "report": report(answers, options.seed, options.gate),
+        "baselines": baselines(items),
+        "calibration": calibrations(answers),
+        "results": str(path),
+    }
+    _tell(told)
 
 
 def _answer(
@@ -93,6 +108,16 @@ def _answer(
         _write(results, asdict(answers[-1]))
         _tell({"done": done + len(answers)})
     return answers
+
+
+def _chosen(model: str, device: str | None) -> tuple[str, str]:
+    """The model of a family that is loaded, and where, so that answers are kept apart by them."""
+    import torch
+
+    from engine.checkpoints.suited import suited
+
+    chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return suited(model, chosen), str(chosen)
 
 
 def _filler(options: argparse.Namespace) -> Any:
@@ -130,20 +155,13 @@ def _read_results(path: Path, asked: dict[str, Any]) -> list[Answer]:
     except (ValueError, TypeError, KeyError, IndexError) as error:
         raise BadData(f"{path} holds no answers of an evaluation: name another file") from error
     if question != asked:
-        raise BadData(f"{path} holds answers to another question: name another file")
+        differs = ", ".join(changed(question, asked))
+        raise BadData(
+            f"{path} holds answers to another question (not the same: {differs}): name another file"
+        )
     if whole != content:
         path.write_text(whole, encoding="utf-8")
     return answers
-
-
-def _digest(data: Path) -> str:
-    """Of a file its content; of a folder its place."""
-    if data.is_dir():
-        return str(data.resolve())
-    try:
-        return hashlib.sha256(data.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BadData(f"cannot read {data}: {error.strerror}: give the suite's data") from error
 
 
 def _write(results: TextIO, record: dict[str, Any]) -> None:

@@ -9,19 +9,22 @@ from time import perf_counter
 
 from engine.api import Fill, FillRequest, Shape
 from engine.checkpoints.profile import Profile
+from engine.evaluation.exactness import Parses, is_exact, is_grammatical
 from engine.evaluation.items import Item
-from engine.evaluation.measure import Parses, is_grammatical
 from engine.fill.candidates import Candidate
 from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
 
-SEARCHED, ALONE, CHECKED = "searched", "alone", "checked"
+SEARCHED, ALONE, CHECKED, ANY = "searched", "alone", "checked", "any"
 FIXED, ORACLE = "fixed", "oracle"
-METHODS = (SEARCHED, ALONE, CHECKED, FIXED, ORACLE)
+OF_CANDIDATES = (SEARCHED, ALONE, CHECKED, ANY)
+METHODS = (*OF_CANDIDATES, FIXED, ORACLE)
 MOST = 256  # tokens of a gap
 
-# What an editor puts into an item's gap, of the texts that a model offers, the best first.
-Editor = Callable[[Item, Sequence[str]], str]
+# What an editor puts into an item's gap, with its confidence, of the texts that a model offers with
+# theirs, the best first.
+Offered = tuple[str, float]
+Editor = Callable[[Item, Sequence[Offered]], Offered]
 
 
 class Filler:
@@ -41,17 +44,18 @@ class Filler:
     def fill(self, item: Item, method: str) -> Fill:
         """`searched` is the engine's answer. Of the same candidates, `alone` is the best that the
         model wrote itself, looking nothing up, and `checked` what `editor` puts into the gap, or
-        without one the first with which the file parses. `oracle` has as many tokens as the
-        solution, `fixed` the middle one of the lengths that the profile searches, each in a single
-        candidate."""
-        if method in (SEARCHED, ALONE, CHECKED):
+        without one the first with which the file parses; `any` knows the solution, and takes it
+        where it is among them: what a better ranking could reach. `oracle` has as many tokens as
+        the solution, `fixed` the middle one of the lengths that the profile searches, each in a
+        single candidate."""
+        if method in OF_CANDIDATES:
             return self._of_candidates(item, method)
         length = fixed_length(self._profile, item.block)
         if method == ORACLE:
             length = max(1, min(MOST, len(encode(self._engine.tokenizer, item.solution))))
         self._engine.profile = self._profile.but(line_tokens=(length,), block_tokens=(length,))
         try:
-            request = replace(self._request(item), max_tokens=length, candidates=1)
+            request = replace(request_for(item, self._steps), max_tokens=length, candidates=1)
             return self._engine.fill(request)
         finally:
             self._engine.profile = self._profile
@@ -62,32 +66,46 @@ class Filler:
         _, rolled, fill = self._last
         if method == SEARCHED:
             return fill
+        if method == CHECKED and self._editor is not None:
+            offered = [(each.texts[0], self._confidence(each)) for each in rolled.candidates]
+            text, confidence = self._editor(item, offered)
+            return replace(fill, texts=(text,), confidence=confidence)
+        chosen = self._choose(item, method, rolled)
+        if chosen is None:
+            return replace(fill, texts=("",), confidence=0.0)
+        return replace(fill, texts=chosen.texts, confidence=self._confidence(chosen))
+
+    def _choose(self, item: Item, method: str, rolled: Rolled) -> Candidate | None:
         if method == ALONE:
-            best = written_alone(rolled, self._profile)
-            return replace(fill, texts=best.texts if best else ("",))
-        if self._editor is not None:
-            offered = [each.texts[0] for each in rolled.candidates]
-            return replace(fill, texts=(self._editor(item, offered),))
-        for each in rolled.candidates:
+            return written_alone(rolled, self._profile)
+
+        def is_right(each: Candidate) -> bool:
+            if method == ANY:
+                return is_exact(item, each.texts[0])
             whole = item.prefix + each.texts[0] + item.suffix
-            if is_grammatical(item.language, whole, self._parser) is not False:
-                return replace(fill, texts=each.texts)
-        return fill
+            return is_grammatical(item.language, whole, self._parser) is not False
+
+        return next(filter(is_right, rolled.candidates), rolled.candidates[0])
+
+    def _confidence(self, candidate: Candidate) -> float:
+        """Its own: what is judged is the text that is shown."""
+        return candidate.confidence(self._profile)
 
     def _roll(self, item: Item) -> tuple[Rolled, Fill]:
         started = perf_counter()
-        rolled = self._engine.roll(self._request(item))
+        rolled = self._engine.roll(request_for(item, self._steps))
         assert rolled is not None, "one hole is on one canvas"
         return rolled, replace(self._engine.fill_of(rolled), seconds=perf_counter() - started)
 
-    def _request(self, item: Item) -> FillRequest:
-        return FillRequest(
-            texts=(item.prefix, item.suffix),
-            language=item.language,
-            shape=Shape.BLOCK if item.block else Shape.LINE,
-            max_tokens=MOST,
-            steps=self._steps,
-        )
+
+def request_for(item: Item, steps: int | None = None) -> FillRequest:
+    return FillRequest(
+        texts=(item.prefix, item.suffix),
+        language=item.language,
+        shape=Shape.BLOCK if item.block else Shape.LINE,
+        max_tokens=MOST,
+        steps=steps,
+    )
 
 
 def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:

@@ -1,9 +1,9 @@
 """Running code that a model wrote, together with a suite's tests. Off unless asked for.
 
-Each program gets a process of its own: no environment, an empty folder to work in, limits on time,
-memory, file size and processes, and no network where the system can take it away (Linux: a user
-namespace of its own). That keeps accidents in; it is no wall against a determined attack. Use a
-container or a virtual machine for data you do not trust.
+Each program gets a process of its own: no arguments, no environment, an empty folder to work in,
+limits on time, memory, file size and processes, and no network where the system can take it away
+(Linux: a user namespace of its own). That keeps accidents in; it is no wall against a determined
+attack. Use a container or a virtual machine for data you do not trust.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ class Outcome:
     said: str = ""
 
 
-# Runs in the child before anything of the program. Limits that a system does not have are skipped.
-PREPARE = """\
+# Runs in the child around the program. Limits that a system does not have are skipped. The token
+# that proves a program's end is left unread in the pipe until then, behind a descriptor of no fixed
+# number: it is in no argument, no environment and no memory of the process that runs the program.
+AROUND = """\
 import os, sys
 def prepare(seconds, memory, file_size):
     try:
@@ -61,20 +63,35 @@ def prepare(seconds, memory, file_size):
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     except (AttributeError, ValueError, OSError):
         pass
-prepare(*map(int, sys.argv[1:4]))
-source = sys.stdin.read()
-sys.stdin = open(os.devnull)
-exec(compile(source, "program", "exec"), {"__name__": "__main__"})
-print(sys.argv[4])
+def read(descriptor, size):
+    parts = []
+    while size and (part := os.read(descriptor, size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+def main(size):
+    source = read(0, size)
+    unread = os.dup2(0, 32 + os.urandom(1)[0] % 31, inheritable=False)
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    exec(compile(source, "program", "exec"), {"__name__": "__main__"})
+    sys.stdout.flush()
+    os.write(1, read(unread, 1 << 10))
+arguments = list(map(int, sys.argv[1:]))
+del sys.argv[1:]
+prepare(*arguments[:3])
+main(arguments[3])
 """
 
 
 def run(program: str, limits: Limits | None = None) -> Outcome:
     """Run a Python program to its end: right when it ends without an error, and by itself."""
     limits = limits or Limits()
-    told = os.urandom(16).hex()  # a program that leaves early, by os._exit(0), does not know it
-    command = [sys.executable, "-I", "-S", "-c", PREPARE, str(int(limits.seconds) + 1),
-               str(limits.memory), str(limits.file_size), told]  # fmt: skip
+    source = program.encode("utf-8", "replace")
+    token = os.urandom(16).hex()  # a program that leaves early, by os._exit(0), has not read it
+    numbers = (int(limits.seconds) + 1, limits.memory, limits.file_size, len(source))
+    command = [sys.executable, "-I", "-S", "-c", AROUND, *map(str, numbers)]
     with tempfile.TemporaryDirectory(prefix="infill-eval-") as folder:
         process = subprocess.Popen(
             command,
@@ -86,14 +103,14 @@ def run(program: str, limits: Limits | None = None) -> Outcome:
             start_new_session=True,
         )
         try:
-            out, _ = process.communicate(program.encode("utf-8", "replace"), limits.seconds)
+            out, _ = process.communicate(source + token.encode(), limits.seconds)
         except subprocess.TimeoutExpired:
             return Outcome(False, "timed out")
         finally:
             _end(process)
     said = out.decode("utf-8", "replace").strip()
-    passed = process.returncode == 0 and said.endswith(told)
-    return Outcome(passed, "passed" if passed else "failed", said.removesuffix(told)[-OUTPUT:])
+    passed = process.returncode == 0 and said.endswith(token)
+    return Outcome(passed, "passed" if passed else "failed", said.removesuffix(token)[-OUTPUT:])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from engine.api import Cancelled, IsCancelled
 from engine.checkpoints.profile import Profile
-from engine.fill.prompt import Prompt, before_canvas, encode, encoding_of, last_piece
+from engine.fill.prompt import Lead, Prompt, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
 from engine.models.family import Causal, Context
 
@@ -86,7 +86,7 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What writes on behind a prompt, of which `cache` holds all.
+    """What writes on behind a prompt's `lead`.
 
     `texts[id]` is a token's text, None for one that may not be written; `around` is what stands
     around the gap.
@@ -98,7 +98,7 @@ class Writer:
     profile: Profile
     prompt: Prompt
     around: Surroundings
-    cache: Context
+    lead: Lead
     cancelled: IsCancelled | None = None
 
     def lines(self, longest: int = LONGEST) -> dict[str, float]:
@@ -118,7 +118,7 @@ class Writer:
     def blocks(self, longest: int) -> dict[str, float]:
         """Rests of the line alone and with lines below it, with their log-probabilities. They end
         before the line that stands below the gap. None where something stands behind the gap on
-        its line. Raises Cancelled.
+        its line that the pass has not read. Raises Cancelled.
 
         The first line is searched for; what follows each of the likeliest is the likeliest token
         by token, for all of them at once.
@@ -148,6 +148,9 @@ class Writer:
             tokens = []
             for each, token, likely in zip(live, best.indices.tolist(), best.values, strict=True):
                 text, score = each.text + (self.texts[token] or ""), each.score + float(likely)
+                if token == self.lead.end:
+                    found[text.removesuffix(line_break)] = score
+                    continue
                 *lines, open_line = LINE_BREAK.split(text)
                 if not open_line and not text.endswith("\r"):  # a line has ended
                     if lines[-1].strip() and lines[-1].strip() == below:
@@ -183,6 +186,10 @@ class Writer:
             for hypothesis, token, score in _likeliest(live, scores, beams):
                 text = hypothesis.text + (self.texts[token] or "")
                 end = LINE_BREAK.search(text)
+                if token == self.lead.end:
+                    line = text[len(piece) :]
+                    done[line] = _either(done.get(line, -math.inf), score - misfit(line))
+                    continue
                 if end is None:
                     grown.append((Hypothesis(hypothesis.path, text, score), token))
                     continue
@@ -210,17 +217,22 @@ class Writer:
         """A tree of all tokens of the head but the last: it, the path of them, the text of that
         last one, and the log-probabilities [1, V] of what stands there."""
         ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
-        lead, before = before_canvas(self.prompt, self.profile, self.cache)
-        tree, known = Tree(self.causal, before, self.profile.tokens.pad), [*lead, *ids]
+        tree = Tree(self.causal, self.lead.context, self.profile.tokens.pad)
+        known = [self.lead.token, *ids]
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 
     def _writable(self, like: Tensor) -> Tensor:
-        """[V], True for tokens that may be written, on the device of `like`."""
-        return torch.tensor([text is not None for text in self.texts], device=like.device)
+        """[V], True for tokens that may be written or that end a fill, on the device of `like`."""
+        writable = torch.tensor([text is not None for text in self.texts], device=like.device)
+        if self.lead.end is not None:
+            writable[self.lead.end] = True
+        return writable
 
     def _rest(self) -> str:
-        """What stands behind the gap on its line."""
+        """What stands behind the gap on its line, for a pass that has not read it."""
+        if self.lead.end is not None:
+            return ""
         behind = self.prompt.seams[0].right + self.prompt.texts[-1]
         return LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
 

@@ -15,10 +15,10 @@ from engine.denoise.canvas import Layout, fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
 from engine.fill.lookup import Found, look_up, look_up_block, says_again
-from engine.fill.prompt import Prompt, encode
+from engine.fill.prompt import Lead, Prompt, encode
 from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
-from engine.models.family import Context, Model
+from engine.models.family import Model
 
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
@@ -87,12 +87,13 @@ def rank_candidates(
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
     around: Surroundings,
-    cache: Context,
+    lead: Lead | None,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
     nothing that says again the line below it.
 
-    `around` is what stands around the holes, and `cache` holds `prompt.ids`.
+    `around` is what stands around the holes; `lead` is where the causal pass begins, None of a
+    model without one.
     """
     head, suffix = prompt.texts[0], prompt.texts[-1]
     found = [
@@ -104,10 +105,10 @@ def rank_candidates(
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
     middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
-    if model.causal is None:
+    if model.causal is None or lead is None:
         scores = [Likelihood(None, None)] * len(middles)
     else:
-        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, cache)
+        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, lead)
     nowhere = Found("", 0, 0)
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):

@@ -40,10 +40,10 @@ from engine.fill.chat_prompt import build_chat_prompt
 from engine.fill.drafts import read_draft
 from engine.fill.lengths import guess_shape, hole_lengths, lay_out_candidates
 from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
-from engine.fill.prompt import Prompt, build_prompt, encode, far_apart
+from engine.fill.prompt import Lead, Prompt, build_prompt, encode, far_apart, lead_of
 from engine.fill.structure import Surroundings
 from engine.fill.writable import Writable
-from engine.models.family import Causal, Context, Model
+from engine.models.family import Context, Model
 
 T = TypeVar("T")
 # A fill, or a part of one, up to its next question of the model.
@@ -152,7 +152,10 @@ class LocalEngine:
         if layouts:
             cache = self._prefixes.encode(prompt.ids, asker.cancelled, asker.window)
             around = Surroundings(request.texts, request.language or "")
-            return _Begun(prompt, shape, drafts, layouts, around, cache)
+            lead = None
+            if self.model.causal is not None:
+                lead = lead_of(prompt, self.profile, cache, self.model.encode)
+            return _Begun(prompt, shape, drafts, layouts, around, cache, lead)
         if request.holes == 1:
             canvas = self.profile.canvas.width
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
@@ -183,26 +186,24 @@ class LocalEngine:
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
         written = read_candidates(tokenizer, layouts, last, profile.tokens.slack)
-        if request.holes == 1 and profile.ranking.beams and model.causal is not None:
-            written = self._continued(model.causal, request, begun, cancelled) | written
+        if request.holes == 1 and profile.ranking.beams:
+            written = self._continued(request, begun, cancelled) | written
         looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
         ranked = rank_candidates(
-            model, tokenizer, profile, prompt, written, matches, begun.around, cache
+            model, tokenizer, profile, prompt, written, matches, begun.around, begun.lead
         )
         return last, ranked
 
     def _continued(
-        self,
-        causal: Causal[Any],
-        request: FillRequest,
-        begun: _Begun,
-        cancelled: IsCancelled | None,
+        self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None
     ) -> dict[Texts, float]:
         """What the causal pass would go on with, see engine/fill/beam.py."""
-        prompt, around, cache = begun.prompt, begun.around, begun.cache
+        causal, prompt = self.model.causal, begun.prompt
+        if causal is None or begun.lead is None:
+            return {}
         given = causal, self.tokenizer, self._writable.texts, self.profile
-        writer = Writer(*given, prompt, around, cache, cancelled)
+        writer = Writer(*given, prompt, begun.around, begun.lead, cancelled)
         if begun.shape is Shape.LINE:
             found = writer.lines(request.max_tokens)
         else:
@@ -309,7 +310,7 @@ class Rolled:
 @dataclass(frozen=True, slots=True)
 class _Begun:
     """A request made ready: `cache` holds the prompt, `drafts` are the tokens the holes begin with
-    (one list per hole, or none)."""
+    (one list per hole, or none). `lead` is where a causal pass begins, where the model has one."""
 
     prompt: Prompt
     shape: Shape
@@ -317,3 +318,4 @@ class _Begun:
     layouts: list[Layout]
     around: Surroundings
     cache: Context
+    lead: Lead | None

@@ -8,15 +8,20 @@ first hole, where the model reads it in both directions.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from tokenizers import Encoding, Tokenizer
+from torch import Tensor
 
 from engine.checkpoints.profile import Profile
 from engine.fill.seams import Seam, Vocabulary
 from engine.models.family import Context
 
 CHARACTERS_PER_TOKEN = 8  # more than any slice of code has on average: enough text to fill a budget
+FOLLOWING_TOKENS = 48  # of what follows a gap, read by the causal pass
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
 
 
@@ -75,6 +80,9 @@ def start_of_head(prefix: str, tokenizer: Tokenizer, profile: Profile) -> int:
     its offset, so that the cut is never inside one.
     """
     start = max(prefix.rfind("\n"), prefix.rfind("\r")) + 1
+    if profile.canvas.join_indent:
+        line = prefix[start:]
+        start += max(0, len(line) - len(line.lstrip(" \t")) - 1)
     # A line of a megabyte must not be tokenised for its last few tokens.
     start = max(start, len(prefix) - profile.canvas.head_tokens * CHARACTERS_PER_TOKEN)
     while True:
@@ -158,13 +166,32 @@ def last_piece(encoding: Encoding, text: str) -> str:
     return text[encoding.offsets[-1][0] :] if encoding.offsets else ""
 
 
-def before_canvas(prompt: Prompt, profile: Profile, cache: Context) -> tuple[list[int], Context]:
-    """Where a causal pass after the prompt begins, of which `cache` holds all: the token that
-    predicts the first one after it, whose position is computed again, and the cache before it."""
-    lead = prompt.ids[-1:] or [
-        profile.tokens.bos if profile.tokens.bos is not None else profile.tokens.pad
-    ]
-    return lead, cache.crop(max(0, cache.length - 1))
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """Where a causal pass of head and fill begins: behind `context`, with `token`, which predicts
+    the first token of the head. `end` ends a fill; None where the model knows no such token."""
+
+    token: int
+    context: Context
+    end: int | None = None
+
+
+def lead_of(
+    prompt: Prompt, profile: Profile, cache: Context, encode: Callable[[Tensor, Any], Any]
+) -> Lead:
+    """The lead behind the prompt, all of which `cache` holds; `encode` is the model's.
+
+    A model that knows fill marks has read what follows the gap. Of any other the prompt's last
+    token is the lead, and its position is computed again.
+    """
+    tokens = profile.tokens
+    if tokens.fill_marks is not None:
+        following, middle, end = tokens.fill_marks
+        last = [tokens.eos] if prompt.end_of_text and tokens.eos is not None else []
+        read = [following, *[*prompt.suffix, *last][:FOLLOWING_TOKENS]]
+        return Lead(middle, encode(torch.tensor(read), cache), end)
+    first = tokens.bos if tokens.bos is not None else tokens.pad
+    return Lead(prompt.ids[-1] if prompt.ids else first, cache.crop(max(0, cache.length - 1)))
 
 
 def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:

@@ -18,10 +18,10 @@ import torch
 from tokenizers import Tokenizer
 
 from engine.checkpoints.profile import FEATURES, Profile
-from engine.fill.prompt import Prompt, before_canvas, encoding_of, last_piece
+from engine.fill.prompt import Lead, Prompt, encoding_of, last_piece
 from engine.fill.structure import Faults
 from engine.models.branches import Branches
-from engine.models.family import Causal, Context
+from engine.models.family import Causal
 
 TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
 NONE = Faults()
@@ -132,13 +132,13 @@ def likelihoods(
     profile: Profile,
     prompt: Prompt,
     middles: Sequence[str],
-    cache: Context,
+    lead: Lead,
 ) -> list[Likelihood]:
-    """Score each of `middles` between the prompt's head and suffix; `cache` holds `prompt.ids`.
+    """Score each of `middles` between the prompt's head and suffix, behind `lead`.
 
-    Head, middle and suffix are encoded as one text, so that no seam shows.
+    Head, middle and suffix are encoded as one text, so that no seam shows. Behind a lead that has
+    read what follows, the token that ends a fill stands for the suffix.
     """
-    lead, before = before_canvas(prompt, profile, cache)
     head = prompt.texts[0]
     # So begins the middle of every candidate at one character.
     begin = len(head) - len(last_piece(encoding_of(tokenizer, head), head))
@@ -150,7 +150,7 @@ def likelihoods(
     first = min(row.middle.start for row in rows)
     at = [place for path in branches.paths for place in path[first:-1]]
     tokens = [token for row in rows for token in row.ids[first + 1 :]]
-    per_token = iter(causal.score_branches(branches, before, at, tokens).tolist())
+    per_token = iter(causal.score_branches(branches, lead.context, at, tokens).tolist())
     scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(
@@ -163,9 +163,9 @@ def likelihoods(
 
 
 def _row(
-    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: list[int], begin: int
+    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, lead: Lead, begin: int
 ) -> _Row:
-    head, suffix = prompt.texts[0], prompt.texts[-1]
+    head, suffix = prompt.texts[0], prompt.texts[-1] if lead.end is None else ""
     end = len(head) + len(middle)
     encoding = encoding_of(tokenizer, head + middle + suffix[:SUFFIX_CHARACTERS])
     offsets = encoding.offsets
@@ -173,8 +173,12 @@ def _row(
     after = next((i for i, (start, _) in enumerate(offsets) if start >= end), len(offsets))
     after = max(first, after)
     stop = min(len(offsets), after + profile.ranking.scored_suffix_tokens)
+    ids = [lead.token, *encoding.ids[:stop]]
+    if lead.end is not None:
+        ids.append(lead.end)
+        stop += 1
     # per_token[k] is the probability of row token k + 1, which is text token k.
-    return _Row(lead + encoding.ids[:stop], slice(first, after), slice(after, stop))
+    return _Row(ids, slice(first, after), slice(after, stop))
 
 
 def _mean(values: Sequence[float]) -> float | None:

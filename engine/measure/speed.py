@@ -51,16 +51,18 @@ def main(arguments: list[str] | None = None) -> None:
 def measure(model: str, device: str | None, fills: int) -> dict[str, Any]:
     """Raises EngineError."""
     engine = load_engine(model, device)
+    chosen = engine.info.model  # of a family's name, the one that was loaded
+    folder = folder_of(chosen)
     rates = device_rates(engine.model.device, engine.model.dtype)
     return {
-        "model": model,
+        "model": chosen,
         "device": str(engine.model.device),
         "dtype": str(engine.model.dtype).removeprefix("torch."),
-        "format": open_checkpoint(folder_of(model)).format,
+        "format": open_checkpoint(folder).format,
         "threads": torch.get_num_threads(),
         "card": torch.cuda.get_device_name() if engine.model.device.type == "cuda" else None,
         "rates": asdict(rates),
-        "step": step_times(engine, folder_of(model), rates, fills),
+        "step": step_times(engine, folder, rates, fills),
         "prompt": prompt_times(engine),
         "block": block_rate(engine, max(1, fills // 4)),
     }

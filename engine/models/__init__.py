@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from engine.models import diffusion_gemma  # noqa: F401
+from engine.models import dense, diffusion_gemma  # noqa: F401
 from engine.models.family import Model
 
 

@@ -15,7 +15,7 @@ Nobody outside of a family's own files knows its classes or the fields of its co
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, Self, TypeVar
 
@@ -216,6 +216,11 @@ class Architecture(Protocol):
 
     @property
     def vocab_size(self) -> int: ...
+
+    def given(self, stored: Collection[str]) -> Self:
+        """The same shape, where the names of the tensors that a checkpoint stores say more of it
+        than its `config.json` does."""
+        ...
 
     def stored_as(self, name: str) -> tuple[str, ...]:
         """The names under which checkpoints store the weight `name` of the model, best first."""

@@ -1,4 +1,5 @@
-"""`python -m engine.training STAGE`: train, export, evaluate, in that order.
+"""`python -m engine.training STAGE`: train, export, fit, card, in that order; between the last two,
+`infill-ls eval held-out` measures the model.
 
 Before them come `python -m engine.training.corpus` and `python -m engine.training.tokenizer`.
 `pack` and `unpack` carry a corpus or a training state to another machine; `ablate` compares small
@@ -130,49 +131,49 @@ def dequantise(
 
 
 @app.command()
-def evaluate(
+def fit(
     corpus: Corpus = CORPUS,
     model: Annotated[str, typer.Option(help="embedded, or a model folder")] = "embedded",
-    items: Annotated[int, typer.Option(help="Gaps to fill")] = 1000,
-    seed: Annotated[int, typer.Option(help="Which gaps")] = 20,
-    out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON")] = None,
-    calibrate: Annotated[
-        bool, typer.Option(help="Fit the profile's rank and confidence first, on other gaps")
-    ] = False,
-    language: Annotated[str | None, typer.Option(help="Only this one")] = None,
+    lines: Annotated[int, typer.Option(help="Gaps of a line")] = 800,
+    blocks: Annotated[int, typer.Option(help="Gaps of two to six lines")] = 200,
+    seed: Annotated[int, typer.Option(help="Which gaps")] = 0,
 ) -> None:
-    """Fill held-out gaps, count the exact ones, write the card. Builds a missing corpus first."""
-    import time
+    """Fit rank and confidence of a model's profile to gaps of the packages that are there for it.
 
+    Builds a missing corpus first.
+    """
     from engine.checkpoints.catalog import folder_of
+    from engine.evaluation.splits import TUNE
+    from engine.evaluation.suites import held_out_items
     from engine.fill.load import load_engine
-    from engine.training import evaluate as measure
-    from engine.training.card import write_card
-    from engine.training.items import WITH_BLOCKS, held_out_items
-    from engine.training.settings import Settings
+    from engine.training.fit import calibrate
 
     sources = corpus / "held_out.jsonl"
     if not sources.exists():
         from engine.training.corpus import build
 
         build(corpus)
-    started = time.monotonic()
-    folder, settings = folder_of(model), Settings.read()
-    weights = {language: 1.0} if language else settings.data.languages
-    engine = load_engine(model, "cpu")
-    if calibrate:
-        others = held_out_items(sources, items, seed + 1, WITH_BLOCKS, weights)
-        measure.calibrate(engine, others, folder, _count_to(items, "fitted to"))
-        engine = load_engine(model, "cpu")
-    asked = held_out_items(sources, items, seed, languages=weights)
-    answers = measure.ask(engine, asked, _count_to(items, "filled"))
-    text = measure.to_json(measure.report(answers, seed, started))
-    print(text)
-    if out is not None:
-        out.write_text(text + "\n", encoding="utf-8")
-    if not language and (folder / "training.json").exists():
-        (folder / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-        print(f"wrote {write_card(settings, folder)}", file=sys.stderr)
+    items = held_out_items(sources, TUNE, seed, lines, blocks)
+    folder = folder_of(model)
+    calibrate(load_engine(model, "cpu"), items, folder, _count_to(len(items), "fitted to"))
+    print(f"wrote {folder / 'profile.json'}")
+
+
+@app.command()
+def card(
+    evaluation: Annotated[
+        list[Path], typer.Argument(help="What `infill-ls eval held-out --json` printed, and fresh")
+    ],
+    model: Annotated[str, typer.Option(help="embedded, or a model folder")] = "embedded",
+) -> None:
+    """Keep evaluations beside a model, and write its card from them."""
+    from engine.checkpoints.catalog import folder_of
+    from engine.training.card import keep_evaluations, write_card
+    from engine.training.settings import Settings
+
+    folder = folder_of(model)
+    keep_evaluations(evaluation, folder)
+    print(f"wrote {write_card(Settings.read(), folder)}")
 
 
 def _count_to(total: int, what: str) -> Callable[[int], None]:

@@ -22,6 +22,7 @@ import torch
 from safetensors.torch import load_file
 
 from engine.checkpoints.tokenizer import read_tokenizer
+from engine.evaluation.splits import TUNE
 from engine.models.diffusion_gemma import DiffusionGemma
 from engine.training import tokenizer
 from engine.training.data import Corpus, Share, batch_of
@@ -59,7 +60,7 @@ def ablate(
     table = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     schedule = {"schedule.steps": steps}
     small = changed(run.settings, table["scale"] | schedule)
-    held_out = Corpus(run.corpus / "held_out.jsonl", small.data.languages)
+    held_out = Corpus(run.corpus / "held_out.jsonl", small.data.languages, TUNE)
     unknown = ", ".join(set(names) - set(table["rows"]))
     if unknown:
         raise ValueError(f"{TABLE.name} has no row {unknown}: it has {', '.join(table['rows'])}")

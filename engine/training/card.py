@@ -1,21 +1,25 @@
 """The model card: what the embedded model was trained on, for how long, and how well it does.
 
-Written from `training.json` (by export), `evaluation.json` (by evaluate) and `corpus.toml`
-into `card.md`; no number in it is typed by hand.
+Written from `training.json` (by export), `evaluation.json` (what `infill-ls eval` printed of the
+packages to report on, and of those of 2026) and `corpus.toml`; no number in it is typed by hand.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation.question import digest_profile, digest_weights
+from engine.evaluation.splits import FRESH, REPORT, TRAIN, TUNE, Split
+from engine.evaluation.suites import FRESH as FRESH_SUITE
+from engine.evaluation.suites import HELD_OUT
 from engine.training.corpus import read_manifest
-from engine.training.evaluate import expected_calibration_error
 from engine.training.packages import Package
 from engine.training.settings import Schedule, Settings
 
+METHODS = ("checked", "searched", "alone", "any")
 LANGUAGE_NAMES = {
     "python": "Python", "javascript": "JavaScript", "typescript": "TypeScript", "rust": "Rust",
     "go": "Go", "c": "C", "cpp": "C++", "java": "Java", "lua": "Lua", "shellscript": "shell",
@@ -33,17 +37,42 @@ def write_card(settings: Settings, folder: Path) -> Path:
     return card
 
 
+def keep_evaluations(paths: Sequence[Path], folder: Path) -> None:
+    """Write what `infill-ls eval SUITE --json` printed into `folder`/evaluation.json, by suite.
+
+    Raises ValueError for another suite than held-out and fresh, and for answers of another model
+    than the one in `folder`.
+    """
+    path = folder / "evaluation.json"
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    digests = {"weights": digest_weights(folder), "profile": digest_profile(folder)}
+    kept = {suite: told for suite, told in kept.items() if _is_of(told, digests)}
+    for each in paths:
+        told = json.loads(each.read_text(encoding="utf-8"))
+        suite = told["asked"]["suite"]
+        if suite not in (HELD_OUT, FRESH_SUITE):
+            raise ValueError(f"{each} is of the suite {suite}: a card tells of held-out and fresh")
+        if not _is_of(told, digests):
+            raise ValueError(f"{each} tells of another model than the one in {folder}")
+        told.pop("results", None)
+        told["asked"]["model"] = folder.name
+        kept[suite] = told
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+
+
+def _is_of(told: Any, digests: dict[str, str]) -> bool:
+    asked = told.get("asked", {}) if isinstance(told, dict) else {}
+    return all(asked.get(name) == digest for name, digest in digests.items())
+
+
 def render(
     settings: Settings, training: dict[str, Any], evaluation: dict[str, Any], folder: Path
 ) -> str:
     model, data, schedule = settings.model, settings.data, settings.schedule
-    exact = {"all gaps": evaluation["exact"], **evaluation["by_kind"]}
-    exact |= {LANGUAGE_NAMES.get(n, n): share for n, share in evaluation["by_language"].items()}
-    exact["the model alone"] = evaluation["model_alone"]
-    exact["any candidate"] = evaluation["any"]
-    exact["cursor inside a word"] = evaluation["inside_word"]
-    exact["cursor between words"] = evaluation["between_words"]
-    calibration = evaluation["calibration"]
+    told = evaluation[HELD_OUT]
+    whole = _row_of(told, "checked", "all")
+    calibration = told["calibration"]["checked"]
+    best = max(told["baselines"].items(), key=lambda each: each[1]["mean"])
     read, total = training["languages"], sum(training["languages"].values())
     return TEMPLATE.read_text(encoding="utf-8").format(
         parameters=training["parameters"] / 1e6,
@@ -69,25 +98,35 @@ def render(
         tail=training["tail"],
         slot_loss=training["slot_loss"],
         causal_loss=training["causal_loss"],
-        seed=evaluation["seed"],
-        exact_rows=_rows((name.replace("_", " "), share) for name, share in exact.items()),
-        baseline_rows=_rows(evaluation["baselines"].items()),
-        times=evaluation["times_best_baseline"],
-        alone_times=evaluation["model_alone_times_best_baseline"],
-        steps_mean=evaluation["steps_mean"],
-        ece=expected_calibration_error(calibration),
-        calibration_rows="\n".join(
-            f"| {row['confidence']:.2f} | {row['n']} | {row['exact']:.2f} |" for row in calibration
+        seed=told["asked"]["seed"],
+        items=whole["n"],
+        exact_rows=_rows(told),
+        fresh=_fresh(evaluation.get(FRESH_SUITE)),
+        baseline_rows="\n".join(
+            f"| {name} | {_percent(rate)} |" for name, rate in told["baselines"].items()
         ),
-        gate_rows="\n".join(_gate_row(row) for row in evaluation["gates"]),
-        repeats=evaluation["repeats"]["percent"],
+        times=whole["exact"]["mean"] / max(best[1]["mean"], 1e-9),
+        alone_times=_row_of(told, "alone", "all")["exact"]["mean"] / max(best[1]["mean"], 1e-9),
+        forwards=whole["forwards"],
+        ece=calibration["error"],
+        calibration_rows="\n".join(
+            f"| {row['confidence']:.2f} | {row['n']} | {row['exact']:.2f} |"
+            for row in calibration["bins"]
+        ),
+        gate_rows="\n".join(
+            f"| {row['gate']:.2f} | {row['shown']['mean']:.1%} | {_percent(row['exact'])} |"
+            for row in calibration["gates"]
+        ),
+        repeats=100 * whole["repeats_suffix"]["mean"],
         languages=", ".join(
             f"{LANGUAGE_NAMES[name]} {weight / total:.1%}" for name, weight in read.items()
         ),
         ablations=_ablations(folder / "ablations.json"),
-        train_count=len(_split("train", read)),
-        held_out=_packages("held-out", evaluation["by_language"]),
-        train=_packages("train", read),
+        train_count=len(_split(TRAIN, read)),
+        report=_packages(REPORT, read),
+        fresh_packages=_packages(FRESH, read),
+        tune=_packages(TUNE, read),
+        train=_packages(TRAIN, read),
     )
 
 
@@ -100,20 +139,30 @@ def _self_conditioning(schedule: Schedule) -> str:
     )
 
 
-def _rows(shares: Iterable[tuple[str, dict[str, Any]]]) -> str:
-    return "\n".join(
-        f"| {name} | {share['percent']:.1f}% ({share['low']:.1f} to {share['high']:.1f}; "
-        f"n = {share['n']}) |"
-        for name, share in shares
-    )
+def _rows(told: dict[str, Any]) -> str:
+    """A row for each part of the gaps, a column for each method."""
+    lines = []
+    for part in dict.fromkeys(row["part"] for row in told["report"]):
+        rates = [_percent(_row_of(told, method, part)["exact"]) for method in METHODS]
+        lines.append(f"| {LANGUAGE_NAMES.get(part, part)} | {' | '.join(rates)} |")
+    return "\n".join(lines)
 
 
-def _gate_row(row: dict[str, Any]) -> str:
-    exact = row["exact"]
-    return (
-        f"| {row['gate']:.2f} | {row['share']:.1%} | {exact['percent']:.1f}% "
-        f"({exact['low']:.1f} to {exact['high']:.1f}) |"
+def _row_of(told: dict[str, Any], method: str, part: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(
+        row for row in told["report"] if (row["method"], row["part"]) == (method, part)
     )
+    return found
+
+
+def _fresh(told: dict[str, Any] | None) -> str:
+    head = "| | checked | searched | alone | any |\n|---|---|---|---|---|\n"
+    return "They were not measured." if told is None else head + _rows(told)
+
+
+def _percent(rate: dict[str, Any]) -> str:
+    low, high = 100 * rate["low"], 100 * rate["high"]
+    return f"{100 * rate['mean']:.1f}% ({low:.1f} to {high:.1f}; n = {rate['n']})"
 
 
 def _ablations(path: Path) -> str:
@@ -134,7 +183,7 @@ def _ablations(path: Path) -> str:
     return head + "\n".join(lines)
 
 
-def _split(split: str, languages: Iterable[str]) -> list[Package]:
+def _split(split: Split, languages: Iterable[str]) -> list[Package]:
     """The packages of a split from which some of `languages` are read."""
     return [
         package
@@ -143,6 +192,6 @@ def _split(split: str, languages: Iterable[str]) -> list[Package]:
     ]
 
 
-def _packages(split: str, languages: Iterable[str]) -> str:
+def _packages(split: Split, languages: Iterable[str]) -> str:
     found = sorted(_split(split, languages), key=lambda package: package.name)
     return ", ".join(f"{each.name} {each.version} ({each.licence})" for each in found)

@@ -16,16 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
+from engine.evaluation.splits import HELD_OUT, MANIFEST, SPLITS, TRAIN, Split, splits_by_package
 from engine.training.languages import language_of
 from engine.training.overlap import apart, without_near_duplicates
-from engine.training.packages import Package, Registry, Split, fetch, members
+from engine.training.packages import Package, Registry, fetch, members
 from engine.training.reading import is_copyleft, normalise, rejection
 from engine.training.source import Source, write_sources
 
 PACKAGE_SHARE = 0.03  # of a language's train bytes, for any one package ...
 PACKAGE_FLOOR = 4_000_000  # ... but a language with few packages keeps this much of each
 TESTS_SHARE = 0.15  # of a package's train bytes
-MANIFEST = Path(__file__).with_name("corpus.toml")
 
 
 def build(
@@ -33,7 +33,8 @@ def build(
 ) -> None:
     """Write train.jsonl, held_out.jsonl and corpus.json into `dest`; archives stay in it too.
 
-    A line of jsonl is {"package", "path", "text", "language"}; `registries` (none named: all) says
+    `held_out.jsonl` holds all splits but `train`: which one a package is in, the manifest says. A
+    line of jsonl is {"package", "path", "text", "language"}; `registries` (none named: all) says
     which to build from. Raises CalledProcessError if a registry has no such version and ValueError
     if a package declares a copyleft licence.
     """
@@ -44,31 +45,34 @@ def build(
         list(downloads.map(partial(fetch, archives=archives), packages))
 
     dropped: Counter[str] = Counter()
-    kept: dict[Split, list[Source]] = {"train": [], "held-out": []}
+    kept: dict[Split, list[Source]] = {split: [] for split in SPLITS}
     with ProcessPoolExecutor(2) as readers:
         read = readers.map(partial(usable_sources, archives=archives), packages)
         for package, (sources, rejected) in zip(packages, read, strict=True):
             kept[package.split] += sources
             dropped += rejected
 
-    measured = list(without_near_duplicates(kept["held-out"]))
-    clean = apart(kept["train"], measured, 0.2)
+    # Of two files alike, the one that is told of stays, and the one that is fitted on goes.
+    held_out_all = [source for split in HELD_OUT for source in kept[split]]
+    measured = list(without_near_duplicates(held_out_all))
+    clean = apart(kept[TRAIN], measured, 0.2)
     unique = list(without_near_duplicates(clean))
     balanced = balance(unique)
     train = [source for source in balanced if not is_copyleft(source.text)]
     held_out = apart(measured, train, 0.1)  # typer carries a copy of click, which is trained on
-    dropped["train: in held-out"] = len(kept["train"]) - len(clean)
+    dropped["train: in held-out"] = len(kept[TRAIN]) - len(clean)
     dropped["train: near duplicate"] = len(clean) - len(unique)
     dropped["train: over a share"] = len(unique) - len(balanced)
     dropped["train: copyleft file"] = len(balanced) - len(train)
-    dropped["held-out: near duplicate"] = len(kept["held-out"]) - len(measured)
+    dropped["held-out: near duplicate"] = len(held_out_all) - len(measured)
     dropped["held-out: in train"] = len(measured) - len(held_out)
 
     write_sources(train, dest / "train.jsonl")
     write_sources(held_out, dest / "held_out.jsonl")
-    summary = {
+    summary: dict[str, object] = {
         "train": summarise(train),
         "held-out": summarise(held_out),
+        **{str(split): summarise(_of(split, packages, held_out)) for split in HELD_OUT},
         "dropped": dict(sorted(dropped.items())),
         "packages": [asdict(package) for package in packages],
     }
@@ -76,21 +80,21 @@ def build(
 
 
 def read_manifest(manifest: Path = MANIFEST) -> list[Package]:
-    """Raises ValueError where a registry's package is named in both splits."""
+    """Raises ValueError where a package is named in two splits."""
     tables = tomllib.loads(manifest.read_text(encoding="utf-8"))
-    splits: tuple[Split, Split] = ("held-out", "train")
+    splits_by_package(tables)
     registries: tuple[Registry, ...] = get_args(Registry)
-    packages = [
+    return [
         _package(name, split, registry, pin)
         for registry in registries
-        for split in splits
+        for split in SPLITS
         for name, pin in sorted(tables.get(registry, {}).get(split, {}).items())
     ]
-    named = Counter((package.registry, package.name) for package in packages)
-    twice = [name for name, n in named.items() if n > 1]
-    if twice:
-        raise ValueError(f"named twice in {manifest.name}: {twice}")
-    return packages
+
+
+def _of(split: Split, packages: Sequence[Package], sources: Sequence[Source]) -> list[Source]:
+    names = {package.name for package in packages if package.split == split}
+    return [source for source in sources if source.package in names]
 
 
 def usable_sources(package: Package, archives: Path) -> tuple[list[Source], Counter[str]]:

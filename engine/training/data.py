@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
+from engine.evaluation.splits import Split, split_of
 from engine.fill.brackets import CLOSING
 from engine.training.objective import Batch, reach
 from engine.training.settings import Settings
@@ -65,13 +66,19 @@ class Corpus:
     probability proportional to its length.
 
     `weights` of languages that the file has not are ignored; without any, the languages weigh what
-    they hold.
+    they hold. With a `split`, texts of its packages alone.
     """
 
-    def __init__(self, path: Path, weights: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        weights: Mapping[str, float] | None = None,
+        split: Split | None = None,
+    ) -> None:
         texts: dict[str, list[str]] = {}
         for source in read_sources(path):
-            texts.setdefault(source.language, []).append(source.text)
+            if split is None or split_of(source.package) == split:
+                texts.setdefault(source.language, []).append(source.text)
         chosen = [name for name in sorted(texts) if weights is None or weights.get(name)]
         if not chosen:
             raise ValueError(f"{path} holds no text of {', '.join(weights or ())}")

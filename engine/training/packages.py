@@ -19,10 +19,10 @@ from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
+from engine.evaluation.splits import Split
 from engine.training.languages import language_of
 
 Registry = Literal["pypi", "npm", "debian"]
-Split = Literal["train", "held-out"]
 
 COPYLEFT = r"(?i)\b(A|L)?GPL|\bGNU\b|Mozilla|\bMPL|\bEUPL|\bSSPL|Proprietary"
 _VENDORED = re.compile(

@@ -6,22 +6,31 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engine.evaluation.items import SUITES
+from engine.api import EngineError
+from engine.evaluation.items import BadData
+from engine.evaluation.suites import SUITES
 from lsp_server import secrets
-from lsp_server.commands import child, grammatical
-from lsp_server.commands.fault import FAILED, USAGE, CommandError
+from lsp_server.commands import child, grammatical, pauses
+from lsp_server.commands.fault import FAILED, USAGE, CommandError, engine_fault
 from lsp_server.commands.fill import terminal
-from lsp_server.commands.options import Anyway, Device, Model, Seed, Steps
+from lsp_server.commands.options import Anyway, Device, Factory, Model, Seed, Steps
 from lsp_server.settings import Settings
 
 PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
+TYPING = "typing"  # the one suite that goes through the language server
+KNOWN = (*SUITES, TYPING)
+CALIBRATED = ("searched", "checked")  # what a confidence is of
+COLUMNS = (
+    TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+)  # fmt: skip
 WITHOUT = f"{secrets.__name__}:{secrets.is_secret.__name__}"
 RATES = {
     "pass@1": "pass@1",
@@ -36,7 +45,9 @@ RATES = {
 
 
 def command(
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help=f"One of {', '.join(SUITES)}.")],
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help=f"One of {', '.join((*SUITES, TYPING))}.")
+    ],
     data: Annotated[
         str, typer.Option(metavar="FILE", help="The suite's data; a folder of source files.")
     ],
@@ -58,13 +69,22 @@ def command(
     ] = None,
     anyway: Anyway = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    factory: Factory = None,
 ) -> None:
     """Measure a model on HumanEval-Infilling, SantaCoder-FIM or your own files.
 
     The data are yours to bring. The same command goes on where a run was ended.
     """
+    if suite == TYPING:
+        heard = listen(Path(data), model, device, factory, limit, seed, anyway=anyway)
+        if as_json:
+            print(json.dumps(heard))
+        else:
+            for way, rows in heard["report"].items():
+                terminal().print(as_table_of_pauses(way, rows), "")
+        return
     if suite not in SUITES:
-        raise CommandError(f"there is no suite {suite}: choose one of {', '.join(SUITES)}", USAGE)
+        raise CommandError(f"there is no suite {suite}: choose one of {', '.join(KNOWN)}", USAGE)
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
     arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
@@ -83,16 +103,63 @@ def command(
     console = terminal()
     for table in as_tables(found["report"]):
         console.print(table, "")
+    for method, calibration in found["calibration"].items():
+        if method in CALIBRATED:
+            console.print(f"{method}: confidence is off by {100 * calibration['error']:.1f} points")
     if not execute and suite == SUITES[0]:
         console.print("pass@1 needs --execute: the suite's tests are run in a sandbox")
     console.print(f"the answers are in {found['results']}", soft_wrap=True)
 
 
+def listen(
+    data: Path,
+    model: str,
+    device: str | None,
+    factory: str | None,
+    limit: int | None,
+    seed: int,
+    *,
+    anyway: bool,
+) -> dict[str, Any]:
+    """What ghost text says at pauses, behind a progress bar."""
+    try:
+        chosen = pauses.read_pauses(data, limit, seed, anyway=anyway)
+    except BadData as error:
+        raise CommandError(str(error), USAGE) from error
+    with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
+        task = bar.add_task("pauses", total=len(chosen))
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
+
+        try:
+            heard = pauses.type_and_listen(chosen, model, device, factory, show)
+        except EngineError as error:
+            raise engine_fault(error) from error
+        except (TimeoutError, OSError) as error:
+            raise CommandError(
+                f"the language server gave no answer ({error or 'it took too long'}): run"
+                " `infill-ls doctor`",
+                FAILED,
+            ) from error
+    return {"suite": TYPING, "limit": limit, "seed": seed, **heard}
+
+
+def as_table_of_pauses(way: str, rows: list[dict[str, Any]]) -> Table:
+    """Per 100 pauses of each kind; `right` is per 100 that were spoken to."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(f"{way}, {rows[0]['n']} pauses")
+    names = ("spoken", "exact", "similar", "wrong", "right")
+    for name in (*names, "characters saved"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(row["kind"], *(percent(row[name]) for name in names), f"{row['saved']:.0f}")
+    return table
+
+
 def evaluate(arguments: list[str]) -> dict[str, Any]:
     """Run it in a process of its own, behind a progress bar; the report it ends with."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())  # fmt: skip
-    with Progress(*columns, console=terminal(stderr=True), transient=True) as bar:
+    with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("answers", total=None)
         with messages(arguments) as told:
             for message in told:

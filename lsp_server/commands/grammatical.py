@@ -24,19 +24,20 @@ def parses(language: str, text: str) -> bool | None:
     return None if tree is None else not tree.tree.root_node.has_error
 
 
-def put_in(item: Item, texts: Sequence[str]) -> str:
-    """What of `texts` the server puts into the gap of `item` for somebody who asks by hand."""
+def put_in(item: Item, texts: Sequence[tuple[str, float]]) -> tuple[str, float]:
+    """What of `texts` the server puts into the gap of `item` for somebody who asks by hand, and the
+    confidence of the text that it comes from; "" and 0 where that is none."""
     document = Document("evaluation:", 0, item.language, item.prefix + item.suffix)
     gap = cut(document, len(item.prefix), tree=_tree(document))
     gap = replace(gap, shape=Shape.BLOCK if item.block else Shape.LINE)
 
-    async def put() -> str:
+    async def put() -> tuple[str, float]:
         parsing = Parsing()
         try:
-            verdicts = await asked_for([(text, 0.0) for text in texts], gap, parsing)
+            verdicts = await asked_for(list(texts), gap, parsing)
         finally:
             parsing.close()
-        return verdicts[0].cleaned.text if verdicts else ""
+        return (verdicts[0].cleaned.text, verdicts[0].confidence) if verdicts else ("", 0.0)
 
     return asyncio.run(put())
 

@@ -6,11 +6,11 @@ import re
 from functools import cache
 
 from lsp_server import languages
+from lsp_server.languages.comments import line_comment
 
 _ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\(\))?(?![\w.])"
 
 # In a language of which nothing is known, comments are looked for as in C.
-_LINE_COMMENT = "//"
 _BLOCK_COMMENT = (r"/\*", r"\*/")
 TODO = re.compile(r"\b(?:TODO|FIXME)\b(?:\([^)\r\n]*\))?[ \t]*[:\-]?[ \t]*([^\r\n]*)")
 
@@ -30,7 +30,7 @@ def in_code(language: str) -> re.Pattern[str]:
 
 def _pattern(language: str, *placeholders: str | None) -> re.Pattern[str]:
     known = languages.of(language)
-    comment = known.line_comment or _LINE_COMMENT
+    comment = line_comment(language)
     line = re.escape(comment) + r"[^\r\n]*"
     begin, end = known.block_comment or (("", "") if known.line_comment else _BLOCK_COMMENT)
     placeholder = "|".join(f"(?:{each})" for each in placeholders if each)

@@ -148,13 +148,16 @@ def test_eval(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def evaluate(arguments: list[str]) -> dict[str, Any]:
         asked[:] = arguments
-        return {"report": [ROW], "results": "answers.jsonl"}
+        calibration = {"searched": {"error": 0.046}, "any": {"error": 0.5}}
+        return {"report": [ROW], "calibration": calibration, "results": "answers.jsonl"}
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     outcome = infill("eval", "humaneval-infilling", "--data", "d.jsonl.gz", "--limit", "10")
     assert outcome.code == 0, outcome.err
     for words in ("searched", "50.0 (20-80)", "75.0 (60-90)", "14.5", "1.25", "--execute"):
         assert words in outcome.out
+    assert "searched: confidence is off by 4.6 points" in outcome.out
+    assert "any: confidence" not in outcome.out
     assert asked[:5] == ["humaneval-infilling", "--data", "d.jsonl.gz", "--model", "embedded"]
     assert asked[asked.index("--parser") + 1] == "lsp_server.commands.grammatical:parses"
     assert "--execute" not in asked

@@ -3,14 +3,41 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from engine.models.family import StepSize, Work
+from engine.typed import check_types
 
 SLIDING = "sliding_attention"
 FULL = "full_attention"
+SLIDING_PATTERN = 6  # without `layer_types`, every sixth layer is full
+
+# What `transformers` assumes of keys that are not written. It leaves some out whenever they have
+# their default, and which ones differs by its version.
+DEFAULTS: Mapping[str, Any] = {
+    "vocab_size": 262_144,
+    "hidden_size": 2304,
+    "intermediate_size": 9216,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 256,
+    "max_position_embeddings": 131_072,
+    "rms_norm_eps": 1e-6,
+    "sliding_window": 512,
+    "final_logit_softcapping": 30.0,
+    "hidden_activation": "gelu_pytorch_tanh",
+    "attention_bias": False,
+    "use_bidirectional_attention": None,
+}
+DEFAULT_GLOBAL_HEAD_DIM = 512
+DEFAULT_CANVAS_LENGTH = 256
+DEFAULT_ROPE: Mapping[str, Any] = {
+    SLIDING: {"rope_type": "default", "rope_theta": 10_000.0},
+    FULL: {"rope_type": "proportional", "partial_rotary_factor": 0.25, "rope_theta": 1_000_000.0},
+}
 
 PREFIX = "model.decoder."
 EMBEDDING = "embed_tokens.weight"
@@ -27,6 +54,11 @@ class Rope:
 
     theta: float
     rotated: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        if self.theta <= 0 or not 0 <= self.rotated <= 1:
+            raise ValueError(f"a rotary base of {self.theta} over {self.rotated} of a head")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +85,11 @@ class Config:
     final_logit_softcapping: float = 30.0
 
     def __post_init__(self) -> None:
+        check_types(self)
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.type == "int" and (type(value) is not int or value < 1):
-                raise ValueError(f"{field.name} must be a positive whole number, not {value!r}")
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"{field.name} must be above 0, not {value!r}")
         unknown = set(self.layer_types) - {SLIDING, FULL}
         if unknown:
             raise ValueError(f"unknown layer types {sorted(unknown)}")
@@ -67,6 +100,9 @@ class Config:
                 raise ValueError(f"rope_parameters lacks {kind}")
         if self.top_k_experts > self.num_experts:
             raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
+
+    def given(self, stored: Collection[str]) -> Config:
+        return self
 
     def stored_as(self, name: str) -> tuple[str, ...]:
         return (PREFIX + name,)
@@ -122,25 +158,26 @@ class Config:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Config:
-        """Read the contents of a `config.json`; raises ValueError naming the key that is missing,
-        is not understood, or asks for what this class does not do."""
+        """Read the contents of a `config.json`, with the defaults of `transformers` for what is not
+        there.
+
+        Raises ValueError naming the key that is missing, is not understood, or asks for what this
+        class does not do.
+        """
         try:
-            _refuse_unsupported(document)
-            return cls._read(document)
+            text = _with_defaults(document["text_config"])
+            _refuse_unsupported(document, text)
+            return cls._read(document, text)
         except KeyError as missing:
             raise ValueError(f"{missing} is missing") from None
         except (TypeError, AttributeError) as error:
             raise ValueError(f"a value has the wrong type ({error})") from None
 
     @classmethod
-    def _read(cls, document: Mapping[str, Any]) -> Config:
-        text = document["text_config"]
+    def _read(cls, document: Mapping[str, Any], text: Mapping[str, Any]) -> Config:
         global_head_dim, global_kv_heads = _full_attention_shape(text)
         rope = {
-            kind: Rope(
-                theta=float(parameters["rope_theta"]),
-                rotated=float(parameters.get("partial_rotary_factor", 1.0)),
-            )
+            kind: Rope(parameters["rope_theta"], parameters.get("partial_rotary_factor", 1.0))
             for kind, parameters in text["rope_parameters"].items()
         }
         return cls(
@@ -158,11 +195,30 @@ class Config:
             layer_types=tuple(text["layer_types"]),
             sliding_window=text["sliding_window"],
             rope=rope,
-            canvas_length=document["canvas_length"],
+            canvas_length=document.get("canvas_length", DEFAULT_CANVAS_LENGTH),
             max_position_embeddings=text["max_position_embeddings"],
-            rms_norm_eps=float(text["rms_norm_eps"]),
-            final_logit_softcapping=float(text["final_logit_softcapping"]),
+            rms_norm_eps=text["rms_norm_eps"],
+            final_logit_softcapping=text["final_logit_softcapping"],
         )
+
+
+def _with_defaults(given: Mapping[str, Any]) -> dict[str, Any]:
+    """`text_config` as `transformers` completes it. The experts' sizes have no default."""
+    text = {**DEFAULTS, **given}
+    if text.get("rope_parameters") is None:
+        text["rope_parameters"] = DEFAULT_ROPE
+    if text.get("layer_types") is None:
+        last = text["num_hidden_layers"] - 1
+        text["layer_types"] = [
+            FULL if index == last or (index + 1) % SLIDING_PATTERN == 0 else SLIDING
+            for index in range(text["num_hidden_layers"])
+        ]
+    elif "num_hidden_layers" in given and len(text["layer_types"]) != given["num_hidden_layers"]:
+        raise ValueError(
+            f"num_hidden_layers is {given['num_hidden_layers']!r}, and layer_types names"
+            f" {len(text['layer_types'])}"
+        )
+    return text
 
 
 def _full_attention_shape(text: Mapping[str, Any]) -> tuple[int, int]:
@@ -174,7 +230,7 @@ def _full_attention_shape(text: Mapping[str, Any]) -> tuple[int, int]:
     kv_heads = text["num_key_value_heads"]
     if "per_layer_config" not in text:
         global_kv_heads = text.get("num_global_key_value_heads")
-        head_dim = text.get("global_head_dim", 512)
+        head_dim = text.get("global_head_dim", DEFAULT_GLOBAL_HEAD_DIM)
         return head_dim, kv_heads if global_kv_heads is None else global_kv_heads
     overrides = {int(index): given for index, given in (text["per_layer_config"] or {}).items()}
     default = (text["head_dim"], kv_heads)
@@ -190,15 +246,13 @@ def _full_attention_shape(text: Mapping[str, Any]) -> tuple[int, int]:
     return next(iter(shapes[FULL]), default)
 
 
-def _refuse_unsupported(document: Mapping[str, Any]) -> None:
+def _refuse_unsupported(document: Mapping[str, Any], text: Mapping[str, Any]) -> None:
     """What DiffusionGemma's released checkpoint does not use is not implemented: say so, rather
     than compute something else."""
-    text = document["text_config"]
     refused = {
-        "attention_bias": text.get("attention_bias") not in (None, False),
-        "hidden_activation": text.get("hidden_activation", "gelu_pytorch_tanh")
-        != "gelu_pytorch_tanh",
-        "use_bidirectional_attention": text.get("use_bidirectional_attention") == "all",
+        "attention_bias": text["attention_bias"] not in (None, False),
+        "hidden_activation": text["hidden_activation"] != DEFAULTS["hidden_activation"],
+        "use_bidirectional_attention": text["use_bidirectional_attention"] == "all",
         "tie_word_embeddings": document.get("tie_word_embeddings") is False,
         "rope_parameters": any(
             rope.get("rope_type", "default") not in ("default", "proportional")

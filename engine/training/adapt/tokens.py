@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tokenizers import Encoding, Tokenizer
 
 DOCUMENT = 0  # <|endoftext|>: before a file, and after it
 MASK, SLACK, SUFFIX, MIDDLE, END, PAD = 7, 8, 9, 10, 11, 12
 FIRST_TEXT_TOKEN = 17
 PROBE = "x"  # any letter: it shows where whitespace would end if a word followed
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in `folder`; to it the name of a special token in a text is only text."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
 
 
 def encode(tokenizer: Tokenizer, text: str) -> Encoding:

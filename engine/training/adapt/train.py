@@ -24,6 +24,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
+from engine.evaluation.splits import TUNE
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
     Dimensions,
@@ -37,7 +38,7 @@ from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
 from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Settings
-from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK
+from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK, read_tokenizer
 from engine.training.data import Corpus, Share
 from engine.training.throughput import matmul_rate
 
@@ -136,7 +137,7 @@ def _run(
     asked_to_stop = _stopping(run.seconds)
     dimensions = Dimensions.read(run.base)
     model = _model(rank, run, state, dimensions)
-    tokenizer = Tokenizer.from_file(str(run.base / "tokenizer.json"))
+    tokenizer = read_tokenizer(run.base)
     share = Share(rank, run.processes)
     held_out = _held_out(run, tokenizer, share)
     texts = Corpus(run.corpus / "train.jsonl", settings.data.languages)
@@ -204,7 +205,7 @@ def operations(dimensions: Dimensions, batch: Batch) -> float:
 
 def _held_out(run: Run, tokenizer: Tokenizer, share: Share) -> list[Batch]:
     """Batches of files that are never trained on, this process's part of them."""
-    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages)
+    corpus = Corpus(run.corpus / "held_out.jsonl", run.settings.data.languages, TUNE)
     steps = range(10**9, 10**9 + HELD_OUT_BATCHES)
     return [batch_of(run.settings, tokenizer, corpus, step, share) for step in steps]
 

@@ -42,7 +42,7 @@ def type_and_ask(
 ) -> tuple[Times, EngineInfo]:
     """With an engine of its own, which is loaded before and ends afterwards. Raises EngineError
     when it cannot be loaded."""
-    with _meeting_alone(), connect.connect(model, device, factory) as engine:
+    with meeting_alone(), connect.connect(model, device, factory) as engine:
         info = engine.info
         return asyncio.run(_session(model, device, factory, fills)), info
 
@@ -124,7 +124,7 @@ def gap(number: int) -> tuple[str, int, int, str]:
 
 
 @contextmanager
-def _meeting_alone() -> Iterator[None]:
+def meeting_alone() -> Iterator[None]:
     """Nobody else asks the engine, and it ends with us."""
     names = ("INFILL_RUNTIME_DIR", "INFILL_LINGER")
     before = {name: os.environ.get(name) for name in names}

@@ -31,10 +31,11 @@ from pathlib import Path
 import torch
 from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.profile import INSTRUCT
 began = time.perf_counter()
 checkpoint = open_checkpoint(Path(sys.argv[1]))
 weights = plan.loaded_bytes(checkpoint, torch.bfloat16, packed=True)
-chosen = plan.choose("it", checkpoint.config, weights, 24_000_000_000)
+chosen = plan.choose("it", checkpoint.config, weights, 24_000_000_000, INSTRUCT)
 print(json.dumps({
     "seconds": time.perf_counter() - began,
     "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

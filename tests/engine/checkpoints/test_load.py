@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import DiffusionGemmaConfig
 
 from engine.api import ModelMissing
 from engine.checkpoints.checkpoint import read_config
 from engine.checkpoints.load import load
+from engine.models.diffusion_gemma.config import DEFAULTS, Config, Rope
+from tests.engine.conftest import TEXT, VISION
 
 WEIGHTS = "model.safetensors"
 NORM = "model.decoder.layers.1.input_layernorm.weight"
@@ -78,6 +81,50 @@ def test_both_spellings_of_the_full_layers_shape_mean_the_same(folder: Path) -> 
     assert read_config(folder) == before
 
 
+# Every key that `config.json` may lack, beside those that only the tests' tiny models have.
+MAY_LACK = [*DEFAULTS, "layer_types", "rope_parameters", "canvas_length", "tie_word_embeddings"]
+
+
+@pytest.mark.parametrize("key", MAY_LACK)
+def test_a_key_that_was_left_out_has_its_default(key: str, tmp_path: Path) -> None:
+    """Both where transformers writes a model of the default, and where the key is not there."""
+    given = {k: v for k, v in TEXT.items() if k != key}
+    if key == "layer_types":
+        given["num_hidden_layers"] = 13
+    elif key == "num_hidden_layers":
+        del given["layer_types"]
+    canvas = {} if key == "canvas_length" else {"canvas_length": 12}
+    theirs = DiffusionGemmaConfig(text_config=given, vision_config=VISION, **canvas)
+    theirs.save_pretrained(tmp_path)
+    expected = as_ours(theirs)
+    assert read_config(tmp_path) == expected
+    document = json.loads((tmp_path / "config.json").read_text())
+    document.pop(key, None)
+    document["text_config"].pop(key, None)
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    assert read_config(tmp_path) == expected
+
+
+def as_ours(theirs: Any) -> Config:
+    """What transformers has understood, in our words."""
+    text = theirs.text_config
+    kinds = ("sliding_attention", "full_attention")
+    sliding, full = (text.per_layer_config[text.layer_types.index(kind)] for kind in kinds)
+    theirs_too = {field.name for field in fields(Config) if hasattr(sliding, field.name)}
+    sizes = {name: getattr(sliding, name) for name in theirs_too - {"layer_types"}}
+    return Config(
+        **sizes,
+        num_global_key_value_heads=full.num_key_value_heads,
+        global_head_dim=full.head_dim,
+        layer_types=tuple(text.layer_types),
+        rope={
+            kind: Rope(rope["rope_theta"], rope.get("partial_rotary_factor", 1.0))
+            for kind, rope in text.rope_parameters.items()
+        },
+        canvas_length=theirs.canvas_length,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """What is done to a good folder; the message names the `cause` and the `mend`."""
@@ -130,23 +177,8 @@ def lose_a_shard(folder: Path) -> None:
     (folder / "model-00002-of-00002.safetensors").unlink()
 
 
-TEXT_KEYS = [
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "moe_intermediate_size",
-    "num_experts",
-    "top_k_experts",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "layer_types",
-    "sliding_window",
-    "rope_parameters",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "final_logit_softcapping",
-]
+# The released model has experts; `transformers` has no default for their sizes.
+TEXT_KEYS = ["num_experts", "top_k_experts", "moe_intermediate_size"]
 
 YARN = {
     "sliding_attention": {"rope_type": "default", "rope_theta": 100.0},
@@ -178,14 +210,9 @@ BROKEN = [
     ),
     Broken(
         "another family",
-        config(lambda document: document.update(model_type="llama")),
-        ("config.json", "llama"),
+        config(lambda document: document.update(model_type="gpt2")),
+        ("config.json", "gpt2"),
         "holds a diffusion_gemma model",
-    ),
-    Broken(
-        "no canvas_length",
-        config(lambda document: document.pop("canvas_length")),
-        ("config.json", "'canvas_length' is missing"),
     ),
     Broken(
         "no text_config",
@@ -207,10 +234,38 @@ BROKEN = [
     ),
     Broken("a size as text", text(hidden_size="32"), ("hidden_size", "'32'")),
     Broken("a size of zero", text(num_experts=0), ("num_experts", "not 0")),
-    Broken("no softcap", text(final_logit_softcapping=None), ("wrong type",)),
+    Broken("a size as truth", text(num_experts=True), ("num_experts", "True")),
+    Broken("experts as null", text(num_experts=None), ("num_experts", "not None")),
+    Broken("no softcap", text(final_logit_softcapping=None), ("final_logit_softcapping", "None")),
+    Broken("a softcap as text", text(final_logit_softcapping="30"), ("finite number", "'30'")),
+    Broken("a softcap below zero", text(final_logit_softcapping=-30.0), ("above 0", "-30.0")),
+    Broken("an endless epsilon", text(rms_norm_eps=float("inf")), ("rms_norm_eps", "inf")),
+    Broken(
+        "fewer layer types than layers",
+        text(num_hidden_layers=9),
+        ("num_hidden_layers is 9", "layer_types names 4"),
+    ),
+    Broken(
+        "a rope's base as text",
+        config(
+            lambda document: document["text_config"]["rope_parameters"]["full_attention"].update(
+                rope_theta="1e6"
+            )
+        ),
+        ("theta must be a finite number", "'1e6'"),
+    ),
+    Broken(
+        "no canvas",
+        config(lambda document: document.update(canvas_length=None)),
+        ("canvas_length", "not None"),
+    ),
     Broken("more used than there are", text(top_k_experts=9), ("top_k_experts 9",)),
-    Broken("unknown layer", text(layer_types=["mamba", "full_attention"]), ("['mamba']",)),
-    Broken("last layer slides", text(layer_types=["sliding_attention"]), ("full_attention",)),
+    Broken("unknown layer", text(layer_types=["mamba"] * 3 + ["full_attention"]), ("['mamba']",)),
+    Broken(
+        "last layer slides",
+        text(layer_types=["sliding_attention"], num_hidden_layers=1),
+        ("full_attention",),
+    ),
     Broken(
         "a rope is missing",
         config(lambda document: document["text_config"]["rope_parameters"].pop("full_attention")),

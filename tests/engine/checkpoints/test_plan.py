@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,8 @@ from engine.api import FillRequest, ModelMissing, OutOfMemory
 from engine.checkpoints import load as loading
 from engine.checkpoints import plan
 from engine.checkpoints import suited as suiting
-from engine.checkpoints.catalog import EMBEDDED, EMBEDDED_FOLDER, FAMILY
+from engine.checkpoints import survey as surveying
+from engine.checkpoints.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, FAMILY
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import nbytes
@@ -40,7 +42,7 @@ def test_the_real_checkpoint_is_walked_and_planned_from_its_headers(tmp_path: Pa
     found = run(WALK, tmp_path)
     assert (found["format"], found["placed"]) == ("nvfp4 (modelopt)", 661)
     assert found["weights"] == SIZES["nvfp4"]
-    assert found["use"] == str(choose("it", REAL, found["weights"], 24 * GB).use)
+    assert found["use"] == str(choose("it", REAL, found["weights"], 24 * GB, INSTRUCT).use)
     assert found["peak"] < 1 << 30
 
 
@@ -62,12 +64,15 @@ def test_context_is_keys_and_values_of_every_layer() -> None:
 
 
 def test_a_card_gets_the_most_generous_use_that_fits() -> None:
-    rungs = [choose("it", REAL, SIZES["nvfp4"], free * GB).rung for free in (21, 22, 24, 32, 48)]
+    rungs = [
+        choose("it", REAL, SIZES["nvfp4"], free * GB, INSTRUCT).rung
+        for free in (21, 22, 24, 32, 48)
+    ]
     assert rungs == sorted(rungs)
     assert rungs[0] < rungs[-1] == len(plan.LADDER) - 1
     for free in range(20, 40):
         try:
-            chosen = choose("it", REAL, SIZES["nvfp4"], free * GB)
+            chosen = choose("it", REAL, SIZES["nvfp4"], free * GB, INSTRUCT)
         except OutOfMemory:
             continue
         assert chosen.needs.total <= free * GB
@@ -77,7 +82,7 @@ def test_a_card_gets_the_most_generous_use_that_fits() -> None:
     ("free", "format"), [(10, None), (24, "nvfp4"), (28, "nvfp4"), (48, "fp8"), (80, "bf16")]
 )
 def test_the_format_for_a_card(free: int, format: str | None) -> None:
-    found = best_format(REAL, free * GB, SIZES)
+    found = best_format(REAL, free * GB, SIZES, dict.fromkeys(SIZES, INSTRUCT))
     assert (found and found[0]) == format
 
 
@@ -93,7 +98,7 @@ def test_a_card_too_small_is_told_what_would_fit(
     free: int, format: str, words: tuple[str, ...]
 ) -> None:
     with pytest.raises(OutOfMemory) as caught:
-        choose("diffusiongemma", REAL, SIZES[format], free * GB)
+        choose("diffusiongemma", REAL, SIZES[format], free * GB, INSTRUCT)
     for each in words:
         assert each in str(caught.value)
 
@@ -199,6 +204,32 @@ def test_a_profile_that_is_cut_down_is_one_still(profile: Profile, most: Use) ->
     assert max(*cut.line_tokens, *cut.block_tokens) <= most.open
     assert cut.head_tokens + cut.tail_tokens + max(cut.line_tokens) <= cut.width
     assert plan.limited(whole, most) == whole
+
+
+@pytest.mark.parametrize("profile", [INSTRUCT, UNTRAINED_FOR_GAPS], ids=lambda each: each.name)
+def test_a_model_is_planned_by_its_own_profile(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it is planned: on its way to a card, and in the list of what would run on one."""
+    model = Path(mid_size(tmp_path / f"{FAMILY}-bf16"))
+    write_profile(profile, model)
+    planned: list[Profile] = []
+
+    def remember(*arguments: Any, **_: Any) -> Any:
+        planned.extend(each for each in arguments if isinstance(each, Profile))
+        raise OutOfMemory("too small")
+
+    monkeypatch.setattr(plan, "choose", remember)
+    monkeypatch.setattr(plan, "free_bytes", lambda _: GB)
+    with pytest.raises(OutOfMemory):
+        load(model, "cuda", torch.bfloat16)
+    (model / "pulled.json").write_text('{"files": {}}')
+    monkeypatch.setenv("INFILL_MODELS", str(tmp_path))
+    (entry,) = (each for each in CATALOG if each.name == model.name)
+    surveying._describe(entry, REAL, 1, {"free": GB})
+    monkeypatch.setattr(suiting, "free_bytes", lambda _: GB)
+    suiting.suited(FAMILY, torch.device("cuda"))
+    assert planned == [profile] * 3
 
 
 @pytest.mark.parametrize(

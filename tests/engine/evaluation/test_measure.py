@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.evaluation.exactness import is_exact, similarity
 from engine.evaluation.items import Item
-from engine.evaluation.measure import Answer, interval, judge, quantile, report, similarity
+from engine.evaluation.measure import Answer, judge
+from engine.evaluation.report import report
 from engine.evaluation.sandbox import Limits, run
 from lsp_server.commands import grammatical
 
@@ -83,6 +85,13 @@ def test_similarity(found: str, wanted: str, expected: float) -> None:
     assert similarity(wanted, found) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("a b", True), (" a b \n", True), ("a  b", False), ("", False)]
+)
+def test_exact(text: str, expected: bool) -> None:
+    assert is_exact(replace(ITEM, solution="a b\n"), text) is expected
+
+
 def answers(method: str, exact: list[bool], language: str = "python") -> list[Answer]:
     return [
         Answer(str(n), method, language, n == 0, "", right, 0.5, False, None, right, 4 + n, 0.1 * n)
@@ -95,24 +104,19 @@ def test_a_report_has_a_row_for_each_method_language_and_lettered_part() -> None
     rows = report(both + answers("oracle", [True] * 3))
     assert [(row["method"], row["part"], row["n"]) for row in rows] == [
         ("searched", "all", 5),
+        ("searched", "without bare brackets", 3),
+        ("searched", "lines without bare brackets", 3),
         ("searched", "lua", 1),
         ("searched", "python", 4),
-        ("searched", "without bare brackets", 3),
         ("oracle", "all", 3),
         ("oracle", "without bare brackets", 2),
+        ("oracle", "lines without bare brackets", 2),
     ]
-    python = rows[2]
+    python = rows[4]
     assert python["exact"]["mean"] == python["pass@1"]["mean"] == 0.5
     assert python["exact"]["low"] < 0.5 < python["exact"]["high"]
     assert (python["parse_errors"], python["forwards"]) == (None, 5.5)
     assert (python["p50_seconds"], python["p95_seconds"]) == (0.2, pytest.approx(0.3))
-
-
-def test_intervals_and_quantiles() -> None:
-    assert interval([1.0] * 10) == (1, 1)
-    low, high = interval([0.0, 1.0] * 50)
-    assert 0.38 < low < 0.45 < 0.55 < high < 0.62
-    assert [quantile([1, 2, 3, 4], share) for share in (0, 0.5, 0.95, 1)] == [1, 3, 4, 4]
 
 
 def test_what_is_shown_at_a_gate() -> None:
@@ -124,13 +128,34 @@ def test_what_is_shown_at_a_gate() -> None:
     ]
     (row,) = report(answers, gate=0.5)
     assert (row["shown"]["mean"], row["shown_exact"]["mean"]) == (0.5, 0.5)
-    blocks = [replace(answer, block=True) for answer in answers[:1]]
+    blocks = [replace(answer, block=True, kind="block") for answer in answers[:1]]
     rows = report([*answers, *blocks], gate=0.0)
-    assert [(row["part"], row["n"]) for row in rows] == [("all", 5), ("lines", 4), ("blocks", 1)]
+    assert {row["part"]: row["n"] for row in rows} == {
+        "all": 5, "lines": 4, "blocks": 1, "whole line": 4, "lines without bare brackets": 4
+    }  # fmt: skip
 
 
 SMALL = Limits(seconds=3.0, memory=400 << 20, file_size=1000)
 posix = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
+
+# Whatever the process was started with, and everything it knows by a name, and then away.
+TELLS_ALL = """
+import gc, os, sys
+frame, told = sys._getframe(), [sys.orig_argv, dict(os.environ)]
+while frame:
+    told.append({**frame.f_locals, **frame.f_globals})
+    frame = frame.f_back
+for file in ("cmdline", "environ"):
+    try:
+        told.append(open(f"/proc/self/{file}").read())
+    except OSError:
+        pass
+import re
+for found in {*re.findall("[0-9a-f]{32}", repr(told))}:
+    print(found)
+    sys.stdout.flush()
+os._exit(0)
+"""
 
 # program -> reason, words of what it says
 PROGRAMS = {
@@ -142,6 +167,12 @@ PROGRAMS = {
     "closes its output": ("import os; os.close(1)", "failed", ""),
     "its own folder": ("import os; assert os.listdir('.') == []", "passed", ""),
     "no environment": ("import os; assert 'INFILL_SECRET' not in os.environ", "passed", ""),
+    "no arguments": ("import sys; assert sys.argv == ['-c'], sys.argv", "passed", ""),
+    "says nothing of its own end": (TELLS_ALL, "failed", ""),
+    "prints without a line's end": ("print('hello', end='')", "passed", "hello"),
+    "another stdout": ("import io, sys; sys.stdout = io.StringIO(); print('lost')", "passed", ""),
+    "larger than a pipe": ("x = 1\n" * 50_000 + "print(x)", "passed", "1"),
+    "no UTF-8": ("x = '\ud800'", "passed", ""),
     "no input": ("import sys; assert sys.stdin.read() == ''", "passed", ""),
 }
 LIMITED = {
@@ -190,11 +221,14 @@ def test_a_program_that_never_ends(tmp_path: Path) -> None:
 
 def test_what_the_server_puts_into_a_gap() -> None:
     item = replace(ITEM, language="javascript", prefix="f(", suffix=");\n", solution="a")
-    assert grammatical.put_in(item, ["a))", "a(", "a"]) == "a"
-    assert grammatical.put_in(item, []) == ""
-    assert grammatical.put_in(replace(item, language="cobol"), ["b", "a("]) == "b"
+    offered = [("a))", 0.9), ("a(", 0.5), ("a", 0.25)]
+    assert grammatical.put_in(item, offered) == ("a", 0.9)  # what the first is cut to
+    assert grammatical.put_in(item, []) == ("", 0.0)
+    cobol = replace(item, language="cobol")
+    assert grammatical.put_in(cobol, [("b", 0.4), ("a(", 0.3)]) == ("b", 0.4)
     lines = replace(item, prefix="if (a) {\n", suffix="\n}\n", block=True)
-    assert grammatical.put_in(lines, ["  b();\n  c(", "  b();"]) == "  b();"
+    blocks = [("  b();\n  c(", 0.4), ("  b();", 0.3)]
+    assert grammatical.put_in(lines, blocks) == ("  b();", 0.3)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,18 +68,29 @@ SURER = Candidate(("first",), 1.0, Evidence(Likelihood(-0.5, -1.0), 0, 3), -2.0)
 
 
 @pytest.mark.parametrize(
-    ("method", "text"), [("searched", "("), ("alone", "first"), ("checked", "first")]
+    ("method", "text"),
+    [("searched", "("), ("alone", "first"), ("checked", "first"), ("any", "(")],
 )
 def test_which_candidate_a_method_takes(
     method: str, text: str, engine: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rolled = Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64)
     monkeypatch.setattr(engine, "roll", lambda _: rolled)
-    assert Filler(engine).fill(ITEM, method).texts == (text,)
+    fill = Filler(engine).fill(ITEM, method)
+    assert fill.texts == (text,)
+    (chosen,) = (each for each in rolled.candidates if each.texts == (text,))
+    assert fill.confidence == chosen.confidence(engine.profile)
+
+
+def test_any_knows_the_solution(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "roll", lambda _: Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64))
+    item = replace(ITEM, solution="sum(")
+    assert Filler(engine).fill(item, "any").texts == ("sum(",)
 
 
 def test_an_editor_chooses_for_itself(engine: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "roll", lambda _: Rolled([LOOKED_UP, WRITTEN, SURER], 2, 64))
-    filler = Filler(engine, editor=lambda item, texts: f"{item.language} {texts[1]}")
-    assert filler.fill(ITEM, "checked").texts == (f"{ITEM.language} sum(",)
+    filler = Filler(engine, editor=lambda item, texts: (f"{item.language} {texts[1][0]}", 0.125))
+    checked = filler.fill(ITEM, "checked")
+    assert (checked.texts, checked.confidence) == ((f"{ITEM.language} sum(",), 0.125)
     assert filler.fill(ITEM, "searched").texts == ("(",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import Tensor
 from engine.api import Cancelled
 from engine.checkpoints.profile import Profile
 from engine.fill.beam import LONGEST, MARGIN, MOST_LINES, Tree, Writer
-from engine.fill.prompt import Prompt, build_prompt
+from engine.fill.prompt import Prompt, build_prompt, lead_of
 from engine.fill.structure import Surroundings
 from engine.fill.writable import Writable
 from engine.models.diffusion_gemma import KVCache
@@ -57,7 +58,7 @@ def writer_of(
     one = ids[None, None, :, None].float()
     cache = KVCache((one,), (one,)) if told else tiny.model.encode(ids)
     given = model, tiny.tokenizer, writable.texts, profile, prompt, Surroundings(texts)
-    return Writer(*given, cache)
+    return Writer(*given, lead_of(prompt, profile, cache, tiny.model.encode))
 
 
 def search(
@@ -162,6 +163,28 @@ def test_whatever_stands_around(before: str, after: str, tiny: Any) -> None:
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
+class Ended(Told):
+    """Told, of lines that end with the token 11 instead of a line break."""
+
+    def score_tree(
+        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, *, first: int = 0
+    ) -> tuple[Tensor, KVCache]:
+        logits, longer = super().score_tree(ids, places, sees, cache, first=first)
+        breaks = self.tokenizer.encode("\n", add_special_tokens=False).ids[0]
+        logits[:, 11] = logits[:, breaks]
+        logits[:, breaks] = -50.0
+        return logits, longer
+
+
+def test_a_pass_that_read_what_follows_ends_a_fill_itself(tiny: Any) -> None:
+    lines = {BEFORE + "f(x\n": 3.0, BEFORE + "f(y\n": 1.0}
+    model = Ended(tiny.tokenizer, tiny.model.config.vocab_size, lines)
+    writer = writer_of(model, tiny, (BEFORE + "f(", ")\nz\n"), told=True)
+    writer = replace(writer, lead=replace(writer.lead, end=11))
+    found = writer.lines()
+    assert {line: round(math.exp(p), 2) for line, p in found.items()} == {"x": 0.75, "y": 0.25}
+
+
 def test_it_ends(tiny: Any) -> None:
     endless = told(tiny, (BEFORE + "x " * 500, 1.0))
     assert search(endless, tiny, (BEFORE, ""), told=True) == {}
@@ -172,7 +195,8 @@ def test_a_cancel_ends_it(tiny: Any) -> None:
     profile = default_profile(tiny.settings)
     prompt: Prompt = build_prompt((BEFORE, ""), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids))
-    given = tiny.model, tiny.tokenizer, ["x"], profile, prompt, Surroundings((BEFORE, "")), cache
+    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    given = tiny.model, tiny.tokenizer, ["x"], profile, prompt, Surroundings((BEFORE, "")), lead
     writer = Writer(*given, cancelled=lambda: True)
     for write in (writer.lines, writer.blocks):
         with pytest.raises(Cancelled):

@@ -228,3 +228,24 @@ def test_every_token_with_the_piece_is_found() -> None:
     assert vocabulary.beginning("") == []
     assert sorted(vocabulary.ending("b")) == [0, 1, 7]
     assert sorted(vocabulary.ending("bc")) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("line", "head"),
+    [
+        ("", ""),
+        ("    ", " "),
+        ("    ret", " ret"),
+        ("\t\tx", "\tx"),
+        ("x = ", "x = "),
+        (" y", " y"),
+    ],
+)
+def test_an_indentation_that_joins_the_line_break_is_prompt_but_for_its_last_space(
+    line: str, head: str, tiny: Any
+) -> None:
+    profile = default_profile(tiny.settings).but(join_indent=True)
+    prompt = build_prompt(("if a:\n" + line, "\n"), tiny.tokenizer, profile)
+    assert prompt.texts[0] == head
+    known = prompt.ids if profile.tokens.bos is None else prompt.ids[1:]
+    assert tiny.tokenizer.decode(known) == "if a:\n" + line.removesuffix(head)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.profile import FEATURES, Profile
-from engine.fill.prompt import build_prompt, encode
+from engine.fill.prompt import build_prompt, encode, lead_of
 from engine.fill.rank import Evidence, Likelihood, by_name, likelihoods
 from engine.fill.structure import Faults
 from engine.models.branches import Branches
@@ -53,7 +53,8 @@ def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
     profile = profile_of(tiny, scored_suffix_tokens=case.suffix_tokens, bos=case.bos)
     prompt = build_prompt((case.before, case.after), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids, dtype=torch.long))
-    ranked = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, case.middles, cache)
+    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    ranked = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, case.middles, lead)
     assert cache.length == len(prompt.ids)
     for middle, found in zip(case.middles, ranked, strict=True):
         lead = prompt.ids or [
@@ -138,11 +139,28 @@ def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) 
     prompt = build_prompt((before, after), tiny.tokenizer, profile)
     known = encode(tiny.tokenizer, before + TRUE + after)
     model: Any = Reader(known, tiny.model.config.vocab_size)
-    found = likelihoods(
-        model, tiny.tokenizer, profile, prompt, [wrong, TRUE], tiny.model.encode(torch.tensor([1]))
-    )
+    lead = lead_of(prompt, profile, tiny.model.encode(torch.tensor([1])), tiny.model.encode)
+    found = likelihoods(model, tiny.tokenizer, profile, prompt, [wrong, TRUE], lead)
     scores = [each.score(profile.ranking.suffix_weight) for each in found]
     assert scores[1] > scores[0]
+
+
+def test_a_model_that_read_what_follows_is_asked_where_the_fill_ends(tiny: Any) -> None:
+    profile = profile_of(tiny, fill_marks=(9, 10, 11))
+    prompt = build_prompt(("import os\nx = ", "\ny = 1\n"), tiny.tokenizer, profile)
+    cache = tiny.model.encode(torch.tensor(prompt.ids))
+    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    (found,) = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, ["os"], lead)
+
+    head = prompt.texts[0]
+    written = [*encode(tiny.tokenizer, head + "os"), 11]
+    ids = torch.tensor([[*prompt.ids, 9, *prompt.suffix, profile.tokens.eos, 10, *written]])
+    log_p = tiny.model.score(ids)[0].log_softmax(-1)
+    last = float(log_p[-2, 11])
+    assert found.suffix == pytest.approx(last, abs=1e-4)
+    scored = len(written) - 1 - (len(encode(tiny.tokenizer, head)) - 1)
+    middle = log_p[-2 - scored : -2].gather(1, ids[0, -1 - scored : -1, None])
+    assert found.middle == pytest.approx(float(middle.mean()), abs=1e-4)
 
 
 def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from engine.checkpoints.catalog import EMBEDDED_FOLDER, FAMILY
 from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import PLAIN
 from engine.checkpoints.survey import SHAPE
 from engine.fill.load import load_engine
 from engine.measure.floor import Rates, step_work
-from engine.measure.speed import gaps, prompt_times
+from engine.measure.speed import gaps, measure, prompt_times
 from engine.models.diffusion_gemma import Config, DiffusionGemma
 from engine.models.family import StepSize, Work
 from tests.engine.checkpoints import published
@@ -81,3 +83,16 @@ def test_the_prompt_that_was_typed_on_is_reused() -> None:
     for prefix, suffix in gaps(5):
         assert prefix.endswith(" = ")
         assert suffix.startswith("\n")
+
+
+def test_a_familys_name_is_measured_as_the_model_that_was_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`diffusiongemma` names no folder; here the one format of it is the embedded model's files."""
+    monkeypatch.setenv("INFILL_MODELS", str(tmp_path))
+    folder = shutil.copytree(EMBEDDED_FOLDER, tmp_path / f"{FAMILY}-bf16")
+    (folder / "pulled.json").write_text('{"files": {}}')
+    found = measure(FAMILY, "cpu", 2)
+    assert found["model"] == f"{FAMILY}-bf16"
+    assert found["format"] == measure("embedded", "cpu", 2)["format"]
+    assert found["step"]["floor"] > 0

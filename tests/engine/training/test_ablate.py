@@ -52,7 +52,7 @@ def test_rows(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
     monkeypatch.setattr(ablation, "TABLE", table)
     monkeypatch.setattr(ablation, "MEASURED", 2)
-    sources = [Source("p", f"{n}.py", text) for n, text in enumerate(SOURCES)]
+    sources = [Source("attrs", f"{n}.py", text) for n, text in enumerate(SOURCES)]
     for name in ("train", "held_out"):
         write_sources(sources, tmp_path / f"{name}.jsonl")
     schedule = replace(tiny.settings.schedule, causal_share=0.5)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from engine.evaluation.splits import split_of
 from engine.training import corpus
 from engine.training import tokenizer as training_tokenizer
 from engine.training.corpus import (
@@ -150,9 +151,25 @@ def test_a_copyleft_package_cannot_be_named() -> None:
 
 def test_the_manifest_names_each_package_once_and_holds_out_whole_families() -> None:
     packages = {package.name: package.split for package in read_manifest()}
-    assert packages["luxon"] == packages["immer"] == "held-out"
-    assert packages["rich"] == packages["httpx"] == "held-out"
+    assert packages["luxon"] == packages["immer"] == packages["attrs"] == "tune"
+    assert packages["rich"] == packages["httpx"] == packages["leaflet"] == "report"
+    assert packages["semble"] == packages["@tanstack/hotkeys"] == "fresh"
+    assert {name: split_of(name) for name in packages} == packages
+    assert split_of("a package of nobody") is None
     assert not packages.keys() & {"httpx2", "httpcore2", "pytest-lsp", "lsprotocol"}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ("[npm.report]\nmade_up_h = {}\n", "made_up_h is named twice, in report and tune"),
+        ("[pypi.held-out]\nmade_up_x = {}\n", "pypi has splits"),
+    ],
+)
+def test_a_package_is_in_one_split(other: str, words: str, manifest: Path) -> None:
+    manifest.write_text("[debian.tune]\nmade_up_h = {}\n" + other)
+    with pytest.raises(ValueError, match=words):
+        read_manifest(manifest)
 
 
 def test_near_duplicates_are_dropped_whatever_their_layout() -> None:
@@ -239,7 +256,8 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "corpus.toml"
     pin = '= { version = "1.0", licence = "MIT" }'
     path.write_text(
-        f"[pypi.held-out]\nmade_up_h {pin}\n[pypi.train]\nmade_up_a {pin}\nmade_up_b {pin}\n"
+        f"[pypi.report]\nmade_up_h {pin}\n[pypi.tune]\nmade_up_t {pin}\n"
+        f"[pypi.train]\nmade_up_a {pin}\nmade_up_b {pin}\n"
     )
     (tmp_path / "archives" / "pypi").mkdir(parents=True)
     return path
@@ -249,15 +267,21 @@ def test_build(manifest: Path) -> None:
     dest, archives = manifest.parent, manifest.parent / "archives" / "pypi"
     wheel(archives, "made_up_h", {"h/a.py": code("h"), "h/click.py": code("click")})
     wheel(archives, "made_up_a", {"a/a.py": code("a"), "a/copied.py": code("h"), "a/x.py": "("})
+    wheel(archives, "made_up_t", {"t/t.py": code("t"), "t/copied.py": code("click")})
     gpl = code("gpl") + "setup(license='LGPL')\n"
     wheel(archives, "made_up_b", {"b/b.py": code("b"), "b/same.py": code("a"), "b/setup.py": gpl})
 
     build(dest, manifest)
     train, held_out = ((dest / f"{name}.jsonl").read_bytes() for name in ("train", "held_out"))
     assert {s.path for s in read_sources(dest / "train.jsonl")} == {"a/a.py", "b/b.py"}
-    assert {s.path for s in read_sources(dest / "held_out.jsonl")} == {"h/a.py", "h/click.py"}
+    assert {s.path for s in read_sources(dest / "held_out.jsonl")} == {
+        "h/a.py",
+        "h/click.py",
+        "t/t.py",  # what it has of the other is told of there, and not fitted on here
+    }
     summary = json.loads((dest / "corpus.json").read_text())
     assert summary["train"]["files"] == 2
+    assert (summary["report"]["files"], summary["tune"]["files"]) == (2, 1)
     assert summary["dropped"]["train: in held-out"] == 1
 
     build(dest, manifest)
@@ -266,7 +290,7 @@ def test_build(manifest: Path) -> None:
 
 
 def test_build_stops_at_a_copyleft_package(manifest: Path) -> None:
-    for name in ("made_up_h", "made_up_a", "made_up_b"):
+    for name in ("made_up_h", "made_up_t", "made_up_a", "made_up_b"):
         wheel(manifest.parent / "archives" / "pypi", name, {}, "AGPL-3.0-only")
     with pytest.raises(ValueError, match="declares a copyleft licence"):
         build(manifest.parent, manifest)

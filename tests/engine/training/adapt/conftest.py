@@ -43,7 +43,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Source("infill", path.name, path.read_text(encoding="utf-8"), "python") for path in files
     ]
     write_sources(sources[2:], folder / "train.jsonl")
-    write_sources(sources[:2], folder / "held_out.jsonl")
+    measured = [replace(source, package="attrs") for source in sources[:2]]
+    write_sources(measured, folder / "held_out.jsonl")
     return folder
 
 

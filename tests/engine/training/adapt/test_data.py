@@ -19,13 +19,14 @@ from engine.training.adapt.tokens import (
     SLACK,
     SUFFIX,
     open_end,
+    read_tokenizer,
 )
 from engine.training.data import Corpus, Share, choose_cut
 
 
 @pytest.fixture(scope="module")
 def tokenizer(base: Path) -> Tokenizer:
-    return Tokenizer.from_file(str(base / "tokenizer.json"))
+    return read_tokenizer(base)
 
 
 def batches_of(settings: Settings, tokenizer: Tokenizer, corpus: Path, count: int) -> list[Batch]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from engine.training.adapt.data import Batch, batch_of
@@ -20,12 +19,13 @@ from engine.training.adapt.model import (
 )
 from engine.training.adapt.objective import head_loss, loss_of
 from engine.training.adapt.settings import Settings
+from engine.training.adapt.tokens import read_tokenizer
 from engine.training.data import Corpus, Share
 
 
 @pytest.fixture(scope="module")
 def batch(base: Path, corpus: Path, settings: Settings) -> Batch:
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokenizer = read_tokenizer(base)
     return batch_of(settings, tokenizer, Corpus(corpus / "train.jsonl"), 0, Share())
 
 

@@ -1,0 +1,88 @@
+"""What both readings of a prompt share: embeddings, the stack of layers, the head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, pad
+
+from engine.models.dense.config import Config
+from engine.models.dense.layers import Angles, Attend, Layer, RMSNorm
+from engine.models.family import Context, Model
+
+C = TypeVar("C", bound=Context)
+
+# The rows of a product are a multiple of it: in bfloat16 a CPU compiles each product anew for each
+# number of rows, and keeps what it compiled.
+GRAIN = 32
+
+
+class Backbone(Model[C]):
+    """A Llama, Qwen2 or Qwen3; module names are those of the checkpoint below `model.`."""
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = None if config.tied else head
+        # (positions [N], frequencies, config, dtype) -> what the layers turn queries and keys by
+        self.angles: Callable[[Tensor, Tensor, Config, torch.dtype], Any] = Angles.of
+        self._frequencies: dict[torch.device, Tensor] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embed_tokens.weight.dtype
+
+    def run(
+        self, ids: Tensor, positions: Tensor, attend: Attend, rows: Tensor | None = None
+    ) -> Tensor:
+        """The stack of layers and the final norm over tokens `ids` [N] at `positions` [N]: [N, H],
+        or [R, H] of the tokens `rows` [R] alone, and the last layer spares itself the others.
+
+        `attend` sees exactly the N tokens, though more are computed, to fill up the grain.
+        """
+        count = len(ids)
+        wanted = count if rows is None else len(rows)
+        spare = -count % GRAIN
+        hidden = self.embed_tokens(pad(ids, (0, spare)))
+        angles = self.angles(pad(positions, (0, spare)), self._frequency(), self.config, self.dtype)
+
+        def attend_to_real(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            out = attend(index, query[:count], key[:count], value[:count])
+            return pad(out, (0, 0, 0, 0, 0, spare)) if spare else out
+
+        last = len(self.layers) - 1
+        chosen = None if rows is None else pad(rows, (0, -wanted % GRAIN))
+        for index, layer in enumerate(self.layers):
+            at = chosen if index == last else None
+            hidden = layer(hidden, angles, index, attend_to_real, at)
+        normed: Tensor = self.norm(hidden)
+        return normed[:wanted]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[R, V] in float32, of `hidden` [R, H] after the final norm."""
+        head = self.embed_tokens if self.lm_head is None else self.lm_head
+        rows = pad(hidden.to(self.dtype), (0, 0, 0, -len(hidden) % GRAIN))
+        return linear(rows, head.weight)[: len(hidden)].float()
+
+    def _frequency(self) -> Tensor:
+        known = self._frequencies.get(self.device)
+        if known is None:
+            known = self.config.rope.frequencies(self.config.head_dim).to(self.device)
+            self._frequencies[self.device] = known
+        return known
+
+
+__all__ = ["GRAIN", "Backbone"]

@@ -1,0 +1,163 @@
+"""Causal over a clean prompt, bidirectional over a canvas.
+
+The prompt's keys and values are the same for every canvas after it, and the pass that writes them
+is a language model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from engine.models.branches import Branches
+from engine.models.dense.backbone import GRAIN, Backbone
+from engine.models.dense.config import Config
+from engine.models.dense.heads import from_heads, to_heads
+from engine.models.family import SLICE, Look
+from engine.models.kv_cache import KVCache
+from kernels.attention import canvas_attention, causal_attention, prefix_attention
+
+
+class CausalPrefix(Backbone[KVCache]):
+    def __init__(self, config: Config) -> None:
+        if config.masking.attention != "causal_prefix":
+            raise ValueError(f"attention = {config.masking.attention!r} is of another class")
+        super().__init__(config)
+
+    @property
+    def causal(self) -> CausalPrefix:
+        return self
+
+    @property
+    def grain(self) -> int:
+        return GRAIN
+
+    def encode(self, ids: Tensor, context: KVCache | None = None) -> KVCache:
+        # Nothing but keys and values is kept: one token goes through the last layer's MLP.
+        some = ids.new_zeros(min(len(ids), 1))
+        _, longer = self._read(ids, context, some)
+        return longer
+
+    def score(self, ids: Tensor, context: KVCache | None = None) -> Tensor:
+        """Next-token logits [T, V] of `ids` [T] after what `context` holds."""
+        hidden, _ = self._read(ids, context, None)
+        return self.logits(hidden)
+
+    def score_branches(
+        self, branches: Branches, context: KVCache, at: Sequence[int], tokens: Sequence[int]
+    ) -> Tensor:
+        past = torch.arange(context.length, device=self.device)
+        positions = torch.cat((past, context.length + branches.depth))
+        sees = pad(branches.sees, (context.length, 0), value=True)
+        some = torch.tensor(sorted(set(at)), device=self.device)
+        hidden, _ = self._read_tree(branches.ids, positions, sees, context, some)
+        rows = torch.searchsorted(some, torch.tensor(at, device=self.device))
+        chosen = torch.tensor(tokens, device=self.device)
+        found = torch.empty(len(chosen), device=self.device)
+        for start in range(0, len(some), SLICE):
+            scores = self.logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
+            inside = (rows >= start) & (rows < start + SLICE)
+            found[inside] = scores[rows[inside] - start, chosen[inside]]
+        return found
+
+    def score_tree(
+        self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache
+    ) -> tuple[Tensor, KVCache]:
+        hidden, longer = self._read_tree(ids, positions, sees, context, None)
+        return self.logits(hidden), longer
+
+    def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        ids = torch.cat([look.canvas.flatten() for look in looks])
+        positions = torch.cat([_positions(look) for look in looks])
+        sizes = [look.canvas.numel() for look in looks]
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            seen = []
+            own = (each.split(sizes) for each in (query, key, value))
+            for look, q, k, v in zip(looks, *own, strict=True):
+                q, k, v = (to_heads(each, len(look.canvas)) for each in (q, k, v))
+                context = look.context
+                past = context.keys[index], context.values[index]
+                seen.append(from_heads(canvas_attention(q, k, v, *past, context.length)))
+            return torch.cat(seen)
+
+        starts = accumulate(sizes[:-1], initial=0)
+        rows = [_rows(look) + start for look, start in zip(looks, starts, strict=True)]
+        logits = self.logits(self.run(ids, positions, attend, torch.cat(rows)))
+        return [
+            each.view(*look.positions.shape, -1)
+            for look, each in zip(looks, logits.split([len(each) for each in rows]), strict=True)
+        ]
+
+    def _read(
+        self, ids: Tensor, context: KVCache | None, some: Tensor | None
+    ) -> tuple[Tensor, KVCache]:
+        """The hidden states [T, H] of `ids` [T], or [S, H] of the tokens `some` [S], and the
+        context with all of them."""
+        past = 0 if context is None else context.length
+        positions = torch.arange(past, past + len(ids), device=ids.device)
+        sees = positions[:, None] >= torch.arange(past + len(ids), device=ids.device)
+        keep = _Keep(context)
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            q, k, v = (to_heads(each) for each in (query, key, value))
+            return from_heads(causal_attention(q, k, v, *keep(index, k, v), None, sees))
+
+        return self.run(ids, positions, attend, some), keep.longer()
+
+    def _read_tree(
+        self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache, some: Tensor | None
+    ) -> tuple[Tensor, KVCache]:
+        """As `_read`, where the tokens are a tree: see Causal.score_tree."""
+        keep = _Keep(context)
+
+        def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            q, k, v = (to_heads(each) for each in (query, key, value))
+            return from_heads(prefix_attention(q, k, v, *keep(index, k, v), sees))
+
+        return self.run(ids, positions[context.length :], attend, some), keep.longer()
+
+
+class _Keep:
+    """Joins the keys and values of a pass to those of the context before it, layer by layer."""
+
+    def __init__(self, context: KVCache | None) -> None:
+        self._context = context if context is not None and context.length else None
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+
+    def __call__(
+        self, index: int, key: Tensor, value: Tensor
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Those that the layer already had."""
+        if self._context is None:
+            self._keys.append(key)
+            self._values.append(value)
+            return None, None
+        before = self._context.keys[index], self._context.values[index]
+        self._keys.append(torch.cat((before[0], key), dim=2))
+        self._values.append(torch.cat((before[1], value), dim=2))
+        return before
+
+    def longer(self) -> KVCache:
+        return KVCache(tuple(self._keys), tuple(self._values))
+
+
+def _positions(look: Look[KVCache]) -> Tensor:
+    rows, width = look.canvas.shape
+    start = look.context.length
+    return torch.arange(start, start + width, device=look.canvas.device).repeat(rows)
+
+
+def _rows(look: Look[KVCache]) -> Tensor:
+    """The positions that were asked for, among the look's tokens [B * C]: [B * M]."""
+    rows, width = look.canvas.shape
+    first = torch.arange(rows, device=look.positions.device)[:, None] * width
+    return (look.positions + first).flatten()
+
+
+__all__ = ["CausalPrefix"]
