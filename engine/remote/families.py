@@ -45,17 +45,26 @@ class Family:
 
     def prompt(self, request: FillRequest) -> str:
         """Of a request with one hole."""
-        prefix, suffix = request.texts
+        prefix, suffix = map(self._as_text, request.texts)
         before = self._before(request.context, name_of(request.path))
         if self.inside:
             return self.template.format(prefix=before + prefix, suffix=suffix)
         return before + self.template.format(prefix=prefix, suffix=suffix)
 
+    def _as_text(self, text: str) -> str:
+        """A server reads the names of special tokens in a prompt as those tokens; in the user's own
+        text, such as a program that works with such models, they get a space."""
+        special = re.compile("|".join(map(re.escape, {*self.tokens, *self.ends})))
+        return special.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+
     def _before(self, snippets: Sequence[Snippet], name: str) -> str:
         if not snippets:
             return ""
         shown = (
-            self.snippet.format(name=name_of(each.path) or "snippet", text=each.text.strip("\n"))
+            self.snippet.format(
+                name=name_of(each.path) or "snippet",
+                text=self._as_text(each.text.strip("\n")),
+            )
             for each in snippets
         )
         return self.opening + "".join(shown) + self.file.format(name=name or "file")

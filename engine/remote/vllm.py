@@ -54,6 +54,9 @@ IMPOSSIBLE_ID = 1_000_000_000
 # Gemma's control tokens. The first two are what a tokenizer of this family has in any case.
 ENDS = ("<eos>", "<pad>", "<turn|>", "<|tool_response>")
 CONTROLS = (*ENDS, "<bos>", "<unk>", "<mask>", "<|turn>", "<|channel>", "<channel|>")
+_BEFORE_THE_REST_OF_A_NAME = re.compile(
+    "|".join(f"(?<={re.escape(name[0])})(?={re.escape(name[1:])})" for name in CONTROLS)
+)
 SURPLUS = ("seed", "temperature")
 
 
@@ -116,8 +119,8 @@ class PinnedCanvas:
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
     ) -> Written:
         prefix, suffix = request.texts
-        head = _tokens(self._served, prefix.rpartition("\n")[2], cancelled)
-        tail = _tokens(self._served, suffix[: 8 * TAIL], cancelled)
+        head = _tokens_of_text(self._served, prefix.rpartition("\n")[2], cancelled)
+        tail = _tokens_of_text(self._served, suffix[: 8 * TAIL], cancelled)
         lengths = self._lengths(request)
 
         def read(length: int) -> Candidate:
@@ -207,6 +210,12 @@ class PinnedCanvas:
         if not isinstance(text, str):
             raise BadRequest("it does not detokenize")
         return text
+
+
+def _tokens_of_text(served: Served, text: str, cancelled: IsCancelled | None) -> list[int]:
+    """A server reads the name of a special token as that token: in a text it is taken apart."""
+    pieces = _BEFORE_THE_REST_OF_A_NAME.split(text)
+    return [id for piece in pieces for id in _tokens(served, piece, cancelled)]
 
 
 def _tokens(served: Served, text: str, cancelled: IsCancelled | None = None) -> list[int]:

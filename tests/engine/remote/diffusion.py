@@ -6,6 +6,7 @@ end of text after `WRITTEN` of them; pinned positions come back as something els
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tests.engine.remote.team import Handler, Team, stream
@@ -99,10 +100,12 @@ def _id_of_hole(at: int) -> int:
 
 
 def tokens(handler: Handler) -> list[int]:
-    prompt = handler.body["prompt"]
-    if prompt in SPECIAL:
-        return [SPECIAL.index(prompt)]
-    return [ord(character) for character in prompt]
+    parts = re.split(f"({'|'.join(map(re.escape, SPECIAL))})", handler.body["prompt"])
+    return [
+        id
+        for part in parts
+        for id in ([SPECIAL.index(part)] if part in SPECIAL else map(ord, part))
+    ]
 
 
 def text(handler: Handler) -> str:

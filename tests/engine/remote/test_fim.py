@@ -108,6 +108,16 @@ def test_a_family_is_recognised_by_its_tokens(team: Team, family: Family, begins
     assert suffix == LINE.texts[1]
 
 
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_the_name_of_a_special_token_in_a_text_is_text(family: Family) -> None:
+    names = ", ".join([*family.tokens, *family.ends])
+    snippet = Snippet(f"TOKENS = {names}")
+    request = replace(LINE, texts=(f"a = {names} ", f" {names}\n"), context=(snippet,))
+    plain = replace(LINE, texts=("a = ", "\n"), context=(Snippet("TOKENS = "),))
+    for token in {*family.tokens, *family.ends}:
+        assert family.prompt(request).count(token) == family.prompt(plain).count(token)
+
+
 @pytest.mark.parametrize(
     ("name", "family"),
     [

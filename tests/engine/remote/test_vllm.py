@@ -43,6 +43,14 @@ def test_both_sides_are_pinned_and_the_best_length_wins(team: Team, vllm: Diffus
         assert not {"seed", "temperature"} & body.keys()
 
 
+def test_the_name_of_a_special_token_is_text(team: Team, vllm: DiffusionServer) -> None:
+    odd = FillRequest(('ENDS = ("<eos>", ', ', "<turn|>", "<pad>")\n'), shape=Shape.LINE)
+    load_remote(f"{team.address}#{DIFFUSION}").fill(odd)
+    options = canvases(team)[0]
+    ids, pinned = options["diffusion_seed_canvas"], options["diffusion_pinned"]
+    assert "".join(chr(ids[at]) for at in pinned) == "".join(odd.texts)
+
+
 def test_the_same_request_begins_with_the_same_noise(team: Team, vllm: DiffusionServer) -> None:
     engine = load_remote(f"{team.address}/v1#{DIFFUSION}")
     for _ in range(2):
