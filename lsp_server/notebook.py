@@ -1,33 +1,24 @@
-"""Notebooks: every cell is a document of its own, and the model reads the others around it."""
+"""Notebooks: every cell is a document of its own, and their order is kept here."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from lsprotocol import types as t
 
 from lsp_server import sync
-from lsp_server.document import Document
-from lsp_server.gap import with_lf
-from lsp_server.languages.comments import line_comment
-
-if TYPE_CHECKING:
-    from lsp_server.session import Session
+from lsp_server.documents import Documents
 
 SYNC = t.NotebookDocumentSyncOptions(
     notebook_selector=[t.NotebookDocumentFilterWithNotebook(notebook="*")]
 )
 
-# Characters of other cells that the model is sent from either side.
-MOST_BEFORE = 24_000
-MOST_AFTER = 8_000
-
 
 class Notebooks:
-    """The order of the cells. Their text is kept with the session's other documents."""
+    """The order of the cells. Their text is kept with the other documents."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
         self._cells: dict[str, list[sync.Cell]] = {}
 
     def apply(self, notebook: sync.Notebook) -> None:
@@ -47,53 +38,26 @@ class Notebooks:
                 now = {cell.uri: cell for cell in notebook.updated}
                 cells[:] = [now.get(cell.uri, cell) for cell in cells]
         for event in notebook.events:
-            self._session.apply(event)
+            self._documents.apply(event)
 
-    def joined(self, document: Document, texts: tuple[str, ...]) -> tuple[str, ...]:
-        """`texts`, around the holes of `document`, with the text of the cells before and after.
-
-        What is not of the document's language, Markdown for one, stands there as comments.
-        """
-        before, after = self._around(document)
-        return before + texts[0], *texts[1:-1], texts[-1] + after
-
-    def outside(self, document: Document) -> int:
-        """Changes with what the model reads around `document`; 0 where that is nothing."""
-        around = self._around(document)
-        return hash(around) if any(around) else 0
-
-    def _around(self, document: Document) -> tuple[str, str]:
-        for cells in self._cells.values():
-            order = [cell.uri for cell in cells]
-            if document.uri in order:
-                at = order.index(document.uri)
-                before = "".join(f"{self._text(cell, document)}\n\n" for cell in cells[:at])
-                after = "".join(f"\n\n{self._text(cell, document)}" for cell in cells[at + 1 :])
-                return before[-MOST_BEFORE:], after[:MOST_AFTER]
-        return "", ""
+    def cells_around(self, uri: str) -> tuple[Sequence[sync.Cell], Sequence[sync.Cell]]:
+        """The cells before and after `uri` in its notebook."""
+        _, cells = self._of(uri)
+        at = next((n for n, cell in enumerate(cells) if cell.uri == uri), 0)
+        return cells[:at], cells[at + 1 :]
 
     def siblings(self, uri: str) -> set[str]:
         """The cells of the notebook that `uri` is a cell of, itself too."""
-        for cells in self._cells.values():
-            order = {cell.uri for cell in cells}
-            if uri in order:
-                return order
-        return set()
+        _, cells = self._of(uri)
+        return {cell.uri for cell in cells}
 
     def around(self, uri: str) -> set[str]:
         """The notebook that `uri` is a cell of, and all its cells: what the model reads is of."""
-        for notebook, cells in self._cells.items():
-            order = {cell.uri for cell in cells}
-            if uri in order:
-                return {notebook, *order}
-        return set()
+        notebook, cells = self._of(uri)
+        return {notebook, *(cell.uri for cell in cells)} if notebook is not None else set()
 
-    def _text(self, cell: sync.Cell, asking: Document) -> str:
-        other = self._session.documents.get(cell.uri)
-        if other is None:
-            return ""
-        text = with_lf(other.text).strip("\n")
-        if cell.is_code and other.language == asking.language:
-            return text
-        comment = line_comment(asking.language)
-        return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))
+    def _of(self, uri: str) -> tuple[str | None, Sequence[sync.Cell]]:
+        for notebook, cells in self._cells.items():
+            if any(cell.uri == uri for cell in cells):
+                return notebook, cells
+        return None, ()

@@ -16,7 +16,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import attrs
 from cattrs import transform_error
@@ -28,11 +28,19 @@ from lsp_server import sync
 from lsp_server.framing import Refused
 
 if TYPE_CHECKING:
-    from lsp_server.server import InfillServer
+    from lsp_server.session import Session
 
 log = logging.getLogger(__name__)
 
 Id = int | str | None
+
+
+class Served(Protocol):
+    """What the protocol needs of its server. `session` is there from `initialize` on."""
+
+    session: Session
+
+    def stop(self, exit_code: int) -> None: ...
 
 
 class Kind(Enum):
@@ -69,8 +77,8 @@ class InfillProtocol(LanguageServerProtocol):
     _initialized = False
 
     @property
-    def _infill(self) -> InfillServer:
-        return cast("InfillServer", self._server)
+    def _served(self) -> Served:
+        return cast("Served", self._server)
 
     def read(self, frame: bytes | Refused) -> Any:
         """The message in `frame`. Never raises, and touches nothing: any thread may call it."""
@@ -183,7 +191,7 @@ class InfillProtocol(LanguageServerProtocol):
             message.params.root_path = message.params.root_uri = None
         super().handle_message(message)
         if method == t.INITIALIZE:
-            self._initialized = hasattr(self._infill, "session")
+            self._initialized = hasattr(self._served, "session")
 
     def _refusal(self, method: str) -> t.ResponseError | None:
         if self._shutdown:
@@ -214,27 +222,27 @@ class InfillProtocol(LanguageServerProtocol):
 
     @lsp_method(t.TEXT_DOCUMENT_DID_OPEN)
     def lsp_text_document__did_open(self, params: Any) -> None:
-        self._infill.session.apply(params)
+        self._served.session.documents.apply(params)
 
     @lsp_method(t.TEXT_DOCUMENT_DID_CHANGE)
     def lsp_text_document__did_change(self, params: Any) -> None:
-        self._infill.session.apply(params)
+        self._served.session.documents.apply(params)
 
     @lsp_method(t.TEXT_DOCUMENT_DID_CLOSE)
     def lsp_text_document__did_close(self, params: Any) -> None:
-        self._infill.session.apply(params)
+        self._served.session.documents.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_OPEN)
     def lsp_notebook_document__did_open(self, params: Any) -> None:
-        self._infill.session.notebooks.apply(params)
+        self._served.session.notebooks.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CHANGE)
     def lsp_notebook_document__did_change(self, params: Any) -> None:
-        self._infill.session.notebooks.apply(params)
+        self._served.session.notebooks.apply(params)
 
     @lsp_method(t.NOTEBOOK_DOCUMENT_DID_CLOSE)
     def lsp_notebook_document__did_close(self, params: Any) -> None:
-        self._infill.session.notebooks.apply(params)
+        self._served.session.notebooks.apply(params)
 
     @lsp_method(t.SHUTDOWN)
     def lsp_shutdown(self, *_: Any) -> None:  # type: ignore[override]
@@ -242,7 +250,7 @@ class InfillProtocol(LanguageServerProtocol):
             if id != self.msg_id:
                 future.cancel()
         self._shutdown = True
-        self._infill.session.close()
+        self._served.session.close()
 
     async def cancel_requests(self) -> None:
         """Answer what is still open with RequestCancelled."""
@@ -255,7 +263,7 @@ class InfillProtocol(LanguageServerProtocol):
 
     @lsp_method(t.EXIT)
     def lsp_exit(self, *_: Any) -> None:  # type: ignore[override]
-        self._infill.stop(0 if self._shutdown else 1)
+        self._served.stop(0 if self._shutdown else 1)
 
 
 def _invalid(id: Id, problem: str, kind: Kind = Kind.REQUEST) -> Unreadable:

@@ -116,7 +116,7 @@ def create_server(
 
     @server.feature(t.INITIALIZED)
     def initialized(params: t.InitializedParams) -> None:
-        server.session.warm_up()
+        server.session.link.warm_up()
 
     @server.feature(t.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: t.DidChangeConfigurationParams) -> None:
@@ -127,9 +127,9 @@ def create_server(
             uri = params.text_document.uri
             document = server.session.documents.get(uri)
             if document is None:
-                log.warning("nothing is answered: %s", server.session.why_absent(uri))
+                log.warning("nothing is answered: %s", server.session.documents.why_absent(uri))
                 return _nothing()
-            if server.session.paused:
+            if server.session.link.paused:
                 return _nothing()
             return answer(server.session, document, params)
 

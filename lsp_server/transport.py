@@ -14,13 +14,13 @@ import sys
 import threading
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lsp_server.framing import MOST_BODY, Framing
 from lsp_server.streams import claim_standard_streams
 
 if TYPE_CHECKING:
-    from lsp_server.server import InfillServer
+    from lsp_server.protocol import InfillProtocol
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,18 @@ CHUNK = 1 << 16
 DRAIN_PATIENCE = 2.0
 
 
-async def over_stdio(server: InfillServer) -> None:
+class Served(Protocol):
+    """What a transport needs of the server it carries for."""
+
+    protocol: InfillProtocol
+    ends_with_client: bool
+
+    def stop(self, exit_code: int) -> None: ...
+
+    async def stopped(self) -> None: ...
+
+
+async def over_stdio(server: Served) -> None:
     """A thread reads and makes messages, another one writes: the loop waits for no pipe."""
     reading, writing = claim_standard_streams()
     writer = ThreadWriter(writing)
@@ -57,7 +68,7 @@ async def over_stdio(server: InfillServer) -> None:
         writer.close()
 
 
-async def over_tcp(server: InfillServer, host: str, port: int) -> None:
+async def over_tcp(server: Served, host: str, port: int) -> None:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if server.protocol.writer is not None:
             writer.close()  # one client is one session
@@ -82,7 +93,7 @@ async def over_tcp(server: InfillServer, host: str, port: int) -> None:
             writer.close()
 
 
-async def over_ws(server: InfillServer, host: str, port: int) -> None:
+async def over_ws(server: Served, host: str, port: int) -> None:
     try:
         from websockets.asyncio.server import serve
     except ImportError:
@@ -99,7 +110,7 @@ async def over_ws(server: InfillServer, host: str, port: int) -> None:
         await server.stopped()
 
 
-async def over_socket(server: InfillServer, socket: Any) -> None:
+async def over_socket(server: Served, socket: Any) -> None:
     """One message a frame, until the web socket `socket` is closed."""
     from websockets.exceptions import ConnectionClosed
 

@@ -37,10 +37,10 @@ DTYPES = {
 }
 
 
-def load(
-    folder: Path,
-    device: torch.device | str,
-    dtype: torch.dtype,
+def load_model(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
     *,
     packed: bool | None = None,
 ) -> Model[Any]:
@@ -49,7 +49,8 @@ def load(
 
     `packed` is as `load_weights` says.
     """
-    checkpoint, device = open_checkpoint(folder), torch.device(device)
+    folder, device = Path(folder), torch.device(device)
+    checkpoint = open_checkpoint(folder)
     if device.type == "cuda":
         plan.fit(folder.name, checkpoint, read_profile(folder), device, dtype)
     return load_weights(checkpoint, device, dtype, packed=packed)

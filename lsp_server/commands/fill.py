@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +22,10 @@ from lsp_server.commands.options import Anyway, Device, Factory, MaxTokens, Mode
 from lsp_server.commands.show import all_alike, in_place, summary, watch
 from lsp_server.commands.source import check_writable, read_source, replace_content
 from lsp_server.gap import Gap, with_lf
-from lsp_server.suggest.arbitrate import settled
+from lsp_server.suggest.choose import best_way, ways_to_clean
+from lsp_server.syntax.parsing import Parsing
+
+PATIENCE = 2.0  # seconds for the parser
 
 
 def command(
@@ -59,9 +64,13 @@ def command(
     with connect.connect(model, device, factory) as engine, watching as show:
         fill, info = ask(engine, request, drafts.and_then(show) if show else None)
 
-    text = settled(fill.texts[0], gap)
+    alternatives = fill.alternatives if as_json else ()
+    text, *others = settled([fill, *alternatives], gap)
     if as_json:
-        print(json.dumps(as_object(gap, text, fill, info), allow_nan=False))
+        found: dict[str, Alternative] = {}
+        for other, alternative in zip(others, alternatives, strict=True):
+            found.setdefault(other, alternative)
+        print(json.dumps(as_object(text, found, fill, info), allow_nan=False))
     else:
         print_fill(gap, with_lf(text), fill, info, drafts.spans_of(with_lf(text)))
     if write:
@@ -107,11 +116,27 @@ def print_fill(
     console.print(summary(fill, info))
 
 
-def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, Any]:
-    """`text` is what --write puts into the file, its line ends as there."""
-    found: dict[str, Alternative] = {}
-    for each in fill.alternatives:
-        found.setdefault(settled(each.texts[0], gap), each)
+def settled(fills: Sequence[Fill | Alternative], gap: Gap) -> list[str]:
+    """The first text of each of `fills` as the server would put it in."""
+
+    async def all_of_them() -> list[str]:
+        parsing = Parsing(PATIENCE)
+        try:
+            tree = gap.tree or await parsing.tree(gap.document)
+            parsed = replace(gap, tree=tree)
+            ways = [ways_to_clean(each.texts[0], parsed) for each in fills]
+            return [(await best_way(each, parsed, parsing))[0].text for each in ways]
+        finally:
+            parsing.close()
+
+    return asyncio.run(all_of_them())
+
+
+def as_object(
+    text: str, alternatives: dict[str, Alternative], fill: Fill, info: EngineInfo
+) -> dict[str, Any]:
+    """`text` is what --write puts into the file, its line ends as there; so are the keys of
+    `alternatives`."""
     return {
         "text": text,
         "confidence": fill.confidence,
@@ -125,6 +150,6 @@ def as_object(gap: Gap, text: str, fill: Fill, info: EngineInfo) -> dict[str, An
                 "score": each.score if math.isfinite(each.score) else None,
                 "confidence": each.confidence,
             }
-            for text, each in found.items()
+            for text, each in alternatives.items()
         ],
     }

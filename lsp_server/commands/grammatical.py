@@ -11,7 +11,7 @@ from engine.api import Shape
 from engine.evaluation.items import Item
 from lsp_server.document import Document
 from lsp_server.gap import cut
-from lsp_server.suggest.arbitrate import asked_for
+from lsp_server.suggest.choose import best_by_hand
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import SyntaxTree, parse
 
@@ -34,10 +34,10 @@ def put_in(item: Item, texts: Sequence[tuple[str, float]]) -> tuple[str, float]:
     async def put() -> tuple[str, float]:
         parsing = Parsing()
         try:
-            verdicts = await asked_for(list(texts), gap, parsing)
+            best = await best_by_hand(list(texts), gap, parsing)
         finally:
             parsing.close()
-        return (verdicts[0].cleaned.text, verdicts[0].confidence) if verdicts else ("", 0.0)
+        return (best[0].what.text, best[0].confidence) if best else ("", 0.0)
 
     return asyncio.run(put())
 

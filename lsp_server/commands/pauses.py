@@ -19,6 +19,7 @@ from engine.evaluation.cutting import read_folder
 from engine.evaluation.pauses import Heard, Pause, draw_pauses, tell
 from engine.evaluation.splits import REPORT
 from engine.evaluation.suites import read_texts
+from lsp_server import languages
 from lsp_server.commands import child
 from lsp_server.commands.bench.typist import meeting_alone
 from lsp_server.document import Document
@@ -31,10 +32,6 @@ WAYS = {
     "unasked": t.InlineCompletionTriggerKind.Automatic,
     "by hand": t.InlineCompletionTriggerKind.Invoked,
 }
-SUFFIXES = {
-    "python": "py", "javascript": "js", "typescript": "ts", "rust": "rs", "go": "go", "c": "c",
-    "cpp": "cpp", "java": "java", "lua": "lua", "shellscript": "sh", "css": "css", "ruby": "rb",
-}  # fmt: skip
 
 
 def read_pauses(data: Path, count: int | None, seed: int, *, anyway: bool = False) -> list[Pause]:
@@ -105,7 +102,8 @@ async def _session(
 
 async def _at(client: LanguageClient, pause: Pause, number: int) -> dict[str, str | None]:
     """What is heard at a pause, in a document of its own, so that nothing shown before answers."""
-    uri = f"file:///typed/{number}/a.{SUFFIXES.get(pause.language, 'txt')}"
+    extension = next(iter(languages.of(pause.language).extensions), "txt")
+    uri = f"file:///typed/{number}/a.{extension}"
     typed = min(KEYS, len(pause.prefix))
     before = pause.prefix[: len(pause.prefix) - typed]
     document = Document(uri, 0, pause.language, before + pause.suffix)

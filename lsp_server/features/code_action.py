@@ -17,11 +17,11 @@ from pygls.exceptions import JsonRpcRequestCancelled
 from engine.api import Draft, EngineError, Fill
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
-from lsp_server.features.code_action_choices import Choices, choices_of, chosen
+from lsp_server.features.code_action_choices import Choices, choices_of, picked
 from lsp_server.features.code_actions import ACTIONS, Action
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
-from lsp_server.progress import FillProgress
+from lsp_server.notify.progress import FillProgress
 from lsp_server.protocol import failed
 from lsp_server.reading import position
 from lsp_server.session import Session
@@ -46,7 +46,7 @@ async def answer(
         for name, action in ACTIONS.items()
         if _is_wanted(action.KIND, params.context.only)
     }
-    if not asked or session.withheld_because(document) is not None:
+    if not asked or session.fills.withheld_because(document) is not None:
         return None
     automatic = params.context.trigger_kind == t.CodeActionTriggerKind.Automatic
     tree = await _tree(session, document, start, 1 if automatic else PATIENCE)
@@ -70,7 +70,7 @@ async def resolve(session: Session, action: t.CodeAction) -> t.CodeAction:
 
 async def plan_of(session: Session, name: str, document: Document, range: t.Range) -> Plan:
     """What action `name` does there; raises RequestFailed where it does not apply, or must not."""
-    if (secret := session.withheld_because(document)) is not None:
+    if (secret := session.fills.withheld_because(document)) is not None:
         raise failed(secret)
     start, end = document.offsets(range)
     spot = Spot(document, start, end, await _tree(session, document, start, PATIENCE))
@@ -88,7 +88,7 @@ async def filled(
     started = time.perf_counter()
     choices = await _fill(session, plan, token)
     seconds = time.perf_counter() - started
-    choice = await chosen(session, plan, choices)
+    choice = await picked(session, plan, choices)
     if choice is None:
         return []
     placed: list[Placed] = []
@@ -106,7 +106,9 @@ async def filled(
     session.stats.shown(Kind.ACTION, first.document, first.start, first.end, first.text)
     if len(placed) < len(plan.holes):
         left = len(plan.holes) - len(placed)
-        session.tell(f"{left} of {len(plan.holes)} holes stay: the model has nothing for them")
+        session.messages.show(
+            f"{left} of {len(plan.holes)} holes stay: the model has nothing for them"
+        )
     return placed
 
 
@@ -175,7 +177,7 @@ async def _fill(session: Session, plan: Plan, token: t.ProgressToken | None) -> 
                     report(draft)
 
             watched = report is not None or session.support.drafts
-            await session.fill_plan(plan, watch if watched else None, settle=settle)
+            await session.fills.fill_plan(plan, watch if watched else None, settle=settle)
             return choices
     except asyncio.CancelledError:
         if stopped:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import islice
 
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
@@ -14,6 +16,7 @@ from engine.api import Draft, Fill
 from lsp_server.holes.hole import Plan
 from lsp_server.protocol import failed
 from lsp_server.session import Session
+from lsp_server.suggest.choose import Candidate, choose
 from lsp_server.suggest.guard import Guard
 
 log = logging.getLogger(__name__)
@@ -69,21 +72,22 @@ async def choices_of(
     tree = await session.parsing.tree(plan.document)
     holes = [(hole.start, hole.end) for hole in plan.holes]
     guard = await Guard.of(session.parsing, plan.document, tree, holes, plan.plain)
-    judged = []
-    for texts, confidence in list(found.items())[:MOST_JUDGED]:
-        errors, breaks = await guard.judge(plan.filled(texts))
-        judged.append((errors, breaks, Choice(texts, confidence)))
-    judged.sort(key=lambda each: each[0])
-    sound = tuple(choice for _, breaks, choice in judged if not breaks)
+
+    async def candidates() -> AsyncIterator[Candidate[tuple[str, ...]]]:
+        for texts, confidence in islice(found.items(), MOST_JUDGED):
+            yield Candidate(texts, texts, plan.filled(texts), confidence)
+
+    chosen = await choose(candidates(), guard)
+    sound = tuple(Choice(each.what, each.confidence) for each in chosen.sound)
     shown = _changes(plan, last.texts) if last is not None else None
-    return Choices(sound, len(judged) - len(sound), shown)
+    return Choices(sound, len(chosen.broken), shown)
 
 
-async def chosen(session: Session, plan: Plan, choices: Choices) -> Choice | None:
+async def picked(session: Session, plan: Plan, choices: Choices) -> Choice | None:
     """The first, or what the user picks of them where its confidence is under the threshold; None
     for none, which the user has been told unless it was they who said so."""
     if not choices.sound:
-        session.tell(
+        session.messages.show(
             "all that the model has would break what it touches, so nothing was put in"
             if choices.broken
             else "the model has nothing to put here"
@@ -92,7 +96,9 @@ async def chosen(session: Session, plan: Plan, choices: Choices) -> Choice | Non
     first, needed = choices.sound[0], session.settings.min_confidence
     if first.confidence >= needed:
         if session.support.drafts and choices.shown not in (None, first.texts):
-            session.tell("another candidate than the last draft went in: it was ranked higher")
+            session.messages.show(
+                "another candidate than the last draft went in: it was ranked higher"
+            )
         return first
     offered = {each.title: each for each in reversed(choices.sound[: session.settings.choices])}
     params = t.ShowMessageRequestParams(

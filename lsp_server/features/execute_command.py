@@ -22,11 +22,11 @@ COMMANDS = (*ACTION_OF, PAUSE, RESUME)
 
 async def answer(session: Session, params: t.ExecuteCommandParams) -> Any:
     if params.command in (PAUSE, RESUME):
-        session.pause(params.command == PAUSE)
+        session.link.pause(params.command == PAUSE)
         return None
     if params.command not in ACTION_OF:
         raise failed(f"there is no command {params.command}", t.ErrorCodes.InvalidParams)
-    if session.paused:
+    if session.link.paused:
         raise failed("infill is paused: run the command infill.resume first")
     name = ACTION_OF[params.command]
     try:
@@ -42,7 +42,7 @@ async def answer(session: Session, params: t.ExecuteCommandParams) -> Any:
         ) from error
     document = session.documents.get(uri)
     if document is None:
-        raise failed(session.why_absent(uri), t.LSPErrorCodes.ContentModified)
+        raise failed(session.documents.why_absent(uri), t.LSPErrorCodes.ContentModified)
     if version not in (None, document.version):
         raise failed(
             "the document has changed since the action was offered; ask for it again",

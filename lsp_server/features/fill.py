@@ -22,9 +22,9 @@ from lsprotocol import types as t
 
 from engine.api import Alternative, BadRequest, Draft, EngineError, Fill, Span
 from lsp_server.document import Document
-from lsp_server.features.draft import spans_in_units
 from lsp_server.gap import cut
 from lsp_server.holes.hole import Hole, Plan
+from lsp_server.notify.drafts import spans_in_units
 from lsp_server.protocol import failed
 from lsp_server.reading import integer, position
 from lsp_server.session import Session
@@ -39,8 +39,8 @@ async def answer(session: Session, params: Any) -> dict[str, Any]:
     plan = await _plan(session, document, ranges)
     trace = Trace(document, plan.holes) if traced else None
     try:
-        request = replace(session.request_for_plan(plan), **numbers)
-        fill = await session.fill_plan(plan, trace.on_draft if trace else None, request)
+        request = replace(session.fills.request_for_plan(plan), **numbers)
+        fill = await session.fills.fill_plan(plan, trace.on_draft if trace else None, request)
     except BadRequest as error:
         raise failed(str(error), t.ErrorCodes.InvalidParams) from error
     except EngineError as error:
@@ -115,7 +115,7 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
         ) from error
     document = session.documents.get(uri)
     if document is None:
-        raise failed(session.why_absent(uri))
+        raise failed(session.documents.why_absent(uri))
     if version not in (None, document.version):
         raise failed("the document has changed since", t.LSPErrorCodes.ContentModified)
     return document, ranges, numbers, given.get("trace") is True

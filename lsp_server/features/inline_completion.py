@@ -6,7 +6,7 @@ from lsprotocol import types as t
 
 from lsp_server.anchor import Placed
 from lsp_server.document import Document
-from lsp_server.progress import FillProgress
+from lsp_server.notify.progress import FillProgress
 from lsp_server.session import Session
 from lsp_server.suggest.suggestions import Ask
 

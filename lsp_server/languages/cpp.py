@@ -7,7 +7,7 @@ from lsp_server.languages.not_implemented import QUOTED
 CPP = replace(
     C,
     ids=("cpp",),
-    extensions=("cc", "cpp", "cxx", "hh", "hpp", "hxx"),
+    extensions=("cpp", "cc", "cxx", "hh", "hpp", "hxx"),
     grammar=("tree_sitter_cpp", "language"),
     types=C.types | {"class_specifier"},
     placeholders=Placeholders(

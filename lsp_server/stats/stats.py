@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from lsp_server.acceptance import Outcome, count_standing, followed
 from lsp_server.difference import difference
 from lsp_server.document import Document
 from lsp_server.stats.counters import KEPT_AFTER, Counters, Kind
@@ -131,11 +132,11 @@ class Stats:
             item.start += new_end - old_end
             item.end += new_end - old_end
             return True
-        there = new.text[item.start : item.start + len(item.text)]
-        matched = _common_start(there, item.text)
-        grown = matched - item.matched
+        matched = count_standing(item.text, new.text, item.start)
         if matched == len(item.text):
-            if grown > 1 or len(item.text) == 1:
+            outcome = followed(item.text, matched, new.text[start:new_end])
+            # Nobody types what an action does.
+            if outcome is Outcome.ACCEPTED or item.kind is Kind.ACTION:
                 self._accept(item, new)
             return False
         beyond = new.text[item.start + matched : new_end]
@@ -196,13 +197,6 @@ def _move(accepted: Accepted, start: int, old_end: int, new_end: int) -> None:
     elif start < accepted.end:
         accepted.start = min(accepted.start, start)
         accepted.end = max(accepted.start, new_end, accepted.end + shift)
-
-
-def _common_start(one: str, other: str) -> int:
-    if one == other:
-        return len(one)
-    most = min(len(one), len(other))
-    return next((n for n in range(most) if one[n] != other[n]), most)
 
 
 def _call_later(seconds: float, what: Callable[[], None]) -> object:

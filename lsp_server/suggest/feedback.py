@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
+from lsp_server.acceptance import Outcome, count_standing, followed, one_key
 from lsp_server.document import Document
 from lsp_server.suggest.history import Edit
 
 # Shorter than this nobody has seen it, and so nobody has turned it down.
 SEEN = 0.5
 MOST_REJECTED = 500
-_PAIRS = {"()", "[]", "{}", "''", '""', "``"}
 NEAR = 200
-
-
-class Outcome(StrEnum):
-    ACCEPTED = "accepted"
-    PARTLY_ACCEPTED = "partly accepted"
-    TYPED = "typed"
-    REJECTED = "rejected"
 
 
 @dataclass(slots=True)
@@ -59,10 +51,13 @@ class Feedback:
         if edit.end < shown.start or not shown.text.startswith(between):
             del self._shown[document.uri]  # done elsewhere, which says nothing about this
             return None
-        inserted = edit.inserted[0] if edit.inserted in _PAIRS else edit.inserted
+        inserted = one_key(edit.inserted)
         now = document.text[shown.start : edit.start] + inserted
         if edit.start >= shown.start and shown.text.startswith(now):
-            return self._followed(document.uri, shown, now, inserted)
+            stands = count_standing(shown.text, document.text, shown.start)
+            if stands == len(shown.text):
+                del self._shown[document.uri]
+            return followed(shown.text, stands, edit.inserted)
         del self._shown[document.uri]
         if edit.at - shown.since < SEEN or edit.is_deletion:
             return None
@@ -77,12 +72,6 @@ class Feedback:
 
     def forget(self, uri: str) -> None:
         self._shown.pop(uri, None)
-
-    def _followed(self, uri: str, shown: Shown, now: str, inserted: str) -> Outcome | None:
-        if now == shown.text:
-            del self._shown[uri]
-            return Outcome.ACCEPTED if len(inserted) > 1 else Outcome.TYPED
-        return Outcome.PARTLY_ACCEPTED if len(inserted) > 1 else None
 
 
 def _key(document: Document, offset: int, text: str) -> int:

@@ -68,9 +68,9 @@ class Guard:
         known = [count for count in counts if count is not None]
         return replace(guard, fewest=min(known, default=tree.errors()))
 
-    async def judge(self, filled: str) -> tuple[int, bool]:
+    async def judge(self, filled: str, errors: int | None = None) -> tuple[int, bool]:
         """The errors of the text `filled`, of the whole or of what is touched, and whether that is
-        more than there would be with anything plain."""
+        more than there would be with anything plain. `errors` are those of the whole, if known."""
         if self.tree is None:
             return 0, False
         if self.part is not None:
@@ -80,6 +80,8 @@ class Guard:
             if self.around is not None and await self.around._of_part(filled) == 0:
                 return 0, False
             return count, True
+        if errors is not None:
+            return errors, errors > 0
         whole = replace(self.tree.document, text=filled, line_starts=())
         made = await self.parsing.variant(whole, self.tree)
         count = made.errors() if made is not None else 0

@@ -2,7 +2,7 @@
 
 Every function gives the reason for silence, which is logged, or None. What the user asks for by
 hand passes every gate but the one around secrets; what would break what it touches has been left
-out before (`arbitrate.asked_for`).
+out before (`choose.best_by_hand`).
 """
 
 from __future__ import annotations

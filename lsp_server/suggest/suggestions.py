@@ -1,7 +1,7 @@
 """Everything between a cursor and what is shown there, for one editor window.
 
 Ask or not (policy), wait or not (pace), a fill from the cache or from the engine, cleaned,
-arbitrated, shown or hidden; and what the user then does with it.
+chosen from, shown or hidden; and what the user then does with it.
 """
 
 from __future__ import annotations
@@ -9,35 +9,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from lsprotocol.types import MessageType
-
-from engine.api import Draft, Fill
+from engine.api import Fill
+from lsp_server.acceptance import Outcome
 from lsp_server.anchor import Placed, place
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.secrets import withheld_because
 from lsp_server.suggest import policy
 from lsp_server.suggest.ahead import Ahead
-from lsp_server.suggest.arbitrate import (
-    Verdict,
-    arbitrate,
-    asked_for,
-    guard_of,
-    text_filled,
-    variants,
-)
 from lsp_server.suggest.cache import Cache, Entry, Hit
-from lsp_server.suggest.feedback import Feedback, Outcome
+from lsp_server.suggest.choose import Judged, best_by_hand, first_sound
+from lsp_server.suggest.clean import Cleaned
+from lsp_server.suggest.feedback import Feedback
 from lsp_server.suggest.history import Edit, History
 from lsp_server.suggest.policy import Outcomes, Pace, Trigger
-
-if TYPE_CHECKING:
-    from lsp_server.session import Session
+from lsp_server.suggest.ports import OnDraft, Ports
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +36,10 @@ PATIENCE = 20.0
 # How many of the engine's candidates are looked at before none is shown.
 MOST_CANDIDATES = 8
 # ... and how many for somebody who has asked by hand.
-MOST_ASKED_FOR = 24
+MOST_BY_HAND = 24
 # Characters of one key: editors close a bracket with it.
 KEY = 2
 
-OnDraft = Callable[[Draft], None]
 OnOutcome = Callable[[Document, Outcome], None]
 
 
@@ -72,24 +61,26 @@ class Ask:
 
 
 class Suggestions:
-    """Lives on the event loop. The session tells it what happens to its documents."""
+    """On the event loop. `opened`, `changed` and `closed` are called with what happens to the
+    window's documents, and so keep `history`."""
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.monotonic) -> None:
-        self._session = session
+    def __init__(
+        self, ports: Ports, history: History, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ports = ports
         self._clock = clock
-        self.history = History()
+        self.history = history
         self.cache = Cache()
         self.feedback = Feedback()
         self.outcomes = Outcomes()
         self.pace = Pace()
-        self.filters_fired: Counter[str] = Counter()
         self.on_outcome: list[OnOutcome] = []
         self._ahead = Ahead(
             self.cache,
-            session.parsing,
-            self._is_idle,
+            ports.parsing,
+            ports.is_idle,
             self._fill_ahead,
-            lambda document: session.notebooks.outside(document),
+            ports.outside,
         )
         self._accepted: tuple[str, int] | None = None
 
@@ -139,12 +130,12 @@ class Suggestions:
         """What to show for `ask`, where it belongs by now, the best first; nothing for nothing."""
         document = ask.document
         edit = self.history.last(document.uri)
-        outside = self._session.notebooks.outside(document)
+        outside = self._ports.outside(document)
         hit = self.cache.look(document, ask.offset, outside)
         secret = withheld_because(document.uri)
         if secret is not None:
             if ask.ghost and ask.trigger is Trigger.INVOKED:
-                self._session.tell_once(secret, MessageType.Info)
+                self._ports.show_once(secret)
             self._nothing(ask, secret)
             return []
         reason = self._silent_because(ask, edit)
@@ -158,24 +149,24 @@ class Suggestions:
                 return cached
         if ask.trigger is Trigger.AUTOMATIC and not await self._is_still_wanted(ask):
             return []
-        tree = await self._session.parsing.near(document, ask.offset)
+        tree = await self._ports.parsing.near(document, ask.offset)
         gap = cut(document, ask.offset, tree=tree)
-        reason = policy.silent_at(gap, ask.trigger, self._session.settings)
+        reason = policy.silent_at(gap, ask.trigger, self._ports.settings())
         if reason is not None:
             self._nothing(ask, reason)
             return []
         asked = self._clock()
-        fill = await self._session.try_to_fill(gap, PATIENCE, ask.on_draft)
+        fill = await self._ports.fill(gap, PATIENCE, ask.on_draft)
         if fill is None:
             return cached
         self.pace.answered(self._clock() - asked)
-        verdicts = await self._good(fill, gap, ask)
+        good = await self._good(fill, gap, ask)
         if cached:
-            return [*cached, *self._others(gap, verdicts, cached[0].text)][: ask.most]
-        return self._show(ask, gap, verdicts, outside)
+            return [*cached, *self._others(gap, good, cached[0].text)][: ask.most]
+        return self._show(ask, gap, good, outside)
 
     def _silent_because(self, ask: Ask, edit: Edit | None) -> str | None:
-        settings = self._session.settings
+        settings = self._ports.settings()
         return policy.silent_because(ask.document, ask.offset, ask.trigger, settings, edit)
 
     def _stays(self, ask: Ask, hit: Hit, edit: Edit) -> bool:
@@ -197,18 +188,18 @@ class Suggestions:
 
     async def _is_still_wanted(self, ask: Ask) -> bool:
         """After the pause that shows that the user waits for something."""
-        document, settings = ask.document, self._session.settings
+        document, settings = ask.document, self._ports.settings()
         before = document.text[max(0, ask.offset - 1) : ask.offset]
         after = document.text[ask.offset : ask.offset + 1]
         is_boundary = not before.isalnum() and after in ("", "\n", "\r")
         least = (settings.delay or 0) / 1000
         await asyncio.sleep(self.pace.wait(self._clock(), is_boundary, least))
-        return self._session.documents.get(document.uri) is document
+        return self._ports.documents.get(document.uri) is document
 
-    async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Verdict]:
-        """The first candidates that say something, were not rejected here, and break nothing; where
-        all of them break something, the first of these. For who asks by hand: `asked_for`."""
-        settings, parsing = self._session.settings, self._session.parsing
+    async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Judged[Cleaned]]:
+        """At most `ask.most` candidates that say something and were not rejected here; see
+        `best_by_hand` for who asks by hand, else `first_sound`."""
+        settings, parsing = self._ports.settings(), self._ports.parsing
         is_automatic = ask.trigger is not Trigger.INVOKED
         how: dict[str, Any] = {
             "automatic": is_automatic,
@@ -216,57 +207,44 @@ class Suggestions:
             "may_overwrite": ask.ghost,
             "without": settings.without_filters,
         }
-        texts = [(texts[0], confidence) for texts, confidence in fill.candidates.items()]
-        if not is_automatic:
-            verdicts = await asked_for(texts[:MOST_ASKED_FOR], gap, parsing, **how)
-            self.filters_fired.update(name for each in verdicts for name in each.cleaned.fired)
-            wanted = [each for each in verdicts if not self._is_unwanted(ask, each.cleaned.text)]
-            return wanted[: ask.most]
-        guard = await guard_of(gap, parsing)
-        good: list[Verdict] = []
-        broken: list[Verdict] = []
-        for text, confidence in texts[: max(MOST_CANDIDATES, ask.most)]:
-            choices = variants(text, gap, **how)
-            self.filters_fired.update(choices[0].fired)
-            verdict = await arbitrate(choices, gap, parsing)
-            best = verdict.cleaned.text
-            is_known = any(best == each.cleaned.text for each in good)
-            if not best or is_known or self._is_unwanted(ask, best):
-                continue
-            breaks = verdict.breaks
-            if guard.part is not None:
-                _, breaks = await guard.judge(text_filled(gap, verdict.cleaned))
-            verdict = replace(verdict, breaks=breaks, confidence=confidence)
-            (broken if breaks else good).append(verdict)
-            if len(good) == ask.most:
-                break
-        return good or broken[:1]
 
-    def _show(self, ask: Ask, gap: Gap, verdicts: list[Verdict], outside: int) -> list[Placed]:
-        if not verdicts:
+        def is_wanted(choice: Cleaned) -> bool:
+            return not self._is_unwanted(ask, choice.text)
+
+        texts = [(texts[0], confidence) for texts, confidence in fill.candidates.items()]
+        if is_automatic:
+            most = max(MOST_CANDIDATES, ask.most)
+            good = await first_sound(texts[:most], gap, parsing, ask.most, is_wanted, **how)
+        else:
+            best = await best_by_hand(texts[:MOST_BY_HAND], gap, parsing, **how)
+            good = [each for each in best if is_wanted(each.what)][: ask.most]
+        return good
+
+    def _show(self, ask: Ask, gap: Gap, good: list[Judged[Cleaned]], outside: int) -> list[Placed]:
+        if not good:
             self._nothing(ask, "the model would put nothing here, or only what breaks the file")
             return []
-        first, best = verdicts[0], verdicts[0].cleaned
+        first, best = good[0], good[0].what
         reason = policy.hidden_because(
-            first.confidence, first.breaks, ask.trigger, self._session.settings, self.outcomes
+            first.confidence, first.breaks, ask.trigger, self._ports.settings(), self.outcomes
         )
         if reason is not None:
             self._nothing(ask, reason)
             return []
         entry = self.cache.store(gap.document, gap.start, best.text, first.confidence, outside)
-        current = self._session.documents.get(gap.document.uri)
+        current = self._ports.documents.get(gap.document.uri)
         placed = place(best.text, gap, current, best.covers)
         if placed is None:
-            return self._others(gap, verdicts, best.text)
+            return self._others(gap, good, best.text)
         if ask.ghost:
             self._shown(ask, entry, placed.document, placed.start, best.text)
             self._look_ahead(gap, best.text, best.covers)
-        return [placed, *self._others(gap, verdicts, best.text)]
+        return [placed, *self._others(gap, good, best.text)]
 
-    def _others(self, gap: Gap, verdicts: list[Verdict], first: str) -> list[Placed]:
+    def _others(self, gap: Gap, good: list[Judged[Cleaned]], first: str) -> list[Placed]:
         """What there is to choose from besides `first`."""
-        current = self._session.documents.get(gap.document.uri)
-        texts = [each.cleaned for each in verdicts if each.cleaned.text != first]
+        current = self._ports.documents.get(gap.document.uri)
+        texts = [each.what for each in good if each.what.text != first]
         placed = [place(each.text, gap, current, each.covers) for each in texts]
         return [each for each in placed if each is not None]
 
@@ -288,22 +266,19 @@ class Suggestions:
     # What comes next
 
     def _look_ahead(self, gap: Gap, text: str, covers: int) -> None:
-        if self._session.settings.speculate:
+        if self._ports.settings().speculate:
             self._ahead.go(gap, text, covers)
 
-    def _is_idle(self) -> bool:
-        return self._session.is_idle
-
     async def _fill_ahead(self, gap: Gap) -> tuple[str, float]:
-        settings, trigger = self._session.settings, Trigger.AUTOMATIC
+        settings, trigger = self._ports.settings(), Trigger.AUTOMATIC
         if policy.silent_at(gap, trigger, settings) is not None:
             return "", 0.0
-        fill = await self._session.fill_ahead(gap)
-        verdicts = await self._good(fill, gap, Ask(gap.document, gap.start, trigger))
-        if not verdicts:
+        fill = await self._ports.fill_ahead(gap)
+        good = await self._good(fill, gap, Ask(gap.document, gap.start, trigger))
+        if not good:
             return "", 0.0
-        first = verdicts[0]
+        first = good[0]
         hidden = policy.hidden_because(
             first.confidence, first.breaks, trigger, settings, self.outcomes
         )
-        return ("" if hidden else first.cleaned.text), first.confidence
+        return ("" if hidden else first.what.text), first.confidence

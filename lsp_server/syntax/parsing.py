@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 # A request waits this long for a tree, and a parse that has taken this long is given up.
 PATIENCE = 0.25
 TIME_CAP = 0.5
+# Seconds. What is asked meanwhile of a long document is answered from a part of it.
+PAUSE = 1.0
 # A part is parsed on the event loop.
 PART_CAP = 0.004
 LARGEST = 4_000_000
@@ -30,14 +32,19 @@ class Parsing:
 
     A new version is parsed from the tree of the one before, in the time that its edit takes; what
     has to be known of a long one at once, from the part that matters.
+
+    A request waits `patience` seconds for a tree: more where no editor waits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
         self._pool: ThreadPoolExecutor | None = None
         self._newest: dict[str, tuple[Document, Parsed]] = {}
         self._trees: dict[str, SyntaxTree] = {}
         self._sound: dict[str, SyntaxTree] = {}  # the last ones that were free of errors
         self._wanted: dict[str, Document] = {}
+        self._soon: asyncio.TimerHandle | None = None
+        self._ahead: asyncio.Future[SyntaxTree | None] | None = None
 
     async def tree(self, document: Document) -> SyntaxTree | None:
         """None without a grammar, for a huge document, and when it would take too long."""
@@ -55,7 +62,7 @@ class Parsing:
             )
             parsing.add_done_callback(lambda parsed: self._keep(document, parsed))
             self._newest[document.uri] = document, parsing
-        return await _waited(parsing)
+        return await self._waited(parsing)
 
     async def near(self, document: Document, offset: int) -> SyntaxTree | None:
         """The tree of what is around `offset`: there at once even while a long document is typed.
@@ -73,20 +80,35 @@ class Parsing:
     async def variant(self, document: Document, base: SyntaxTree) -> SyntaxTree | None:
         """The tree of what a document might become; `base` is the tree of what it is. Not kept."""
         if base.part is None:
-            return await _waited(self._in_thread(document, base))
+            return await self._waited(self._in_thread(document, base))
         start, end = base.part
         part = start, end + len(document.text) - len(base.document.text)
         return _parse_part(document, part, PART_CAP)
 
     async def alone(self, document: Document) -> SyntaxTree | None:
         """The tree of a text that no editor has open. Not kept."""
-        return await _waited(self._in_thread(document, None))
+        return await self._waited(self._in_thread(document, None))
+
+    def in_a_pause(self, document: Document, is_wanted: Callable[[], bool]) -> None:
+        """Parse `document` once nothing has changed for a while and it is still wanted, so that
+        the tree by which parts of a long document are found is not an old one."""
+        if self._soon is not None:
+            self._soon.cancel()
+
+        def parse() -> None:
+            self._soon = None
+            if is_wanted():
+                self._ahead = asyncio.ensure_future(self.tree(document))
+
+        self._soon = asyncio.get_running_loop().call_later(PAUSE, parse)
 
     def forget(self, uri: str) -> None:
         for known in (self._newest, self._trees, self._sound, self._wanted):
             known.pop(uri, None)
 
     def close(self) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -101,6 +123,10 @@ class Parsing:
         loop = asyncio.get_running_loop()
         return loop.run_in_executor(self._pool, _parse, document, base, is_wanted)
 
+    async def _waited(self, parsing: Parsed) -> SyntaxTree | None:
+        await asyncio.wait({parsing}, timeout=self._patience)
+        return parsing.result() if parsing.done() and not parsing.cancelled() else None
+
     def _keep(self, document: Document, parsed: Parsed) -> None:
         if parsed.cancelled() or document.uri not in self._newest:
             return
@@ -109,11 +135,6 @@ class Parsing:
             self._trees[document.uri] = tree
             if not tree.tree.root_node.has_error:
                 self._sound[document.uri] = tree
-
-
-async def _waited(parsing: Parsed) -> SyntaxTree | None:
-    await asyncio.wait({parsing}, timeout=PATIENCE)
-    return parsing.result() if parsing.done() and not parsing.cancelled() else None
 
 
 def _parse(

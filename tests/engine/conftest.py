@@ -14,8 +14,8 @@ import transformers
 from tokenizers import Tokenizer
 from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
+from engine.checkpoints.load import load_model
 from engine.checkpoints.tokenizer import read_tokenizer
-from engine.models import load_model
 from engine.models.diffusion_gemma import DiffusionGemma
 from engine.training.initial import initialise
 from engine.training.settings import Settings

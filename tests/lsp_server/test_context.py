@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types as t
 
-from lsp_server.context import MOST_CHARACTERS, MOST_SNIPPETS, folder_of, snippets
+from lsp_server.context.open_documents import MOST_CHARACTERS, MOST_SNIPPETS, folder_of, snippets
 from lsp_server.document import Document
 from lsp_server.suggest.history import History
 from tests.lsp_server.conftest import StartEditor, until

@@ -9,8 +9,8 @@ import pytest
 
 from engine.api import Draft, Shape, Span
 from lsp_server.document import Document, Encoding
-from lsp_server.features.draft import LEAST_INTERVAL, METHOD, DraftStream
 from lsp_server.holes.hole import Hole
+from lsp_server.notify.drafts import LEAST_INTERVAL, METHOD, DraftStream
 from tests.lsp_server.conftest import Editor, StartEditor, until
 
 DRAFTS = {"drafts": True}

@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 from lsprotocol import types as t
 
+from lsp_server.acceptance import Outcome
 from lsp_server.document import Document
 from lsp_server.stats import Counters, Kind, Stats, Store
 from lsp_server.stats.counters import Count
 from lsp_server.stats.stats import is_kept
+from lsp_server.suggest.feedback import Feedback
+from lsp_server.suggest.history import History
 from tests.lsp_server.conftest import StartEditor
 
 URI = "file:///a"
@@ -78,7 +81,10 @@ EDITS: list[tuple[str, str, str, list[tuple[int, int, str]], int]] = [
     ("not at once", "x = ‸\n", "abc", [(0, 0, "z")], 0),
     ("edited above, then taken", "y\nx = ‸\n", "abc", [(-6, 0, "import os\n"), (10, 0, "abc")], 1),
     ("edited below, then taken", "x = ‸\n\ny\n", "abc", [(3, 0, "z"), (0, 0, "abc")], 1),
-    ("one character", "x = ‸\n", "a", [(0, 0, "a")], 1),
+    ("one character, as if typed", "x = ‸\n", "a", [(0, 0, "a")], 0),
+    ("a pair, as if typed", "f‸\n", "()", [(0, 0, "()")], 0),
+    ("its last character", "x = ‸\n", "abc", [(0, 0, "ab"), (2, 0, "c")], 0),
+    ("its last word", "x = ‸\n", "a bc", [(0, 0, "a"), (1, 0, " bc")], 1),
     ("deleted before it", "x = ‸\n", "abc", [(-1, 1, ""), (-1, 0, "abc")], 0),
 ]
 
@@ -90,9 +96,27 @@ def test_accepted_is_found_in_the_edits(
     tmp_path: Path, marked: str, text: str, edits: list[tuple[int, int, str]], accepted: int
 ) -> None:
     window = Window(tmp_path, marked, text)
+    feedback, history, learnt = Feedback(), History(), []
+    history.opened(window.document)
+    feedback.show(window.document, window.at, text, 0.0)
     for start, removed, typed in edits:
+        old = window.document
         window.edit(window.at + start, removed, typed)
+        edit = history.changed(old, window.document, 0.0)
+        learnt.append(feedback.changed(window.document, edit) if edit else None)
+        # An editor asks again after each edit, and may be given what is left of the same.
+        rest = _left(window.document.text, window.at, text)
+        if edit is not None and rest:
+            feedback.show(window.document, window.at + len(text) - len(rest), rest, 0.0)
     assert (window.count.shown, window.count.accepted) == (1, accepted)
+    if not any(start < 0 for start, _, _ in edits) and "z" not in {each[2] for each in edits}:
+        assert learnt.count(Outcome.ACCEPTED) == accepted
+
+
+def _left(document: str, at: int, text: str) -> str:
+    """What of `text` does not stand at `at` yet."""
+    known = next(n for n in range(len(text), -1, -1) if document.startswith(text[:n], at))
+    return text[known:]
 
 
 def test_a_fill_over_what_stands_there(tmp_path: Path) -> None:

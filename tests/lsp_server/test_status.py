@@ -12,7 +12,7 @@ import pytest
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
-from lsp_server.features.status import METHOD
+from lsp_server.notify.status import METHOD
 from tests.lsp_server.conftest import Editor, StartEditor, is_running, until
 
 

@@ -36,7 +36,7 @@ COSTLY = {
     "parent", "children", "named_children", "next_sibling", "prev_sibling", "next_named_sibling",
     "prev_named_sibling", "children_by_field_name",
 }  # fmt: skip
-ROOMS = ("syntax", "holes", "features", "suggest", "gap.py", "anchor.py", "context.py")
+ROOMS = ("syntax", "holes", "features", "suggest", "gap.py", "anchor.py", "context", "notify")
 
 DEEP = {
     "a long expression": ("python", "def f(a):\n    x = (\n" + "        a +\n" * 400 + "    b)\n"),

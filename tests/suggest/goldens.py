@@ -18,7 +18,8 @@ from typing import Any
 
 from lsp_server.document import Document
 from lsp_server.gap import cut
-from lsp_server.suggest.arbitrate import as_filled, judge, variants
+from lsp_server.suggest.choose import fewest, ways_to_clean
+from lsp_server.suggest.filled import as_filled
 from lsp_server.syntax.tree import parse
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -52,18 +53,18 @@ def shown(case: Case) -> str:
         f"file:///work/a.{case.language}", 1, case.language, case.text.replace("‸", "")
     )
     gap = cut(document, at, tree=parse(document))
-    choices = variants(
+    choices = ways_to_clean(
         case.fill, gap, automatic=not case.asked, max_lines=MAX_LINES, may_overwrite=True
     )
-    assert choices[0] == variants(choices[0].text, gap, may_overwrite=True)[0] or choices[0].fired
+    assert (
+        choices[0] == ways_to_clean(choices[0].text, gap, may_overwrite=True)[0] or choices[0].fired
+    )
     choice = choices[0]
     if gap.tree is not None and choice.text:
         trees = [parse(as_filled(gap, each), gap.tree) for each in choices]
-        verdict = judge(
-            choices, [tree.errors() if tree else None for tree in trees], gap.tree.errors()
-        )
-        choice = verdict.cleaned
-        if verdict.breaks and not case.asked:
+        before = gap.tree.errors()
+        choice, errors = fewest(choices, [tree and tree.errors() for tree in trees], before)
+        if errors > before and not case.asked:
             return case.text
     if not choice.text:
         return case.text

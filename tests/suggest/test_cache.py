@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from lsp_server.acceptance import Outcome
 from lsp_server.document import Document
 from lsp_server.suggest.cache import MOST, Cache
-from lsp_server.suggest.feedback import SEEN, Feedback, Outcome
+from lsp_server.suggest.feedback import SEEN, Feedback
 from lsp_server.suggest.history import Edit, History
 
 URI = "file:///a.py"

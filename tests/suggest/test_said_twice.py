@@ -6,7 +6,8 @@ import pytest
 
 from lsp_server.document import Document
 from lsp_server.gap import cut
-from lsp_server.suggest.arbitrate import arbitrate, as_filled, asked_for, settled, variants
+from lsp_server.suggest.choose import best_by_hand, best_way, ways_to_clean
+from lsp_server.suggest.filled import as_filled
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
 
@@ -77,11 +78,12 @@ async def test_once(language: str, marked: str, fill: str, left: str, may_overwr
     at, document = marked.index("‸"), document_of(language, marked)
     gap, parsing = cut(document, at, tree=parse(document)), Parsing()
     how = {"may_overwrite": may_overwrite}
-    choice = (await arbitrate(variants(fill, gap, automatic=True, **how), gap, parsing)).cleaned
-    asked = await asked_for([(fill, 1.0)], gap, parsing, **how)
+    choice, _ = await best_way(ways_to_clean(fill, gap, automatic=True, **how), gap, parsing)
+    best = await best_by_hand([(fill, 1.0)], gap, parsing, **how)
+    in_a_file, _ = await best_way(ways_to_clean(fill, gap), gap, parsing)
     parsing.close()
-    assert settled(fill, gap) == left
-    for each in (choice, asked[0].cleaned):
+    assert in_a_file.text == left
+    for each in (choice, best[0].what):
         filled = document.text[:at] + each.text + document.text[at + each.covers :]
         assert filled == marked.replace("‸", left)
 
@@ -101,10 +103,10 @@ async def test_nothing_is_better_than_an_end_of_the_line(
 ) -> None:
     document = document_of(language, marked)
     gap, parsing = cut(document, marked.index("‸"), tree=parse(document)), Parsing()
-    choices = variants(fill, gap, automatic=True, may_overwrite=True)
-    assert not (await arbitrate(choices, gap, parsing)).cleaned.text
-    assert await asked_for([(fill, 1.0)], gap, parsing) == []
-    assert settled(fill, gap) == ""
+    for how in ({"automatic": True, "may_overwrite": True}, {}):
+        way, _ = await best_way(ways_to_clean(fill, gap, **how), gap, parsing)
+        assert not way.text
+    assert await best_by_hand([(fill, 1.0)], gap, parsing) == []
     parsing.close()
 
 
@@ -128,9 +130,9 @@ async def test_something_is_offered_before_a_closer(
 ) -> None:
     document = document_of(language, marked)
     gap, parsing = cut(document, marked.index("‸"), tree=parse(document)), Parsing()
-    verdicts = await asked_for([(fill, 1.0)], gap, parsing)
+    best = await best_by_hand([(fill, 1.0)], gap, parsing)
     parsing.close()
-    assert [each.cleaned.text for each in verdicts] == [left]
+    assert [each.what.text for each in best] == [left]
 
 
 # The text with the gap, and a fill whose opener is left open though the line brings its own.
@@ -148,7 +150,7 @@ def test_an_opener_is_not_closed_for_a_line_that_has_its_own(
 ) -> None:
     document = document_of(language, marked)
     gap = cut(document, marked.index("‸"))
-    (choice, *_) = variants(fill, gap, without=("drop_repeat_of_rest_of_line",))
+    (choice, *_) = ways_to_clean(fill, gap, without=("drop_repeat_of_rest_of_line",))
     assert as_filled(gap, choice).text == marked.replace("‸", choice.text)
     assert "{" in choice.text
 

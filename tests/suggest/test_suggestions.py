@@ -9,13 +9,16 @@ import pytest
 from lsprotocol import types as t
 
 from engine.api import Alternative, Fill
+from lsp_server.acceptance import Outcome
 from lsp_server.document import Document
 from lsp_server.gap import Gap, cut
 from lsp_server.settings import Settings
-from lsp_server.suggest.arbitrate import Verdict, as_filled, asked_for, judge, variants
+from lsp_server.suggest.choose import best_by_hand, fewest, ways_to_clean
 from lsp_server.suggest.clean import Cleaned
-from lsp_server.suggest.feedback import Outcome
+from lsp_server.suggest.filled import as_filled
+from lsp_server.suggest.history import History
 from lsp_server.suggest.policy import Trigger
+from lsp_server.suggest.ports import Ports
 from lsp_server.suggest.suggestions import Ask, Suggestions
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
@@ -24,8 +27,8 @@ URI = "file:///a.py"
 
 
 @dataclass
-class FakeSession:
-    """What Suggestions needs of a session; `answers` are the engine's candidates, best first."""
+class Engine:
+    """What suggestions are made of; `answers` are the engine's candidates, best first."""
 
     answers: list[str]
     doubts: dict[str, float] = field(
@@ -36,14 +39,6 @@ class FakeSession:
     asked: list[Gap] = field(default_factory=list)
     documents: dict[str, Document] = field(default_factory=dict)
     parsing: Parsing = field(default_factory=Parsing)
-    is_idle: bool = True
-
-    @property
-    def notebooks(self) -> FakeSession:
-        return self
-
-    def outside(self, _: Document) -> int:
-        return 0
 
     async def try_to_fill(self, gap: Gap, patience: float, on_draft: Any) -> Fill:
         self.asked.append(gap)
@@ -62,8 +57,18 @@ class Window:
 
     def __init__(self, text: str, answers: list[str], **how: Any) -> None:
         self.now = 100.0
-        self.session = FakeSession(answers, **how)
-        self.suggestions = Suggestions(self.session, lambda: self.now)  # type: ignore[arg-type]
+        self.session = Engine(answers, **how)
+        ports = Ports(
+            documents=self.session.documents,
+            parsing=self.session.parsing,
+            settings=lambda: self.session.settings,
+            outside=lambda _: 0,
+            fill=self.session.try_to_fill,
+            fill_ahead=self.session.fill_ahead,
+            is_idle=lambda: True,
+            show_once=lambda _: None,
+        )
+        self.suggestions = Suggestions(ports, History(), lambda: self.now)
         self.document = Document(URI, 1, "python", text)
         self.session.documents[URI] = self.document
         self.suggestions.opened(self.document)
@@ -208,19 +213,21 @@ async def test_nothing_is_asked_for_a_text_that_changes_during_the_pause() -> No
 
 
 A, B = Cleaned("a"), Cleaned("b")
-JUDGED: list[tuple[list[int | None], int, Verdict]] = [
-    ([0, 0], 0, Verdict(A)),
-    ([1, 0], 0, Verdict(B)),
-    ([1, 2], 0, Verdict(A, breaks=True, errors=1)),
-    ([1, 2], 1, Verdict(A, errors=1)),
-    ([None, 0], 0, Verdict(B)),
-    ([None, None], 0, Verdict(A)),
+FEWEST: list[tuple[list[int | None], int, tuple[Cleaned, int]]] = [
+    ([0, 0], 0, (A, 0)),
+    ([1, 0], 0, (B, 0)),
+    ([1, 2], 0, (A, 1)),
+    ([1, 2], 1, (A, 1)),
+    ([None, 0], 0, (B, 0)),
+    ([None, None], 0, (A, 0)),
 ]
 
 
-@pytest.mark.parametrize(("errors", "before", "verdict"), JUDGED)
-def test_judge(errors: list[int | None], before: int, verdict: Verdict) -> None:
-    assert judge((A, B), errors, before) == verdict
+@pytest.mark.parametrize(("errors", "before", "best"), FEWEST)
+def test_the_way_with_the_fewest_errors(
+    errors: list[int | None], before: int, best: tuple[Cleaned, int]
+) -> None:
+    assert fewest((A, B), errors, before) == best
 
 
 # What is offered, best first, and what is put in where somebody asks by hand.
@@ -237,9 +244,9 @@ ASKED_FOR = [
 async def test_the_fewest_errors_come_first(marked: str, offered: list[str], first: str) -> None:
     document = Document("file:///a", 1, "python", marked.replace("‸", ""))
     gap = cut(document, marked.index("‸"), tree=parse(document))
-    verdicts = await asked_for([(each, 1.0) for each in offered], gap, Parsing())
-    assert verdicts[0].cleaned.text == first
-    assert [each.errors for each in verdicts] == sorted(each.errors for each in verdicts)
+    best = await best_by_hand([(each, 1.0) for each in offered], gap, Parsing())
+    assert best[0].what.text == first
+    assert [each.faults for each in best] == sorted(each.faults for each in best)
 
 
 async def test_nothing_is_better_than_what_breaks_a_sound_file() -> None:
@@ -251,8 +258,8 @@ async def test_nothing_is_better_than_what_breaks_a_sound_file() -> None:
 async def test_without_a_grammar_brackets_tell() -> None:
     document = Document("file:///a", 1, "cobol", "\n")
     gap = cut(document, 0)
-    verdicts = await asked_for([("f(a", 0.5), ("f(a)", 0.25), ("f(a) ", 0.75)], gap, Parsing())
-    found = [(each.cleaned.text, each.confidence) for each in verdicts]
+    best = await best_by_hand([("f(a", 0.5), ("f(a)", 0.25), ("f(a) ", 0.75)], gap, Parsing())
+    found = [(each.what.text, each.confidence) for each in best]
     assert found == [("f(a)", 0.75), ("f(a", 0.5)]  # the likelier of two that say the same
 
 
@@ -297,8 +304,8 @@ async def test_what_is_touched_decides_in_a_broken_file(
     assert tree is not None
     assert tree.errors()
     gap = cut(document, marked.index("‸"), tree=tree)
-    verdicts = await asked_for([(each, 1.0) for each in offered], gap, Parsing())
-    assert [each.cleaned.text for each in verdicts] == kept
+    best = await best_by_hand([(each, 1.0) for each in offered], gap, Parsing())
+    assert [each.what.text for each in best] == kept
 
 
 # What the engine answers, each with its confidence; whether one is shown by itself, and what is
@@ -353,6 +360,6 @@ UNFINISHED = [
 def test_an_unfinished_fill_is_no_error(language: str, marked: str, fill: str) -> None:
     document = Document("file:///a", 1, language, marked.replace("‸", ""))
     gap = cut(document, marked.index("‸"), tree=parse(document))
-    tree = parse(as_filled(gap, variants(fill, gap, automatic=True)[0]))
+    tree = parse(as_filled(gap, ways_to_clean(fill, gap, automatic=True)[0]))
     assert tree is not None
     assert tree.errors() == 0

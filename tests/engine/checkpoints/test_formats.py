@@ -15,7 +15,7 @@ from engine.api import ModelMissing
 from engine.checkpoints import load as loading
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.formats import nbytes, whole
-from engine.checkpoints.load import load, read_weights
+from engine.checkpoints.load import load_model, read_weights
 from kernels.weights import FP8, NVFP4
 from tests.engine.checkpoints import writer
 from tests.engine.checkpoints.writer import CONFIG, Matrix, Raw
@@ -100,7 +100,7 @@ def test_every_weight_is_within_the_formats_error(
     layout: Layout, folder: Path, source: dict[str, Matrix]
 ) -> None:
     assert open_checkpoint(folder).format == layout.format
-    loaded = load(folder, "cpu", torch.float32).state_dict()
+    loaded = load_model(folder, "cpu", torch.float32).state_dict()
     wanted = expected(source)
     assert loaded.keys() == wanted.keys()
     for name, tensor in wanted.items():
@@ -123,9 +123,9 @@ def test_every_weight_is_within_the_formats_error(
 def test_the_model_computes_what_the_bf16_one_does(
     layout: Layout, folder: Path, source: dict[str, Matrix]
 ) -> None:
-    reference = load(folder, "cpu", torch.float32)
+    reference = load_model(folder, "cpu", torch.float32)
     reference.load_state_dict(expected(source))
-    model = load(folder, "cpu", torch.float32)
+    model = load_model(folder, "cpu", torch.float32)
     prompt, canvas = torch.arange(20) % writer.VOCABULARY, torch.arange(12)[None] + 7
     found = model.decode(canvas, model.encode(prompt))
     wanted = reference.decode(canvas, reference.encode(prompt))
@@ -137,7 +137,9 @@ def test_a_model_that_keeps_its_weights_packed_computes_the_same(
     layout: Layout, folder: Path
 ) -> None:
     """On the CPU the kernels' references dequantise as they go."""
-    model, packed = (load(folder, "cpu", torch.float32, packed=each) for each in (False, True))
+    model, packed = (
+        load_model(folder, "cpu", torch.float32, packed=each) for each in (False, True)
+    )
     held = sum(tensor.nbytes for tensor in packed.state_dict().values())
     everything = sum(tensor.nbytes for tensor in model.state_dict().values())
     assert (held < everything) is (layout.experts is not torch.Tensor)
@@ -357,7 +359,7 @@ def test_damage_is_refused_by_name_before_anything_is_read(
     writer.write_model(tmp_path, tensors, shards=2)
     monkeypatch.setattr(loading, "read_weights", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(ModelMissing) as caught:
-        load(tmp_path, "cpu", torch.float32)
+        load_model(tmp_path, "cpu", torch.float32)
     message = str(caught.value)
     for words in (*damage.words, damage.mend):
         assert words in message

@@ -16,7 +16,7 @@ from transformers import DiffusionGemmaConfig
 
 from engine.api import ModelMissing
 from engine.checkpoints.checkpoint import read_config
-from engine.checkpoints.load import load
+from engine.checkpoints.load import load_model
 from engine.models.diffusion_gemma.config import DEFAULTS, Config, Rope
 from tests.engine.conftest import TEXT, VISION
 
@@ -63,7 +63,7 @@ def test_loads(
     save(oracle("routed").reference, tmp_path)
     if name == "in several shards":
         assert len(list(tmp_path.glob("*.safetensors"))) > 2
-    loaded = load(tmp_path, "cpu", torch.float32).state_dict()
+    loaded = load_model(tmp_path, "cpu", torch.float32).state_dict()
     expected = oracle("routed").reference.model.decoder.state_dict()
     assert loaded.keys() == expected.keys()
     for tensor_name, tensor in loaded.items():
@@ -212,7 +212,7 @@ BROKEN = [
         "another family",
         config(lambda document: document.update(model_type="gpt2")),
         ("config.json", "gpt2"),
-        "holds a diffusion_gemma model",
+        "choose a folder that holds a",
     ),
     Broken(
         "no text_config",
@@ -326,7 +326,7 @@ BROKEN = [
 def test_a_broken_folder_is_a_missing_model(broken: Broken, folder: Path) -> None:
     broken.do(folder)
     with pytest.raises(ModelMissing) as caught:
-        load(folder, "cpu", torch.float32)
+        load_model(folder, "cpu", torch.float32)
     message = str(caught.value)
     for words in (*broken.cause, broken.mend):
         assert words in message

@@ -21,7 +21,7 @@ from engine.checkpoints.catalog import CATALOG, EMBEDDED, EMBEDDED_FOLDER, FAMIL
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.files import read_json
 from engine.checkpoints.formats import nbytes
-from engine.checkpoints.load import load, read_weights
+from engine.checkpoints.load import load_model, read_weights
 from engine.checkpoints.plan import Use, best_format, choose, weight_bytes
 from engine.checkpoints.profile import INSTRUCT, UNTRAINED_FOR_GAPS, Profile, read_profile
 from engine.checkpoints.survey import SHAPE
@@ -110,7 +110,7 @@ def test_a_card_too_small_is_refused_before_anything_is_read(
     monkeypatch.setattr(plan, "free_bytes", lambda _: 400_000_000)
     monkeypatch.setattr(loading, "read_weights", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(OutOfMemory, match=r"tiny needs at least .* and 0\.4 GB are free"):
-        load(tmp_path / "tiny", "cuda", torch.bfloat16)
+        load_model(tmp_path / "tiny", "cuda", torch.bfloat16)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_is_loaded_takes_what_was_planned(write: object, tmp_path: Path) ->
     packed = sum(nbytes(weight) for _, weight in read_weights(checkpoint, cpu, dtype))
     planned = plan.loaded_bytes(checkpoint, dtype, packed=True)
     assert planned == pytest.approx(packed, rel=0.03)  # a scale may be stored in other types
-    model = load(tmp_path, "cpu", torch.float32)
+    model = load_model(tmp_path, "cpu", torch.float32)
     held = sum(tensor.nbytes for tensor in model.state_dict().values())
     assert held == plan.loaded_bytes(checkpoint, torch.float32, packed=False)
     if write is writer.google_bf16:
@@ -222,7 +222,7 @@ def test_a_model_is_planned_by_its_own_profile(
     monkeypatch.setattr(plan, "choose", remember)
     monkeypatch.setattr(plan, "free_bytes", lambda _: GB)
     with pytest.raises(OutOfMemory):
-        load(model, "cuda", torch.bfloat16)
+        load_model(model, "cuda", torch.bfloat16)
     (model / "pulled.json").write_text('{"files": {}}')
     monkeypatch.setenv("INFILL_MODELS", str(tmp_path))
     (entry,) = (each for each in CATALOG if each.name == model.name)

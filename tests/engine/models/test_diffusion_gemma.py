@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers import DiffusionGemmaForBlockDiffusion, DynamicCache
 
-from engine.models import load_model
+from engine.checkpoints.load import load_model
 from engine.models.diffusion_gemma import SLIDING, DiffusionGemma, KVCache
 
 TOLERANCE = 1e-4

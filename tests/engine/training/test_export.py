@@ -14,9 +14,9 @@ from transformers import DiffusionGemmaForBlockDiffusion
 
 from engine.api import FillRequest
 from engine.checkpoints.catalog import folder_of
+from engine.checkpoints.load import load_model
 from engine.checkpoints.profile import FEATURES, read_profile
 from engine.fill.load import load_engine
-from engine.models import load_model
 from engine.training.export import (
     Kind,
     default_profile,

@@ -1,0 +1,1 @@
+"""What the server sends without being asked: drafts, its status, progress, messages."""
