@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 
 class Shape(StrEnum):
@@ -120,12 +120,25 @@ class Fill:
         return found
 
 
+Calibration = Literal["calibrated", "not calibrated", "unknown"]
+
+
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What serves: shown in `--json`, status lines and logs."""
+    """What serves: shown in `--json`, status lines and logs.
+
+    Where there are several ways to ask (engine/remote), `way` names the one that is taken, `why`
+    says what speaks for it and `better` what would be better; "" else. What a fill's confidence
+    is worth: "calibrated" is how often such a fill is right, "not calibrated" only tells a likelier
+    fill from another, "unknown" is 1 for want of any probability.
+    """
 
     model: str
     device: str
+    way: str = ""
+    why: str = ""
+    better: str = ""
+    confidence: Calibration = "calibrated"
 
 
 OnDraft = Callable[[Draft], None]
@@ -179,6 +192,19 @@ class SharingEngine(Engine, Protocol):
         as soon as it ends, on the caller's thread.
         """
         ...
+
+
+@runtime_checkable
+class ConcurrentEngine(Engine, Protocol):
+    """An engine whose `fill` may be called on several threads at once: what it waits for is not
+    this machine's. Up to `at_once` of them, `per_window` for one window, so that some are left for
+    the others."""
+
+    @property
+    def at_once(self) -> int: ...
+
+    @property
+    def per_window(self) -> int: ...
 
 
 class EngineError(Exception):

@@ -37,6 +37,10 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
         prepared(weights),
         read_tokenizer(folder / "tokenizer.json"),
         fitting.profile,
-        EngineInfo(model=model, device=str(chosen)),
+        EngineInfo(
+            model,
+            str(chosen),
+            confidence="calibrated" if fitting.profile.ranking.calibration else "not calibrated",
+        ),
         kept_tokens=fitting.use.context,
     )

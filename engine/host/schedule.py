@@ -15,6 +15,7 @@ Every ticket leaves the schedule exactly once: from `take`, or among what `put`,
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,10 +80,13 @@ class Schedule:
             out += self._remove(lambda other: other is last, busy)
         return out
 
-    def take(self) -> Ticket | None:
+    def take(self, per_window: int | None = None) -> Ticket | None:
         """The next to run, which runs from now on until `finish`; None where none may: none waits,
-        or others run that it may not run beside."""
+        others run that it may not run beside, or `per_window` of its window run already."""
         waiting = self._waiting
+        if per_window is not None:
+            running = Counter(each.window for each in self.running)
+            waiting = [each for each in waiting if running[each.window] < per_window]
         if self.running:
             alone = not all(map(_is_foreground, self.running))
             waiting = [] if alone else [each for each in waiting if _is_foreground(each)]

@@ -258,6 +258,7 @@ class Host:
         return {
             **self._introduction(),
             "state": self._worker.state,
+            "way": info.way if (info := self._worker.info) is not None else "",
             "windows": self._windows(),
             "running": len(self._worker.running),
             "waiting": self._worker.waiting,

@@ -1,6 +1,7 @@
 """The thread that has the model: it loads it, runs the fills, lets it go when idle.
 
-One fill follows the other, or several share their steps where the engine says that this pays.
+One fill follows the other, or several share their steps where the engine says that this pays, or
+each has a thread of its own where the engine only waits for another machine.
 
 Loading happens here too: CUDA graphs and compiled code stay with the thread that made them.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from engine.api import (
     Cancelled,
+    ConcurrentEngine,
     Engine,
     EngineError,
     EngineInfo,
@@ -104,7 +106,17 @@ class Worker:
                 self._infos.append(answer)
                 self._change.notify()
                 return
-        answer(self._last_info)
+            info = self._info()
+        answer(info or self._last_info)
+
+    @property
+    def info(self) -> EngineInfo | None:
+        """None as long as nothing has been loaded."""
+        with self._change:
+            return self._info()
+
+    def _info(self) -> EngineInfo | None:
+        return self._engine.info if self._engine is not None else self._last_info
 
     def unload_after(self, seconds: float | None) -> None:
         """Let the model go after so long without a fill; None for never."""
@@ -139,7 +151,9 @@ class Worker:
             if ticket is None:
                 continue
             engine = self._engine
-            if isinstance(engine, SharingEngine) and engine.room > 1:
+            if isinstance(engine, ConcurrentEngine):
+                self._run_beside(engine, ticket)
+            elif isinstance(engine, SharingEngine) and engine.room > 1:
                 self._run_together(engine, ticket)
             else:
                 self._end(ticket, self._outcome(engine, ticket))
@@ -150,15 +164,26 @@ class Worker:
             with self._change:
                 if self._infos:
                     return self._infos.popleft(), None
-                if (ticket := self._schedule.take()) is not None:
+                if (ticket := self._take()) is not None:
                     return None, ticket
                 patience = None
-                if self._engine is not None and self._unload_after is not None:
+                if self._schedule.running:
+                    idle_since = time.monotonic()
+                elif self._engine is not None and self._unload_after is not None:
                     patience = idle_since + self._unload_after - time.monotonic()
                 if patience is None or patience > 0:
                     self._change.wait(patience)
                     continue
             self._unload()
+
+    def _take(self) -> Ticket | None:
+        """The next ticket, where it may begin now: beside others only of an engine that can."""
+        engine = self._engine
+        if not isinstance(engine, ConcurrentEngine):
+            return None if self._schedule.running else self._schedule.take()
+        if len(self._schedule.running) >= engine.at_once:
+            return None
+        return self._schedule.take(engine.per_window)
 
     def _may_load_again(self) -> bool:
         """Files may have come since; for the rest some time must pass."""
@@ -200,6 +225,15 @@ class Worker:
         except BaseException as error:
             return error
 
+    def _run_beside(self, engine: ConcurrentEngine, ticket: Ticket) -> None:
+        """Beside those that run already. Whoever stops it closes its connection."""
+        fill = threading.Thread(
+            target=lambda: self._end(ticket, self._outcome(engine, ticket)),
+            name="fill",
+            daemon=True,
+        )
+        fill.start()
+
     def _run_together(self, engine: SharingEngine, first: Ticket) -> None:
         """Until none is left that may run beside the others."""
         waiting: list[Ticket] = [first]
@@ -233,6 +267,7 @@ class Worker:
             if isinstance(outcome, Fill):
                 self.filled += 1
                 self._longest = max(self._longest, outcome.seconds)
+            self._change.notify()
         ticket.work.answer(answer)
 
     def _failure_of(self, ticket: Ticket, error: BaseException) -> EngineError:

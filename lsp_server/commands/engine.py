@@ -105,11 +105,12 @@ def _in_words(host: Found) -> str:
     told = host.status
     device = f" on {told['device']}" if told.get("device") else ""
     windows, waiting = told["windows"], told["waiting"]
+    way = f" by {told['way']}" if told.get("way") else ""
     doing = "filling" if told["running"] else "idle"
     return one_line(
-        f"{told['model']}{device}: {told['state']}, {doing}, {waiting} waiting, {told['filled']}"
-        f" filled, {windows} {'window' if windows == 1 else 'windows'}; process {told['pid']} of"
-        f" infill-ls {told['version']}, up {_duration(told['seconds'])}"
+        f"{told['model']}{device}{way}: {told['state']}, {doing}, {waiting} waiting,"
+        f" {told['filled']} filled, {windows} {'window' if windows == 1 else 'windows'};"
+        f" process {told['pid']} of infill-ls {told['version']}, up {_duration(told['seconds'])}"
     )
 
 

@@ -25,9 +25,16 @@ UNSURE = Style(dim=True, italic=True)
 
 def summary(fill: Fill, info: EngineInfo) -> Text:
     steps = "1 step" if fill.steps == 1 else f"{fill.steps} steps"
+    match info.confidence:
+        case "unknown":
+            confidence = "confidence unknown"
+        case "not calibrated":
+            confidence = f"confidence {fill.confidence:.2f}, not calibrated"
+        case _:
+            confidence = f"confidence {fill.confidence:.2f}"
+    way = f", by {info.way}" if info.way else ""
     return Text(
-        f"confidence {fill.confidence:.2f} · {steps} · {fill.seconds:.2f} s ·"
-        f" {info.model} on {info.device}",
+        f"{confidence} · {steps} · {fill.seconds:.2f} s · {info.model} on {info.device}{way}",
         style="dim",
     )
 

@@ -1,4 +1,6 @@
-"""infill/status: {state, model, device, message}, for a status bar.
+"""infill/status: {state, model, device, message, way, why, better, confidence}, for a status bar.
+
+The last four are those of `EngineInfo`: how a server is asked, and what a confidence is worth.
 
 Sent when it changes, to clients that ask for it: others warn of a notification that they do not
 know.
@@ -32,6 +34,7 @@ class Status:
         self._wanted = wanted
         self._model = model
         self._device: str | None = None
+        self._info: EngineInfo | None = None
         self._state = State.STARTING
         self._message = ""
         self._filling = 0
@@ -39,12 +42,12 @@ class Status:
         self._told: dict[str, Any] | None = None
 
     def starting(self, model: str) -> None:
-        self._model, self._device = model, None
+        self._model, self._device, self._info = model, None, None
         self._set(State.STARTING)
 
     def ready(self, info: EngineInfo | None = None) -> None:
         if info is not None:
-            self._model, self._device = info.model, info.device
+            self._model, self._device, self._info = info.model, info.device, info
         self._set(State.READY)
 
     def failed(self, message: str) -> None:
@@ -67,7 +70,7 @@ class Status:
         return {"model": self._model, "device": self._device}
 
     def as_json(self) -> dict[str, Any]:
-        state = self._state
+        state, info = self._state, self._info
         if self._paused:
             state = State.PAUSED
         elif self._filling and state is State.READY:
@@ -77,6 +80,10 @@ class Status:
             "state": str(state),
             **self.engine(),
             "message": message,
+            "way": info.way if info is not None else "",
+            "why": info.why if info is not None else "",
+            "better": info.better if info is not None else "",
+            "confidence": info.confidence if info is not None else None,
         }
 
     def _set(self, state: State, message: str = "") -> None:

@@ -30,6 +30,7 @@ async def test_from_starting_to_ready_and_filling_and_back(start: StartEditor) -
     assert states(editor) == ["starting", "ready"]
     last = editor.told[METHOD][-1]
     assert (last.model, last.device, last.message) == ("scripted", "script", "")
+    assert (last.way, last.why, last.better, last.confidence) == ("", "", "", "calibrated")
     uri = editor.open("x = ")
     await asyncio.gather(editor.inline(uri, 4), editor.completion(uri, 4))
     await told(editor, "ready")

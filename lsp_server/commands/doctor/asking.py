@@ -37,7 +37,12 @@ def ask(command: list[str], seconds: float, env: dict[str, str] | None = None) -
 
 def ask_engine(seconds: float, *arguments: str) -> dict[str, Any]:
     """What `engine.measure.diagnosis` tells, in a process of its own."""
-    said = ask(child.command("engine.measure.diagnosis", *arguments), seconds, child.environment())
+    return ask_module(seconds, "engine.measure.diagnosis", *arguments)
+
+
+def ask_module(seconds: float, module: str, *arguments: str) -> dict[str, Any]:
+    """The JSON object that a module of the engine prints, in a process of its own."""
+    said = ask(child.command(module, *arguments), seconds, child.environment())
     try:
         told = json.loads(said)
     except ValueError:

@@ -31,7 +31,8 @@ def command(
     """Look at everything that a fill passes through, and say what to fix.
 
     Each line is ok, a warning (fills come, but not as they could) or wrong (none comes). The exit
-    status is 1 where something is wrong. No model is loaded, and nothing leaves this machine.
+    status is 1 where something is wrong. No model is loaded, and nothing leaves this machine;
+    where the model is the address of a server, that is asked what it serves.
     """
     findings = []
     console = terminal()

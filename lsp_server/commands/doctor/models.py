@@ -9,18 +9,19 @@ from typing import Any
 
 from engine.checkpoints import catalog
 from engine.checkpoints.catalog import GB
-from lsp_server.commands.doctor.asking import NoAnswer, ask_engine
+from lsp_server.commands.doctor.asking import NoAnswer, ask_engine, ask_module
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
 from lsp_server.commands.doctor.packages import AGAIN
 
 PATIENCE = 120.0  # seconds; a large checkpoint has 47,067 headers to read
+SERVER = "docs/remote.md has a table of what such words mean"
 CLOSE_OTHERS = "close other programs that use it, or choose a smaller model"
 
 
 def model(name: str, device: str | None) -> Iterator[Finding]:
     """The model that is asked for: its files, then what memory allows of it. Nothing is loaded."""
     if name.startswith(("http://", "https://")):
-        yield ok("model", f"{name}, on a server: nothing of it is here")
+        yield from served(name)
         return
     try:
         told = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
@@ -35,6 +36,23 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
     size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
     yield ok("model", f"{name}, {told['format']}, {size} in {told['folder']}")
     yield memory(told)
+
+
+def served(address: str) -> Iterator[Finding]:
+    """The server whose address is the model, asked what it serves and how it can be asked."""
+    try:
+        found = ask_module(PATIENCE, "engine.remote", address)
+    except NoAnswer as why:
+        yield wrong("model", f"{address} cannot be asked: {why}", AGAIN)
+        return
+    if found["fault"]:
+        yield wrong("model", *said_and_mend(found["fault"], SERVER))
+        return
+    says = f"{found['model']} on {found['device']}, asked by {found['way']}: {found['why']}"
+    if found["way"] == "chat" and found["better"]:
+        yield warning("model", says, f"serve {found['better']}")
+    else:
+        yield ok("model", says)
 
 
 def memory(told: dict[str, Any]) -> Finding:

@@ -140,6 +140,20 @@ def test_what_may_run_beside_others(run: Put, puts: list[Put], beside: str) -> N
     assert len(rest(schedule)) == len(puts) - len(beside)
 
 
+def test_a_window_has_so_many_places_and_no_more() -> None:
+    schedule = Schedule()
+    for name, window in (("a", "x"), ("b", "x"), ("c", "x"), ("d", "y"), ("e", "y")):
+        schedule.put(Ticket(window, name))
+    taken = []
+    while (each := schedule.take(per_window=2)) is not None:
+        taken.append(each)
+    assert [each.work for each in taken] == ["e", "c", "d", "b"]
+    schedule.finish(taken[1])
+    last = schedule.take(per_window=2)
+    assert last is not None
+    assert last.work == "a"
+
+
 def test_nobody_waits_for_ever_behind_a_busy_window() -> None:
     schedule = Schedule()
     schedule.put(Ticket("patient", "p"))

@@ -1,0 +1,216 @@
+"""A request in, a fill from the server out, by the best way that the server knows."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from engine.api import (
+    Alternative,
+    BadRequest,
+    Draft,
+    EngineError,
+    EngineInfo,
+    Fill,
+    FillRequest,
+    IsCancelled,
+    ModelMissing,
+    OnDraft,
+)
+from engine.remote import fim, llama_cpp, ollama, vllm
+from engine.remote.chat import Chat
+from engine.remote.families import family_named
+from engine.remote.refusal import Failed, TooLong
+from engine.remote.runtime import Runtime
+from engine.remote.served import Served
+from engine.remote.server import Server
+from engine.remote.window import SMALLEST_REACH, reach_for, within_reach
+
+log = logging.getLogger("engine.remote")
+
+RECOGNISERS: tuple[Callable[[Served], Runtime | str | None], ...] = (
+    vllm.recognises,
+    llama_cpp.recognises,
+    ollama.recognises,
+    fim.recognises_mistral,
+    fim.recognises,
+)
+BETTER_THAN_CHAT = (
+    "a model that fills gaps: DiffusionGemma on vLLM, or a coder model with fill tokens, such as"
+    " Qwen2.5-Coder, on any server"
+)
+FORCED = "you asked for it"
+
+
+def is_address(model: str) -> bool:
+    return model.startswith(("http://", "https://"))
+
+
+def load_remote(address: str) -> RemoteEngine:
+    """Asks the server what it serves, and how it can be asked. Raises an EngineError."""
+    served = look_at(Server.at(address), address)
+    wanted = served.server.fill
+    return RemoteEngine(
+        served, _recognised(served) if wanted is None else [_forced(served, wanted)]
+    )
+
+
+def look_at(server: Server, address: str) -> Served:
+    """The model that the address names, or the first that the server lists."""
+    listed = server.ask(f"{server.path}/models").get("data")
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        raise EngineError(f"{server} is no OpenAI-compatible server: check its address")
+    known = {str(each.get("id")): each for each in listed}
+    name = server.model or next(iter(known), None)
+    if name is not None and name not in known and f"{name}:latest" in known:
+        name = f"{name}:latest"  # Ollama's names have a tag
+    if name is None or name not in known:
+        raise ModelMissing(
+            f"{server} does not serve {name or 'any model'}; it has"
+            f" {', '.join(known) or 'none'}: give one as {address.partition('#')[0]}#NAME"
+        )
+    return Served(server, name, known[name])
+
+
+def _recognised(served: Served) -> list[Runtime]:
+    """The best way that the server knows, and a chat, with why it is no better way."""
+    why_not: list[str] = []
+    for recognises in RECOGNISERS:
+        try:
+            found = recognises(served)
+        except (BadRequest, ModelMissing, Failed) as error:
+            found = str(error)
+        if isinstance(found, str):
+            log.info("%s: %s", served, found)
+            why_not.append(found)
+        elif found is not None:
+            return [found, Chat(served, f"{found.way.name} was refused", BETTER_THAN_CHAT)]
+    return [Chat(served, "; ".join(why_not), BETTER_THAN_CHAT)]
+
+
+def _forced(served: Served, name: str) -> Runtime:
+    """The way that the address names. Raises ModelMissing for one that there is not."""
+    match name:
+        case "canvas":
+            found = vllm.recognises(served)
+            if isinstance(found, vllm.PinnedCanvas):
+                return found
+            raise ModelMissing(f"{served} cannot be asked by canvas: {found or 'it is no vLLM'}")
+        case "infill":
+            return llama_cpp.Infill(served, FORCED)
+        case "generate":
+            return ollama.Generate(served, FORCED)
+        case "mistral":
+            return fim.Mistral(served, FORCED)
+        case "chat":
+            return Chat(served, FORCED, "")
+    return fim.FillTokens(served, family_named(name), FORCED)
+
+
+# Servers batch what comes in at once; each fill is a connection and a thread that waits.
+AT_ONCE = 16
+PER_WINDOW = 4
+
+
+class RemoteEngine:
+    """Safe on several threads at once. `runtimes`: the ways to ask, best first. One that the server
+    refuses after all is given up for the next, until the engine starts anew."""
+
+    at_once = AT_ONCE
+    per_window = PER_WINDOW
+
+    def __init__(self, served: Served, runtimes: list[Runtime]) -> None:
+        self._served = served
+        self._runtimes = runtimes
+        self._reach: float | None = None
+        self._knows_confidence = True
+
+    @property
+    def info(self) -> EngineInfo:
+        way = self._runtimes[0].way
+        return EngineInfo(
+            model=self._served.model,
+            device=str(self._served),
+            way=way.name,
+            why=way.why,
+            better=way.better,
+            confidence="not calibrated" if self._knows_confidence else "unknown",
+        )
+
+    def fill(
+        self,
+        request: FillRequest,
+        on_draft: OnDraft | None = None,
+        cancelled: IsCancelled | None = None,
+        window: str = "",
+    ) -> Fill:
+        """Holes one after the other, those before it filled."""
+        started = time.perf_counter()
+        done: list[Fill] = []
+        for index in range(request.holes):
+            before = "".join(
+                text + fill.texts[0] for text, fill in zip(request.texts, done, strict=False)
+            )
+            part = replace(
+                request,
+                texts=(before + request.texts[index], "".join(request.texts[index + 1 :])),
+                draft=None,
+            )
+
+            def show(draft: Draft, index: int = index) -> None:
+                if on_draft is not None:
+                    filled = tuple(fill.texts[0] for fill in done)
+                    rest = ("",) * (request.holes - index - 1)
+                    spans = ((),) * index + draft.confidence
+                    on_draft(replace(draft, texts=(*filled, *draft.texts, *rest), confidence=spans))
+
+            done.append(self._fill(part, show, cancelled))
+        texts = tuple(fill.texts[0] for fill in done)
+        confidence = math.prod(fill.confidence for fill in done)
+        whole = (Alternative(texts, confidence, confidence),)
+        return Fill(
+            texts=texts,
+            confidence=confidence,
+            steps=sum(fill.steps for fill in done),
+            canvas_tokens=sum(fill.canvas_tokens for fill in done),
+            seconds=time.perf_counter() - started,
+            alternatives=done[0].alternatives if len(done) == 1 else whole,
+        )
+
+    def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:
+        """A way is given up when the next one is taken: a server that refuses both may have lost
+        its model for a while."""
+        runtimes = self._runtimes
+        for at, runtime in enumerate(runtimes):
+            try:
+                fill = self._fill_within_reach(runtime, request, show, cancelled)
+            except TooLong:
+                raise
+            except (BadRequest, ModelMissing) as error:
+                if runtime is runtimes[-1]:
+                    raise
+                log.warning("%s refuses the way %s: %s", self._served, runtime.way.name, error)
+            else:
+                self._runtimes = runtimes[at:]
+                return fill
+        raise AssertionError("there is always a way")
+
+    def _fill_within_reach(
+        self, runtime: Runtime, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
+    ) -> Fill:
+        """What is too long for the server is halved until it fits, which is remembered."""
+        reach = self._reach or reach_for(self._served.context_tokens, request.max_tokens)
+        while True:
+            try:
+                written = runtime.fill(within_reach(request, reach), show, cancelled)
+                self._knows_confidence = written.is_confidence_known
+                return written.fill
+            except TooLong as error:
+                if reach <= SMALLEST_REACH:
+                    raise
+                reach /= 2
+                self._reach = reach
+                log.info("%s is shown less of a file: %s", self._served, error)

@@ -1,0 +1,75 @@
+"""What a user is told of the way that a server is asked: doctor, the engine's status, a fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.api import EngineInfo, Fill
+from engine.client.address import address_of
+from engine.client.connect import connect
+from engine.client.greeting import visit
+from lsp_server.commands.doctor import models
+from lsp_server.commands.doctor.finding import State
+from lsp_server.commands.show import summary
+from tests.engine.remote.coders import llama_cpp
+from tests.engine.remote.team import LINE, Team, status, stream
+
+
+def without_fill_tokens(team: Team) -> None:
+    llama_cpp(team, fill_tokens=False)
+
+
+def without_a_key(team: Team) -> None:
+    team.on("/v1/models", status(401))
+
+
+@pytest.mark.parametrize(
+    ("put", "state", "says", "mend"),
+    [
+        (llama_cpp, State.OK, "asked by fill-in-the-middle (/infill): this llama.cpp", ""),
+        (without_fill_tokens, State.WARNING, "asked by chat: its model has no fill", "Qwen2.5"),
+        (without_a_key, State.WRONG, "wants a key", "INFILL_API_KEY"),
+    ],
+)
+def test_the_doctor_says_the_way_and_what_would_be_better(
+    team: Team, put: Callable[[Team], None], state: State, says: str, mend: str
+) -> None:
+    put(team)
+    (found,) = models.model(team.address, None)
+    assert found.state is state
+    assert says in found.says
+    assert mend in found.mend
+
+
+def test_the_status_of_the_engine_has_the_way(team: Team) -> None:
+    llama_cpp(team)
+    with connect(f"{team.address}/v1") as engine:
+        assert engine.info.way == "fill-in-the-middle (/infill)"
+        answer = visit(address_of(engine.loaded), "status", 5.0)
+        assert answer["way"] == "fill-in-the-middle (/infill)"
+
+
+def test_what_is_learnt_with_a_fill_is_told(team: Team) -> None:
+    """A server that gives no probabilities: that is known once it has been asked."""
+    team.chat(stream("a + b"))
+    with connect(f"{team.address}/v1") as engine:
+        fill = engine.fill(LINE)
+        assert engine.info.confidence == "unknown"
+        assert summary(fill, engine.info).plain.startswith("confidence unknown · 1 step")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [
+        ("calibrated", "confidence 0.50 · "),
+        ("not calibrated", "confidence 0.50, not calibrated · "),
+        ("unknown", "confidence unknown · "),
+    ],
+)
+def test_a_confidence_says_what_it_is_worth(confidence: str, words: str) -> None:
+    info = EngineInfo("m", "machine:1", way="chat", confidence=confidence)  # type: ignore[arg-type]
+    told = summary(Fill(("x",), 0.5, 1, 0, 0.0), info).plain
+    assert told.startswith(words)
+    assert told.endswith("m on machine:1, by chat")
