@@ -4,7 +4,7 @@ A unix socket tells who is at the other end. Where there is none (Windows, or a 
 cannot hold one: set INFILL_TRANSPORT=tcp), a loopback port and a secret in the private folder do:
 each end proves that it has read the secret before the other says anything.
 
-By hand, as `multiprocessing.connection` asks no peer's user, knows no patience, and reads pickles.
+By hand: `multiprocessing.connection` asks no peer's user, and its handshake has no timeout.
 """
 
 from __future__ import annotations

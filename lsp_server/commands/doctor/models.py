@@ -46,13 +46,13 @@ def served(address: str) -> Iterator[Finding]:
         yield wrong("model", f"{address} cannot be asked: {why}", AGAIN)
         return
     if found["fault"]:
-        yield wrong("model", *said_and_mend(found["fault"], SERVER))
+        yield wrong("model", *message_and_fix(found["fault"], SERVER))
         return
-    says = f"{found['model']} on {found['device']}, asked by {found['way']}: {found['why']}"
+    message = f"{found['model']} on {found['device']}, asked by {found['way']}: {found['why']}"
     if found["way"] == "chat" and found["better"]:
-        yield warning("model", says, f"serve {found['better']}")
+        yield warning("model", message, f"serve {found['better']}")
     else:
-        yield ok("model", says)
+        yield ok("model", message)
 
 
 def memory(told: dict[str, Any]) -> Finding:
