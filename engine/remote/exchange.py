@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPResponse
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from engine.api import Cancelled, EngineError, IsCancelled
 from engine.remote import connections
 from engine.remote.key import find_key
-
-if TYPE_CHECKING:
-    from engine.remote.server import Server
 
 log = logging.getLogger("engine.remote")
 
@@ -32,10 +29,23 @@ ANSWER_LIMIT = 16 << 20
 _Request = tuple[str, str, bytes | None, dict[str, str]]  # method, path, body, headers
 
 
+class Place(Protocol):
+    """Where a server is; as a text, its address."""
+
+    @property
+    def secure(self) -> bool: ...
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
 class Exchange:
     """On a thread of its own. Closing it closes the connection, which makes the server stop."""
 
-    def __init__(self, server: Server, path: str, body: dict[str, Any] | None) -> None:
+    def __init__(self, server: Place, path: str, body: dict[str, Any] | None) -> None:
         self._server = server
         self._place = (server.secure, server.host, server.port)
         self._lock = threading.Lock()
@@ -147,7 +157,7 @@ class Exchange:
             return not self._closed
 
 
-def _authorization(server: Server) -> dict[str, str]:
+def _authorization(server: Place) -> dict[str, str]:
     key = find_key(str(server))
     if key is None:
         return {}

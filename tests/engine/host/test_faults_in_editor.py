@@ -188,7 +188,8 @@ async def test_an_engine_that_cannot_be_met_is_told_once(
                 assert await editor.code_actions(uri, offset, offset)
             (message,) = editor.messages()
             assert words in message
-        assert (await editor.inline(uri, 3)).items[0].insert_text == "fill"
+        other = editor.open("z = ")
+        assert (await editor.inline(other, 4)).items[0].insert_text == "fill"
         assert len(editor.messages()) == 1
 
 
@@ -209,7 +210,8 @@ async def test_the_engine_has_the_settings_of_its_editor(
         assert habits() == (30.0, 120.0)
         changed = {"infill": {"linger": 0, "unloadAfter": 0}}
         editor.client.workspace_did_change_configuration(t.DidChangeConfigurationParams(changed))
-        assert (await editor.inline(uri, 3)).items[0].insert_text == "fill"
+        other = editor.open("z = ")
+        assert (await editor.inline(other, 4)).items[0].insert_text == "fill"
         assert habits() == (0.0, None)
         assert editor.messages() == []
         assert len(pids(editor)) == 1

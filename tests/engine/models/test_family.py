@@ -140,7 +140,7 @@ def test_a_host_serves_it(folder: Path) -> None:
     loaded = Loaded(str(folder), "cpu", "tests.engine.models.tiny_family:load")
     expected = load_engine(str(folder), "cpu").fill(LINE)
     with HostEngine(loaded, Habits(linger=0.0)) as engine:
-        assert engine.info == EngineInfo(str(folder), "cpu")
+        assert engine.info == EngineInfo(str(folder), "cpu", confidence="not calibrated")
         jobs = [engine.submit(each) for each in (LINE, *REQUESTS)]
         fills = [job.future.result(120) for job in jobs]
     assert replace(fills[0], seconds=0.0).texts == expected.texts

@@ -26,7 +26,7 @@ def without_a_key(team: Team) -> None:
 
 
 @pytest.mark.parametrize(
-    ("put", "state", "says", "mend"),
+    ("put", "state", "message", "fix"),
     [
         (llama_cpp, State.OK, "asked by fill-in-the-middle (/infill): this llama.cpp", ""),
         (without_fill_tokens, State.WARNING, "asked by chat: its model has no fill", "Qwen2.5"),
@@ -34,13 +34,13 @@ def without_a_key(team: Team) -> None:
     ],
 )
 def test_the_doctor_says_the_way_and_what_would_be_better(
-    team: Team, put: Callable[[Team], None], state: State, says: str, mend: str
+    team: Team, put: Callable[[Team], None], state: State, message: str, fix: str
 ) -> None:
     put(team)
     (found,) = models.model(team.address, None)
     assert found.state is state
-    assert says in found.says
-    assert mend in found.mend
+    assert message in found.message
+    assert fix in found.fix
 
 
 def test_the_status_of_the_engine_has_the_way(team: Team) -> None:
