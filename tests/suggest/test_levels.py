@@ -84,6 +84,13 @@ def test_statements_of_any_width_stand_on_open_levels(
     compile(after, "a", "exec")
 
 
+@pytest.mark.parametrize(
+    "text", ["# so\n a = 1\na = 1", "    a = 1\na = 1", "    if a:\n        b()\nf(a)"]
+)
+def test_the_block_that_goes_on_below_is_not_ended(text: str) -> None:
+    compile(filled("def f(x):\n‸\n    return x\n", text, Shape.BLOCK), "a", "exec")
+
+
 # What is right already stays as it is.
 KEPT = [
     ("python", "def f():\n    ‸\n", "if a:\n        b()\n    else:\n        c()"),
@@ -91,6 +98,8 @@ KEPT = [
     ("python", "def f():\n    x = g(‸)\n", "a,\n          b"),
     ("python", "def f():\n    '''‸\n    '''\n", "Of\n      x:\n   y"),
     ("python", "if a:\n    b()\n‸\n", "    c()\nd()"),
+    ("python", "def f():\n‸\n    return x\n", "    return y\n\n\ndef g(x):"),
+    ("python", "def f():\n‸\n    return x\n", "    return y\n\n\ndef g(x):\n    x += 1"),
     ("yaml", "a:\n  b: 1\n  ‸\n", "c:\n    - d\n    - e: 1\n      f: 2"),
     ("yaml", "a: |\n  so\n  ‸\n", "  more\n   still"),
     ("javascript", "f(\n    ‸\n", "  a,\n   b"),

@@ -43,6 +43,9 @@ def fit_to_open_levels(text: str, around: Around) -> str:
     found = list(statements(whole))
     leads = [each.lead for each in found if each.lead and each.start < at]
     levels = _Levels(min(leads, key=len, default=DEFAULT_UNIT), _next(around))
+    # Behind the last block that begins, nothing may end the one that the line below stands in.
+    last = max((each.start for each in found if each.opens is not False), default=-1)
+    floor = _floor(around)
     parts, written = [], len(before)
     for each in found:
         if each.start + len(each.lead) > len(before) + len(text):
@@ -51,7 +54,8 @@ def fit_to_open_levels(text: str, around: Around) -> str:
             levels.read(each)
             continue
         goes_on = _GOES_ON.match(whole, each.start + len(each.lead)) is not None
-        lead = levels.lead(each, around.line_before if each.start == at else "", goes_on)
+        least = floor if each.start > last else 0
+        lead = levels.lead(each, around.line_before if each.start == at else "", goes_on, least)
         if lead is None:
             return ""
         own = max(each.start, len(before))
@@ -77,15 +81,17 @@ class _Levels:
             self._open.pop()
         self._enter(each, _Level(each.column, each.lead))
 
-    def lead(self, each: Statement, before: str, goes_on: bool) -> str | None:
+    def lead(self, each: Statement, before: str, goes_on: bool, least: int) -> str | None:
         """The white space that is to stand before `each`; it begins with `before`, which is there.
 
         None where there is no level to begin with that. `goes_on`: `each` belongs to a statement
-        above it, as `else` does.
+        above it, as `else` does. `least` columns it stands in, where such a level is open.
         """
         if self._last is None or (each.is_comment and self._opens is not False):
             return each.lead
-        level = self._deeper(each, before, self._last) or self._nearest(each, before, goes_on)
+        level = self._deeper(each, before, self._last) or self._nearest(
+            each, before, goes_on, least
+        )
         if level is None:
             return None
         if not each.is_comment:
@@ -112,9 +118,10 @@ class _Levels:
             lead = outer.lead + ("\t" if "\t" in outer.lead else " " * extra)
         return _Level(each.column, lead) if lead.startswith(before) else None
 
-    def _nearest(self, each: Statement, before: str, goes_on: bool) -> _Level | None:
+    def _nearest(self, each: Statement, before: str, goes_on: bool, least: int) -> _Level | None:
         """Of two that are equally near the deeper one, but for what goes on."""
         fitting = [level for level in self._open if level.lead.startswith(before)]
+        fitting = [level for level in fitting if _column(level.lead) >= least] or fitting
         ordered = fitting if goes_on else fitting[::-1]
         return min(ordered, key=lambda level: abs(level.column - each.column), default=None)
 
@@ -140,6 +147,14 @@ def _next(around: Around) -> str | None:
     if around.line_after.strip() or not below:
         return None
     return below[0][: len(below[0]) - len(below[0].lstrip(" \t"))]
+
+
+def _floor(around: Around) -> int:
+    """The column of the next line that says something, if the gap has its line for itself."""
+    if around.line_after.strip():
+        return 0
+    line = next((line for line in around.lines_below if line.strip()), "")
+    return _column(line[: len(line) - len(line.lstrip(" \t"))]) if line else 0
 
 
 def _column(lead: str) -> int:
