@@ -126,6 +126,28 @@ class Causal(Protocol[C]):
         ...
 
 
+def score_tokens(
+    logits: Callable[[Tensor], Tensor],
+    hidden: Tensor,
+    some: Tensor,
+    at: Sequence[int],
+    tokens: Sequence[int],
+) -> Tensor:
+    """The log-probability [N] of each of `tokens` [N] behind place `at` [N], where `hidden` [S, H]
+    are the states of the places `some` [S], in ascending order.
+
+    The vocabulary is looked at for SLICE places at a time.
+    """
+    rows = torch.searchsorted(some, torch.tensor(at, device=some.device))
+    chosen = torch.tensor(tokens, device=some.device)
+    found = torch.empty(len(chosen), device=some.device)
+    for start in range(0, len(some), SLICE):
+        scores = logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
+        inside = (rows >= start) & (rows < start + SLICE)
+        found[inside] = scores[rows[inside] - start, chosen[inside]]
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at

@@ -21,7 +21,7 @@ from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
 from engine.remote.window import name_of
-from engine.remote.writing import Piece, Pieces, Written, write
+from engine.remote.writing import Piece, Pieces, Written, logprob_of, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
@@ -76,20 +76,9 @@ class Infill:
             text = event.get("content")
             yield Piece(
                 text if isinstance(text, str) else "",
-                _logprob(event),
+                logprob_of(event.get("completion_probabilities")),
                 is_last and event.get("stop_type") == "limit",
             )
             if is_last:
                 return
         raise EngineError(f"{self._served} broke off in the middle of its answer: try again")
-
-
-def _logprob(event: dict[str, Any]) -> float | None:
-    """Of the tokens in an event."""
-    given = event.get("completion_probabilities")
-    if not isinstance(given, list) or not given:
-        return None
-    try:
-        return float(sum(each["logprob"] for each in given))
-    except (KeyError, TypeError):
-        return None

@@ -13,7 +13,7 @@ from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
-from engine.remote.writing import Piece, Pieces, Written, write
+from engine.remote.writing import Piece, Pieces, Written, logprob_of, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 CONTEXT = 4096  # tokens, where the server does not tell: its smallest default
@@ -68,22 +68,12 @@ class Generate:
             text = event.get("response")
             yield Piece(
                 text if isinstance(text, str) else "",
-                _logprob(event),
+                logprob_of(event.get("logprobs")),
                 is_last and event.get("done_reason") == "length",
             )
             if is_last:
                 return
         raise EngineError(f"{self._served} broke off in the middle of its answer: try again")
-
-
-def _logprob(event: dict[str, Any]) -> float | None:
-    given = event.get("logprobs")
-    if not isinstance(given, list) or not given:
-        return None
-    try:
-        return float(sum(each["logprob"] for each in given))
-    except (KeyError, TypeError):
-        return None
 
 
 def _loaded_context(served: Served) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.api import Alternative, Draft, Fill, FillRequest, OnDraft, Shape, Span
 from engine.remote.shape import end_of_hole, without_cut_line
@@ -26,6 +26,17 @@ class Piece:
 
 
 Pieces = Generator[Piece, None, None]
+
+
+def logprob_of(tokens: Any) -> float | None:
+    """The log-probability of the `tokens` of a piece, each an object with its own; None where the
+    server gives none."""
+    if not isinstance(tokens, list) or not tokens:
+        return None
+    try:
+        return float(sum(each["logprob"] for each in tokens))
+    except (KeyError, TypeError):
+        return None
 
 
 class Written(NamedTuple):

@@ -17,7 +17,7 @@ from engine.models.branches import Branches
 from engine.models.dense.backbone import GRAIN, Backbone
 from engine.models.dense.config import Config
 from engine.models.dense.heads import from_heads, to_heads
-from engine.models.family import SLICE, Look
+from engine.models.family import Look, score_tokens
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
@@ -55,14 +55,7 @@ class CausalPrefix(Backbone[KVCache]):
         sees = pad(branches.sees, (context.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
         hidden, _ = self._read_tree(branches.ids, positions, sees, context, some)
-        rows = torch.searchsorted(some, torch.tensor(at, device=self.device))
-        chosen = torch.tensor(tokens, device=self.device)
-        found = torch.empty(len(chosen), device=self.device)
-        for start in range(0, len(some), SLICE):
-            scores = self.logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-            inside = (rows >= start) & (rows < start + SLICE)
-            found[inside] = scores[rows[inside] - start, chosen[inside]]
-        return found
+        return score_tokens(self.logits, hidden, some, at, tokens)
 
     def score_tree(
         self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache

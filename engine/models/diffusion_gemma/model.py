@@ -19,7 +19,7 @@ from engine.models.diffusion_gemma.config import FULL, SLIDING
 from engine.models.diffusion_gemma.fixed import GemmaLook
 from engine.models.diffusion_gemma.joint import look_together
 from engine.models.diffusion_gemma.stack import GRAIN, Stack
-from engine.models.family import SLICE, FixedSize, Look
+from engine.models.family import FixedSize, Look, score_tokens
 from engine.models.kv_cache import KVCache
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
@@ -60,23 +60,13 @@ class DiffusionGemma(Stack):
         self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
     ) -> Tensor:
         """The log-probability [N] of each of `tokens` [N] behind place `at` [N] of `branches.ids`,
-        where a token comes after the cache and those before it in its own row.
-
-        The vocabulary is looked at for SLICE places at a time.
-        """
+        where a token comes after the cache and those before it in its own row."""
         past = torch.arange(cache.length, device=self.device)
         places = torch.cat((past, cache.length + branches.depth))
         sees = nn.functional.pad(branches.sees, (cache.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
         hidden, _ = self._read_tree(branches.ids, places, sees, cache, some)
-        rows = torch.searchsorted(some, torch.tensor(at, device=self.device))
-        chosen = torch.tensor(tokens, device=self.device)
-        found = torch.empty(len(chosen), device=self.device)
-        for start in range(0, len(some), SLICE):
-            scores = self.logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-            inside = (rows >= start) & (rows < start + SLICE)
-            found[inside] = scores[rows[inside] - start, chosen[inside]]
-        return found
+        return score_tokens(self.logits, hidden, some, at, tokens)
 
     def score_tree(
         self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache

@@ -66,7 +66,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Where processes wait for each other; `stop` [1] is above 0 when all are to end, `sums` [P, 6]
+    """Where processes wait for each other; `stop` [1] is above 0 when all are to end, `sums` [P, 3]
     carry losses from each."""
 
     barrier: Barrier | None
@@ -95,7 +95,7 @@ def train(run: Run) -> None:
     step, positions = load_state(run.folder, state)
     if not step:
         begin(run, dimensions, state)
-    stop, sums = torch.zeros(1), torch.zeros(processes, 6)
+    stop, sums = torch.zeros(1), torch.zeros(processes, 3)
     if processes == 1:
         _train(0, run, state, Meeting(None, stop, sums), step, positions)
         return
@@ -217,12 +217,12 @@ def _measure(
     """Add the losses on held-out batches, all processes', to the learning curve."""
     causal = run.settings.causal
     losses = [loss_of(model, batch.to(run.device), causal) for batch in held_out]
-    meeting.sums[rank, :3] = torch.tensor(
+    meeting.sums[rank] = torch.tensor(
         [[loss.slot, loss.causal_fill, loss.chunk] for loss in losses]
     ).mean(0)
     meeting.wait()
     if not rank:
-        slot, fill, chunk = (round(value, 4) for value in meeting.sums.mean(0).tolist()[:3])
+        slot, fill, chunk = (round(value, 4) for value in meeting.sums.mean(0).tolist())
         entry = {"positions": positions, "slot": slot, "causal_fill": fill, "chunk": chunk}
         with (run.folder / CURVE).open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(entry) + "\n")
