@@ -80,7 +80,7 @@ def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bo
     if start < at < new_end:
         return True
     byte = known.byte(at if at <= start else at - new_end + old_end)
-    node = known.tree.root_node.descendant_for_byte_range(byte, byte)
+    node = known.smallest(byte, byte)
     return not any(
         each.start_byte < byte < each.end_byte and _WHOLE.search(each.type)
         for each in known.notable(node)
