@@ -21,6 +21,7 @@ from typing import Any
 from lsprotocol import types as t
 
 from engine.api import Alternative, BadRequest, Draft, EngineError, Fill, Span
+from lsp_server.capabilities import FILL
 from lsp_server.document import Document
 from lsp_server.gap import cut
 from lsp_server.holes.hole import Hole, Plan
@@ -29,7 +30,6 @@ from lsp_server.protocol import failed
 from lsp_server.reading import integer, position
 from lsp_server.session import Session
 
-METHOD = "infill/fill"
 _NUMBERS = {"steps": "steps", "candidates": "candidates", "seed": "seed", "maxTokens": "max_tokens"}
 
 
@@ -110,7 +110,7 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise failed(
-            f"{METHOD} needs textDocument.uri and holes, a list of ranges: {error!r}",
+            f"{FILL} needs textDocument.uri and holes, a list of ranges: {error!r}",
             t.ErrorCodes.InvalidParams,
         ) from error
     document = session.documents.get(uri)

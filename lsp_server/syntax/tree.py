@@ -174,7 +174,8 @@ def parse_part(
     range = Range(_point(document, part[0]), _point(document, part[1]), start, end)
     parser = Parser(language, included_ranges=[range])
     watched = time_cap if end - start > UNWATCHED else None
-    return SyntaxTree(document, source, _parsed(parser, source, None, watched), part)
+    tree = _parsed(parser, source, None, watched)
+    return SyntaxTree(document, source, tree, part, [(part[0], start)])
 
 
 def _parsed(

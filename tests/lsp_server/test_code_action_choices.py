@@ -14,7 +14,7 @@ from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.features.code_actions.plans import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import is_placeholder
@@ -26,7 +26,7 @@ from tests.lsp_server.test_drafts import DRAFTS, drafts
 def plan_of(action: str, language: str, marked: str) -> Plan:
     document = Document("file:///a", 1, language, marked.replace("‸", ""))
     at = marked.index("‸")
-    plan = ACTIONS[action].plan(Spot(document, at, at, parse(document)))
+    plan = PLANS[action](Spot(document, at, at, parse(document)))
     assert plan is not None
     return plan
 

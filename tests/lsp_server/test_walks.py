@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.features.code_actions.plans import PLANS
 from lsp_server.gap import cut
 from lsp_server.holes.spot import Spot
 from lsp_server.languages import LANGUAGES
@@ -169,8 +169,8 @@ def test_the_light_bulb_takes_few_steps_however_deep_the_syntax(
     for _ in range(20):
         at, before = draw.randrange(len(text)), sum(steps)
         spot = Spot(tree.document, at, at, tree)
-        for action in ACTIONS.values():
-            action.plan(spot)
+        for plan in PLANS.values():
+            plan(spot)
         cut(tree.document, at, tree=tree)
         assert sum(steps) - before <= 3 * paths.DEEPEST
 
@@ -235,8 +235,8 @@ def test_no_text_makes_the_light_bulb_hang(name: str) -> None:
         tree = None
     for at in (12, len(text) // 2, len(text) - 3, len(text)):
         spot = Spot(document, at, at, tree)
-        for action in ACTIONS.values():
-            action.plan(spot)
+        for plan in PLANS.values():
+            plan(spot)
         cut(document, at, tree=tree)
         if tree is not None:
             part_around(document, at, tree)

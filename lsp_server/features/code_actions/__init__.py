@@ -1,40 +1,22 @@
-"""One file per code action: its kind, and the plan it has for a spot, or none."""
+"""One file per code action: the plan it has for a spot, or none. Here are their names."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from lsp_server.features.code_actions import (
-    do_todo,
-    fill_body,
-    fill_gap,
-    fill_holes,
-    rewrite_selection,
-    write_docstring,
-)
-from lsp_server.holes.hole import Plan
-from lsp_server.holes.spot import Spot
+from typing import NamedTuple
 
 
-class Action(Protocol):
-    """What a module of this folder is."""
+class Action(NamedTuple):
+    """What clients know it by: `command` where it is bound to a key, or cannot be resolved."""
 
-    @property
-    def KIND(self) -> str: ...  # noqa: N802
-
-    @property
-    def COMMAND(self) -> str: ...  # noqa: N802
-
-    def plan(self, spot: Spot) -> Plan | None:
-        """Quick and without a model: asked on every move of the cursor. None: does not apply."""
-        ...
+    kind: str
+    command: str
 
 
-ACTIONS: dict[str, Action] = {
-    "fill_holes": fill_holes,
-    "fill_body": fill_body,
-    "do_todo": do_todo,
-    "write_docstring": write_docstring,
-    "rewrite_selection": rewrite_selection,
-    "fill_gap": fill_gap,
+ACTIONS = {
+    "fill_holes": Action("refactor.rewrite.infill.holes", "infill.fillHoles"),
+    "fill_body": Action("refactor.rewrite.infill.body", "infill.fillBody"),
+    "do_todo": Action("refactor.rewrite.infill.todo", "infill.doTodo"),
+    "write_docstring": Action("refactor.rewrite.infill.docstring", "infill.writeDocstring"),
+    "rewrite_selection": Action("refactor.rewrite.infill.selection", "infill.rewriteSelection"),
+    "fill_gap": Action("refactor.rewrite.infill.gap", "infill.fillGap"),
 }
