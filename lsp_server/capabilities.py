@@ -6,12 +6,28 @@ right after.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from lsprotocol import types as t
 
-from lsp_server.features.code_actions import ACTIONS
 
+class Action(NamedTuple):
+    """What clients know a code action by: `command` where it is bound to a key, or cannot be
+    resolved."""
+
+    kind: str
+    command: str
+
+
+# The names are those of the files in features/code_actions.
+ACTIONS = {
+    "fill_holes": Action("refactor.rewrite.infill.holes", "infill.fillHoles"),
+    "fill_body": Action("refactor.rewrite.infill.body", "infill.fillBody"),
+    "do_todo": Action("refactor.rewrite.infill.todo", "infill.doTodo"),
+    "write_docstring": Action("refactor.rewrite.infill.docstring", "infill.writeDocstring"),
+    "rewrite_selection": Action("refactor.rewrite.infill.selection", "infill.rewriteSelection"),
+    "fill_gap": Action("refactor.rewrite.infill.gap", "infill.fillGap"),
+}
 FILL = "infill/fill"
 PAUSE, RESUME = "infill.pause", "infill.resume"
 

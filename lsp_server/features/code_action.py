@@ -16,10 +16,10 @@ from pygls.exceptions import JsonRpcRequestCancelled
 
 from engine.api import Draft, EngineError, Fill
 from lsp_server.anchor import Placed, place
+from lsp_server.capabilities import ACTIONS, Action
 from lsp_server.document import Document
 from lsp_server.features.code_action_choices import Choices, choices_of, picked
-from lsp_server.features.code_actions import ACTIONS, Action
-from lsp_server.features.code_actions.plans import PLANS
+from lsp_server.features.code_actions import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.notify.progress import FillProgress

@@ -10,9 +10,8 @@ from typing import Any
 
 from lsprotocol import types as t
 
-from lsp_server.capabilities import PAUSE, RESUME
+from lsp_server.capabilities import ACTIONS, PAUSE, RESUME
 from lsp_server.features.code_action import edit_of, filled, plan_of, range_of
-from lsp_server.features.code_actions import ACTIONS
 from lsp_server.protocol import failed
 from lsp_server.session import Session
 

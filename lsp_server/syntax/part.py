@@ -29,7 +29,7 @@ FIRST_LINES = 32
 
 # Nodes that are not to be taken apart.
 _WHOLE = re.compile("string|comment|function|method|lambda|closure")
-_PARAGRAPH = re.compile(r"(?:\r\n?|\n)[^\S\r\n]*+(?:\r\n?|\n)(?P<line>[^\S\r\n]*+)(?=[^\r\n])")
+_PARAGRAPH = re.compile(r"(?:\r\n?+|\n)[^\S\r\n]*+(?:\r\n?+|\n)(?P<line>[^\S\r\n]*+)(?=[^\r\n])")
 _CLOSERS = (")", "]", "}", "*/", "end")
 
 

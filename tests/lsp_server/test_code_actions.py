@@ -11,9 +11,9 @@ import pytest_asyncio
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.capabilities import ACTIONS
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
-from lsp_server.features.code_actions.plans import PLANS
+from lsp_server.features.code_actions import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.syntax.tree import parse

@@ -213,7 +213,7 @@ def test_paragraphs_are_found_piece_by_piece(newline: str, monkeypatch: pytest.M
         here = document.line_at(offset)
         starts = [
             (line, document.line_starts[line])
-            for line in range(1, len(lines))
+            for line in range(2, len(lines))
             if not lines[line - 1].strip()
             and lines[line].strip()
             and not lines[line].strip().startswith(("}", "end"))

@@ -13,7 +13,7 @@ from pygls.exceptions import JsonRpcException
 
 from engine.api import FillRequest, Snippet
 from lsp_server import capabilities
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.capabilities import ACTIONS
 from lsp_server.secrets import Withheld, cleared
 from lsp_server.server import create_server
 from tests.lsp_server.conftest import Editor, StartEditor

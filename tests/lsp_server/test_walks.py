@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lsp_server.document import Document
-from lsp_server.features.code_actions.plans import PLANS
+from lsp_server.features.code_actions import PLANS
 from lsp_server.gap import cut
 from lsp_server.holes.spot import Spot
 from lsp_server.languages import LANGUAGES
