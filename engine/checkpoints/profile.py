@@ -159,6 +159,7 @@ class Ranking:
     match_weight: float = 0.2  # per character that agreed with a looked-up candidate's
     beams: int = 0  # lines that the causal pass adds to the candidates, see engine/fill/beam.py
     lookup: bool = False  # whether texts found in the file join the candidates
+    each_hole: bool = False  # whether holes resolved together are then filled each by itself
     weights: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, float] = field(default_factory=dict)
 

@@ -15,7 +15,8 @@ class BadData(ValueError):
 @dataclass(frozen=True, slots=True)
 class Item:
     """A gap between `prefix` and `suffix`, and what stood there. `test` and `entry_point` decide
-    whether the whole runs right; "" where only the text can be compared."""
+    whether the whole runs right; "" where only the text can be compared. `beside`: of a pair, the
+    characters [start, end) of prefix, solution and suffix where the other gap is."""
 
     id: str
     prefix: str
@@ -25,6 +26,7 @@ class Item:
     block: bool
     test: str = ""
     entry_point: str = ""
+    beside: tuple[int, int] | None = None
 
     @property
     def bare(self) -> bool:

@@ -9,6 +9,7 @@ held-out, fresh,     JSON lines as engine/training/corpus.py writes them: packag
 tune                 language. 2,000 gaps of a line, half of them whole lines, and 500 of a block,
                      in the packages to report on, those of 2026, and those to fit on
                      (engine/evaluation/splits.py)
+two-holes            the same files; 500 pairs of gaps of a line, in the packages to report on
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from engine.evaluation import splits
-from engine.evaluation.cutting import Text, cut_files, cut_held_out
+from engine.evaluation.cutting import Text, cut_files, cut_held_out, cut_pairs
 from engine.evaluation.items import BadData, Item, within_lines
 from engine.evaluation.splits import Split, split_of
 
 HUMANEVAL, SANTACODER, FILES = "humaneval-infilling", "santacoder-fim", "files"
-HELD_OUT, FRESH, TUNE = "held-out", "fresh", "tune"
+HELD_OUT, FRESH, TUNE, TWO_HOLES = "held-out", "fresh", "tune", "two-holes"
 SPLIT_OF: Mapping[str, Split] = {
     HELD_OUT: splits.REPORT, FRESH: splits.FRESH, TUNE: splits.TUNE
 }  # fmt: skip
-SUITES = (HUMANEVAL, SANTACODER, FILES, *SPLIT_OF)
+SUITES = (HUMANEVAL, SANTACODER, FILES, *SPLIT_OF, TWO_HOLES)
 LINES, BLOCKS = 2000, 500  # gaps of the suites of packages
+PAIRS = 500
 
 
 def read_items(
@@ -49,6 +51,8 @@ def read_items(
         raise BadData(f"there is no suite {suite}: choose one of {', '.join(SUITES)}")
     if suite == FILES:
         items = list(cut_files(data, seed, without))
+    elif suite == TWO_HOLES:
+        items = cut_pairs(read_texts(data, splits.REPORT), PAIRS, seed)
     elif suite in SPLIT_OF:
         items = held_out_items(data, SPLIT_OF[suite], seed, LINES, BLOCKS)
     else:

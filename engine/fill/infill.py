@@ -41,7 +41,7 @@ from engine.fill.drafts import read_draft
 from engine.fill.lengths import guess_shape, hole_lengths, lay_out_candidates
 from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
 from engine.fill.prompt import Lead, Prompt, build_prompt, encode, far_apart, lead_of
-from engine.fill.structure import Surroundings
+from engine.fill.structure import Surroundings, woven
 from engine.fill.writable import Writable
 from engine.models.family import Context, Model
 
@@ -121,9 +121,9 @@ class LocalEngine:
 
     def _fill(self, request: FillRequest, asker: _Asker) -> Steps[Fill]:
         rolled = yield from self._rolled(request, asker)
-        if rolled is None:
-            return (yield from self._one_by_one(request, asker))
-        return self.fill_of(rolled)
+        if rolled is not None and (request.holes == 1 or not self.profile.ranking.each_hole):
+            return self.fill_of(rolled)
+        return (yield from self._one_by_one(request, asker, rolled))
 
     def _rolled(self, request: FillRequest, asker: _Asker) -> Steps[Rolled | None]:
         begun = self._begin(request, asker)
@@ -223,24 +223,31 @@ class LocalEngine:
             for text, seam in zip(request.draft or (), prompt.seams, strict=False)
         ]
 
-    def _one_by_one(self, request: FillRequest, asker: _Asker) -> Steps[Fill]:
-        """Holes too far apart for one canvas: each in its turn, with those before it filled."""
+    def _one_by_one(
+        self, request: FillRequest, asker: _Asker, together: Rolled | None
+    ) -> Steps[Fill]:
+        """Each hole in its turn, with those before it filled, and those behind it as they were when
+        all were resolved `together`; None where they are too far apart for that.
+
+        So each has what one hole has: lines that the causal pass writes, lookup, and a rank.
+        """
         done: list[str] = []
         fills: list[Fill] = []
         texts = request.texts
+        drafts = together.candidates[0].texts if together else ("",) * request.holes
         for index in range(request.holes):
-            before = "".join(text + fill for text, fill in zip(texts, done, strict=False))
+            before = woven(texts[: index + 1], done)
             part = replace(
                 request,
-                texts=(before + texts[index], "".join(texts[index + 1 :])),
+                texts=(before, woven(texts[index + 1 :], drafts[index + 1 :])),
                 draft=None if request.draft is None else (request.draft[index],),
             )
 
             def show(draft: Draft, index: int = index) -> None:
                 if asker.on_draft is not None:
-                    rest = request.holes - index - 1
-                    spans = ((),) * index + draft.confidence + ((),) * rest
-                    filled = (*done, *draft.texts, *[""] * rest)
+                    rest = drafts[index + 1 :]
+                    spans = ((),) * index + draft.confidence + ((),) * len(rest)
+                    filled = (*done, *draft.texts, *rest)
                     asker.on_draft(replace(draft, texts=filled, confidence=spans))
 
             fills.append((yield from self._fill(part, replace(asker, on_draft=show))))
@@ -250,8 +257,10 @@ class LocalEngine:
         return Fill(
             texts=tuple(done),
             confidence=confidence,
-            steps=sum(fill.steps for fill in fills),
-            canvas_tokens=sum(fill.canvas_tokens for fill in fills),
+            steps=sum(each.steps for each in (*fills, together) if each is not None),
+            canvas_tokens=sum(
+                each.canvas_tokens for each in (*fills, together) if each is not None
+            ),
             seconds=0.0,
             alternatives=(Alternative(tuple(done), score, confidence),),
         )

@@ -298,6 +298,25 @@ def test_holes_too_far_apart_are_filled_in_turn(engines: Callable[..., LocalEngi
 
 
 @pytest.mark.parametrize("style", STYLES)
+def test_each_hole_is_filled_by_itself_beside_what_the_others_became(
+    style: str, engines: Callable[..., LocalEngine]
+) -> None:
+    engine = engines(style)
+    texts = ("f(", ", g(", "))\n")
+    together = engine.fill(FillRequest(texts))
+    each = engines(style, each_hole=True)
+    fill, drafts = check(each, FillRequest(texts))
+    first = engine.fill(FillRequest((texts[0], texts[1] + together.texts[1] + texts[2])))
+    second = engine.fill(FillRequest((texts[0] + first.texts[0] + texts[1], texts[2])))
+    assert fill.texts == (*first.texts, *second.texts)
+    assert fill.steps == together.steps + first.steps + second.steps
+    assert drafts[together.steps].texts[1] == together.texts[1]
+    assert (
+        each.fill(FillRequest(("f(", ")\n"))).texts == engine.fill(FillRequest(("f(", ")\n"))).texts
+    )
+
+
+@pytest.mark.parametrize("style", STYLES)
 def test_holes_on_one_canvas_share_their_steps(
     style: str, engines: Callable[..., LocalEngine]
 ) -> None:
