@@ -141,6 +141,8 @@ class DiffusionGemma(Stack):
         return self.logits(self.run(hidden, positions, attend, places))
 
     def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        if any(each.lengths is not None for each in looks):
+            raise ValueError("DiffusionGemma looks at whole canvases: their padding is text to it")
         if len(looks) > 1:
             return look_together(self, looks)
         return [
