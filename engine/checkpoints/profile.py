@@ -48,7 +48,8 @@ FEATURES = (
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
     in several exact lengths and every position counts. `noise` are the ids that noise is drawn
-    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer.
+    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer, nor
+    are those of `noise` and `never`.
 
     `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
     three it reads what follows the gap, behind the second the cursor's line and the fill, which the
@@ -65,6 +66,7 @@ class Tokens:
     noise: tuple[int, ...] | None = None
     fill_marks: tuple[int, ...] | None = None
     expand: int | None = None
+    never: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_types(self)
