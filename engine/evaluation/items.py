@@ -15,7 +15,8 @@ class BadData(ValueError):
 @dataclass(frozen=True, slots=True)
 class Item:
     """A gap between `prefix` and `suffix`, and what stood there. `test` and `entry_point` decide
-    whether the whole runs right; "" where only the text can be compared."""
+    whether the whole runs right; "" where only the text can be compared. `path` is that of the file
+    in a suite of repositories."""
 
     id: str
     prefix: str
@@ -25,6 +26,7 @@ class Item:
     block: bool
     test: str = ""
     entry_point: str = ""
+    path: str = ""
 
     @property
     def bare(self) -> bool:
