@@ -41,14 +41,20 @@ FEATURES = (
     "unfilled",
     "block",
     "whole",  # log-probability of all its tokens
+    "proposed",  # by the caller, and not found in the file
+    "proposed match",  # as `match`, for one that was proposed
+    "proposed times",  # the logarithm of the number of files
 )
+# Features younger than some profiles, which say nothing of them: there they weigh nothing.
+YOUNGER = frozenset(("proposed", "proposed match", "proposed times"))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
     in several exact lengths and every position counts. `noise` are the ids that noise is drawn
-    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer.
+    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer, nor
+    are those of `noise` and `never`.
 
     `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
     three it reads what follows the gap, behind the second the cursor's line and the fill, which the
@@ -65,6 +71,7 @@ class Tokens:
     noise: tuple[int, ...] | None = None
     fill_marks: tuple[int, ...] | None = None
     expand: int | None = None
+    never: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -92,6 +99,7 @@ class Layouts:
     prompt_tokens: int  # encoded before the canvas, at most
     line_tokens: tuple[int, ...]  # hole lengths tried for a line
     block_tokens: tuple[int, ...]  # hole lengths tried for a block
+    context_tokens: int = 0  # of the prompt's, that other files may have; a chat has its own share
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     heal: bool = True
     join_indent: bool = False
@@ -109,6 +117,8 @@ class Layouts:
         for name in ("head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.context_tokens < 0:
+            raise ValueError(f"context_tokens must not be below 0, as {self.context_tokens} is")
         if (self.suffix_tokens or 0) < 0:
             raise ValueError(f"suffix_tokens must not be below 0, as {self.suffix_tokens} is")
         if self.width < self.head_tokens + SMALLEST_HOLE:
@@ -194,7 +204,7 @@ class Ranking:
                 raise ValueError(f"{name} are numbers by the name of a feature, not {given!r}")
             if not given:
                 continue
-            if odd := sorted(given.keys() ^ set(FEATURES)):
+            if odd := sorted((given.keys() ^ set(FEATURES)) - (YOUNGER - given.keys())):
                 raise ValueError(
                     f"{name} must weigh the features of this version, all of them and no other;"
                     f" these differ: {', '.join(odd)}"

@@ -7,6 +7,10 @@ open positions get fresh noise. Pinned positions are exact at every step, in the
 self-conditioning signal; they count in no entropy, acceptance, stability or confidence, because the
 loop sees open positions alone. Where a rule lets holes change their length, the canvas does so
 between two steps.
+
+Only looks are Questions: the causal passes of a fill (engine/fill: prefix_cache, beam, rank) each
+go on from that fill's own context and are seldom of the same size twice, so that no driver could
+answer two of them together, or capture one.
 """
 
 from __future__ import annotations

@@ -218,7 +218,7 @@ class LocalEngine:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary
         if profile.canvas.style == "chat":
             return build_chat_prompt(request, tokenizer, profile, vocabulary)
-        return build_prompt(request.texts, tokenizer, profile, vocabulary)
+        return build_prompt(request.texts, tokenizer, profile, vocabulary, request.context)
 
     def _draft_ids(self, request: FillRequest, prompt: Prompt) -> list[list[int]]:
         """The tokens of each hole's draft, with the pieces that seams took; empty without one."""

@@ -67,6 +67,7 @@ def _token_texts(tokenizer: Tokenizer, size: int, profile: Profile) -> list[str 
     special = {
         token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
     }
+    special |= {*profile.tokens.never, *(profile.tokens.noise or ())}
     return [
         tokenizer.decode([token], skip_special_tokens=False)
         if profile.tokens.first_text <= token < known and token not in special

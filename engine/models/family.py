@@ -258,11 +258,35 @@ class Model(nn.Module, ABC, Generic[C]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """What a model that was taught to fill masks says of it.
+
+    `mask` stands where a token is unknown; `slack` fills what a hole has too much of; `expand`
+    becomes two masks; None where there is no such token. With `shift` a token is told by the
+    position before it, so that a text needs something before its first hole. `keeps_prompt`: what
+    is read of a prompt is the same for every canvas after it; else a prompt costs as much as a
+    canvas, at every look. `length` is the longest text in tokens.
+    """
+
+    mask: int
+    slack: int | None
+    expand: int | None
+    shift: bool
+    keeps_prompt: bool
+    length: int
+
+
 class Architecture(Protocol):
     """A model's shape, as its `config.json` gives it: all that is known before a weight is read."""
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def masked(self) -> Masked | None:
+        """None where noise is no mask."""
+        ...
 
     def given(self, stored: Collection[str]) -> Self:
         """The same shape, where the names of the tensors that a checkpoint stores say more of it
@@ -300,9 +324,9 @@ class Family:
     """How one kind of model is made.
 
     `read` says what the contents of a `config.json` of this `model_type` mean, to which the loader
-    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text; it
-    raises ValueError
-    naming the key that is missing, is not understood, or asks for what the family does not do.
+    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text, and
+    under "generation_config" the contents of the file of that name; it raises ValueError naming the
+    key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
     are there; what it was given may be used up.
@@ -374,6 +398,7 @@ __all__ = [
     "FixedLook",
     "FixedSize",
     "Look",
+    "Masked",
     "Model",
     "PromptReading",
     "StepSize",
