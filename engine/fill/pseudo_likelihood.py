@@ -109,9 +109,7 @@ def _score(
     return [row[: len(each)] for row, each in zip(values, places, strict=True)]
 
 
-def _text(
-    tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, begin: int
-) -> _Text:
+def _text(tokenizer: Tokenizer, profile: Profile, prompt: Prompt, middle: str, begin: int) -> _Text:
     """Head, middle and suffix encoded as one text, so that no seam shows; behind what is scored as
     many tokens of the suffix as a canvas has."""
     head, suffix = prompt.texts[0], prompt.texts[-1]
