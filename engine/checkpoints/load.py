@@ -21,7 +21,7 @@ from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
-from engine.checkpoints.packed import hold, stays_packed
+from engine.checkpoints.packed import QUANTISED, hold, kept_on
 from engine.checkpoints.profile import read_profile
 from engine.models.family import Model, build
 from kernels.weights import Weight
@@ -68,13 +68,15 @@ def load_weights(
     `packed` leaves quantised weights in their format, for kernels that read them so; else they are
     dequantised to `dtype`. None: as the device wants them.
     """
-    keep = stays_packed(device) if packed is None else packed
+    kept: tuple[type, ...] = QUANTISED if packed else ()
+    if packed is None:
+        kept = kept_on(device)
     with torch.device("meta"):
         model = build(checkpoint.config)
     state = {
         name: whole(weight, dtype)
         for name, weight in read_weights(checkpoint, device, dtype)
-        if not (keep and hold(model, name, weight))
+        if not (isinstance(weight, kept) and hold(model, name, weight))
     }
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)

@@ -16,7 +16,7 @@ from engine.checkpoints import load as loading
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.formats import nbytes, whole
 from engine.checkpoints.load import load_model, read_weights
-from kernels.weights import FP8, NVFP4
+from kernels.weights import FP8, INT8, NVFP4
 from tests.engine.checkpoints import writer
 from tests.engine.checkpoints.writer import CONFIG, Matrix, Raw
 
@@ -42,7 +42,7 @@ class Layout:
 LAYOUTS = {
     "google bf16": Layout(writer.google_bf16, "bf16", torch.Tensor, 0.0, 0.0, shards=3),
     "fp8": Layout(writer.compressed_tensors_fp8, "fp8", FP8, 1 / 16, 0.15),
-    "int8": Layout(writer.compressed_tensors_int8, "int8", torch.Tensor, 1 / 250, 0.05, block=None),
+    "int8": Layout(writer.compressed_tensors_int8, "int8", INT8, 1 / 250, 0.05, block=None),
     "nvfp4 modelopt": Layout(
         writer.modelopt_nvfp4, "nvfp4 (modelopt)", NVFP4, 1 / 6 + 1 / 16, 0.3, shards=2
     ),
@@ -142,7 +142,7 @@ def test_a_model_that_keeps_its_weights_packed_computes_the_same(
     )
     held = sum(tensor.nbytes for tensor in packed.state_dict().values())
     everything = sum(tensor.nbytes for tensor in model.state_dict().values())
-    assert (held < everything) is (layout.experts is not torch.Tensor)
+    assert (held < everything) is (layout.experts in (FP8, NVFP4))
     prompt, canvas = torch.arange(20) % writer.VOCABULARY, torch.arange(12)[None] + 7
     torch.testing.assert_close(
         packed.decode(canvas, packed.encode(prompt)), model.decode(canvas, model.encode(prompt))
@@ -166,7 +166,7 @@ def test_experts_come_packed_as_they_are_stored(
         assert up > 4 * gate
         assert weights["layers.1.experts.down_proj"].tensor_scale.shape == (writer.EXPERTS, 1)
         assert nbytes(weight) == 4 * 32 * (16 + 2) + 4 * 4 * 2
-    elif isinstance(weight, FP8):
+    elif isinstance(weight, FP8 | INT8):
         values = weight.data[2, : writer.INNER].view(torch.uint8)
         assert values.numpy().tobytes() == raw[f"{GATE}.weight"].data
         assert weight.scale.shape == (writer.EXPERTS, 2 * writer.INNER)
