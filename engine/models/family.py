@@ -204,9 +204,13 @@ class FixedLook(Protocol[In]):
 
 
 class Model(nn.Module, ABC, Generic[C]):
-    """A model with its weights, for inference. Its methods belong to one thread."""
+    """A model with its weights, for inference. Its methods belong to one thread.
+
+    `multiplies_int8`: its layers, as its family prepares them for a CPU, take weights in INT8.
+    """
 
     config: Architecture
+    multiplies_int8 = False
 
     @property
     @abstractmethod
@@ -377,6 +381,12 @@ def build(architecture: Architecture) -> Model[Any]:
     return _family_of(architecture).build(architecture)
 
 
+def unset_embedding(count: int, size: int) -> nn.Embedding:
+    """With a weight [count, size] of any value: drawing a random one on the meta device, as torch
+    does by itself, would import its compiler, which takes longer than reading a small model."""
+    return nn.Embedding(count, size, _weight=torch.empty(count, size))
+
+
 def prepared(model: Model[Any]) -> Model[Any]:
     """The same model as its device runs it fastest; `model` may be used up."""
     prepare = _family_of(model.config).prepare
@@ -409,4 +419,5 @@ __all__ = [
     "prepared",
     "refuse",
     "register",
+    "unset_embedding",
 ]
