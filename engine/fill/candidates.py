@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tokenizers import Tokenizer
 
@@ -15,14 +14,14 @@ from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
 from engine.fill.lookup import Found, look_up, look_up_block, says_again
-from engine.fill.prompt import Lead, Prompt, encode
-from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
+from engine.fill.prompt import Prompt, encode
+from engine.fill.rank import Evidence, Likelihood, calibrated
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
-from engine.models.family import Model
 
 MOST_PROPOSALS = 16  # each costs the ranking a few tokens
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
+Scorer = Callable[[Sequence[str]], list[Likelihood]]
 Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
 
 
@@ -83,20 +82,18 @@ def look_up_candidates(
 
 
 def rank_candidates(
-    model: Model[Any],
-    tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
     around: Surroundings,
-    lead: Lead | None,
+    score: Scorer | None,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
     nothing that says again the line below it.
 
-    `around` is what stands around the holes; `lead` is where the causal pass begins, None of a
-    model without one.
+    `around` is what stands around the holes; `score` gives likelihoods of texts in their place,
+    None where a model has none.
     """
     head, suffix = prompt.texts[0], prompt.texts[-1]
     found = [
@@ -108,10 +105,7 @@ def rank_candidates(
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
     middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
-    if model.causal is None or lead is None:
-        scores = [Likelihood(None, None)] * len(middles)
-    else:
-        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, lead)
+    scores = [Likelihood(None, None)] * len(middles) if score is None else score(middles)
     nowhere = Found("", 0, 0)
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):
