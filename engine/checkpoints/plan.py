@@ -87,8 +87,8 @@ class Needs:
 
     def __str__(self) -> str:
         parts = ("weights", "context", "workspace", "runtime")
-        told = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
-        return f"{_gb(self.total)} ({told})"
+        listed = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
+        return f"{_gb(self.total)} ({listed})"
 
 
 @dataclass(frozen=True, slots=True)

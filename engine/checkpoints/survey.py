@@ -40,7 +40,7 @@ def _describe(
     entry: catalog.Entry, config: Architecture, weights: int, card: dict[str, Any] | None
 ) -> dict[str, Any]:
     folder = catalog.store() / entry.name
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         **asdict(entry),
         "here": catalog.receipt(folder) is not None,
         "folder": str(folder),
@@ -50,17 +50,17 @@ def _describe(
     }
     profile = INSTRUCT
     try:
-        if told["here"]:
+        if described["here"]:
             profile = read_profile(folder)
             checkpoint = open_checkpoint(folder)
             config = checkpoint.config
             weights = plan.loaded_bytes(checkpoint, torch.bfloat16, packed=True)
         if card:
             chosen = plan.choose(entry.name, config, weights, card["free"], profile)
-            told["runs"] = {"use": str(chosen.use), "needs": str(chosen.needs)}
+            described["runs"] = {"use": str(chosen.use), "needs": str(chosen.needs)}
     except EngineError as error:
-        told["fault"] = str(error)
-    return told
+        described["fault"] = str(error)
+    return described
 
 
 def _card() -> dict[str, Any] | None:

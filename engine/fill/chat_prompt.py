@@ -1,4 +1,4 @@
-"""The prompt for a model that answers in turns: the file and its gap told, the answer begun.
+"""The prompt for a model that answers in turns: the file and its gap described, the answer begun.
 
     prompt   <bos> user turn: what to do, snippets, the file with a mark for the gap; an empty
              thought, so that the model does not think aloud
@@ -66,7 +66,7 @@ def build_chat_prompt(
         )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
-        ids=_turns(_told(request, line_start, tokenizer, profile), tokenizer, profile),
+        ids=_turns(_question(request, line_start, tokenizer, profile), tokenizer, profile),
         head=head,
         between=between,
         suffix=suffix,
@@ -76,7 +76,7 @@ def build_chat_prompt(
     )
 
 
-def _told(
+def _question(
     request: FillRequest, line_start: int, tokenizer: Tokenizer, profile: Profile
 ) -> list[int]:
     """The user's turn. What changes as a user types on the gap's line is not in it."""
@@ -96,7 +96,7 @@ def _told(
 
 def _context(snippets: tuple[Snippet, ...], budget: int, tokenizer: Tokenizer) -> str:
     """As many whole snippets as the budget has room for."""
-    told, left = "", budget
+    quoted, left = "", budget
     for snippet in snippets:
         text = SNIPPET.format(
             where=snippet.path or "another file", text=snippet.text.strip("\n"), fence=FENCE
@@ -105,16 +105,16 @@ def _context(snippets: tuple[Snippet, ...], budget: int, tokenizer: Tokenizer) -
             encode(tokenizer, text)
         )  # fmt: skip
         if tokens <= left:
-            told, left = told + text, left - tokens
-    return told
+            quoted, left = quoted + text, left - tokens
+    return quoted
 
 
-def _turns(told: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
+def _turns(question: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
     """The turns as the model's chat template writes them, with an empty thought."""
     turn, turn_end, channel, channel_end = (_id(name, tokenizer) for name in TURNS)
     return [
         *([profile.tokens.bos] if profile.tokens.bos is not None else []),
-        *(turn, *encode(tokenizer, "user\n"), *told, turn_end),
+        *(turn, *encode(tokenizer, "user\n"), *question, turn_end),
         *(*encode(tokenizer, "\n"), turn, *encode(tokenizer, "model\n")),
         *(channel, *encode(tokenizer, "thought\n"), channel_end),
     ]

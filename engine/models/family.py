@@ -5,7 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
-    signal    what a look believed -> what the next look is told of it, where the family listens
+    signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
 
@@ -162,7 +162,7 @@ class FixedSize:
 class FixedLook(Protocol[In]):
     """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
 
-    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    `ids` [B, C], `positions` [B, M] and `signal` (the next look's self-conditioning) are
     there to be written. Nothing but `load` reads what is not on the device.
     """
 
@@ -216,9 +216,9 @@ class Model(nn.Module, ABC, Generic[C]):
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
     ) -> Tensor | None:
-        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
-        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
-        stands there. None where a family has no self-conditioning.
+        """The next look's self-conditioning: of `beliefs` [B, M, V], the logits at `positions`
+        [B, M] of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly
+        what stands there. None where a family has none.
         """
         return None
 

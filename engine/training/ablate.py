@@ -50,7 +50,7 @@ class Row:
 
 
 def ablate(
-    run: Run, steps: int, names: tuple[str, ...] = (), told: Callable[[Row], None] = print
+    run: Run, steps: int, names: tuple[str, ...] = (), report: Callable[[Row], None] = print
 ) -> list[Row]:
     """Train and measure the rows called `names` (none: all) after the baseline, which comes first.
 
@@ -86,7 +86,7 @@ def ablate(
             )
         row = replace(row, gain=round(rows[0].slot_loss - row.slot_loss, 3) if rows else 0.0)
         rows.append(row)
-        told(row)
+        report(row)
     return rows
 
 

@@ -30,7 +30,7 @@ class Work:
         canvases = 0 if causal else chunks * data.canvases * data.canvas_tokens
         return cls(tokens, 6.0 * weights_met(model) * (tokens + canvases))
 
-    def told(self, seconds: float, peak: float) -> str:
+    def describe(self, seconds: float, peak: float) -> str:
         """Of a step that took `seconds`, on a device of `peak` operations a second."""
         rate = self.operations / seconds
         return (

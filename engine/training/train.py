@@ -108,7 +108,7 @@ def train(rank: int, run: Run) -> None:
             if step % TOLD_EVERY == 0:
                 work = Work.of(settings, model, causal="slot" not in parts)
                 losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
-                print(f"step {step}: {losses}; {work.told(now - last, peak)}", flush=True)
+                print(f"step {step}: {losses}; {work.describe(now - last, peak)}", flush=True)
             last = now
             entry: dict[str, Any] = {"step": step, **parts, "seconds": round(now - started, 2)}
             if step == first_step:
@@ -157,15 +157,15 @@ def _signal(
 
 
 def _stopping(seconds: float | None) -> Callable[[], bool]:
-    told = False
+    is_stopped = False
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
 
-    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGTERM, stop)
     end = time.monotonic() + seconds if seconds is not None else None
-    return lambda: told or (end is not None and time.monotonic() > end)
+    return lambda: is_stopped or (end is not None and time.monotonic() > end)
 
 
 def _save(folder: Path, model: DiffusionGemma, optimiser: Optimiser, step: int) -> None:

@@ -32,6 +32,6 @@ def test_only_the_experts_that_serve_count(tiny: Any) -> None:
 
 
 def test_what_is_told() -> None:
-    told = Work(1000, 4e9).told(2.0, 8e9)
+    told = Work(1000, 4e9).describe(2.0, 8e9)
     assert told == "500 tokens/s, 2 GFLOP/s: 25% of the 8 measured here"
     assert matmul_rate(torch.device("cpu")) > 0
