@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from engine.training.throughput import Work, matmul_rate, weights_met
+from engine.models.diffusion_gemma.training import weights_met
+from engine.training.throughput import Work, matmul_rate
 
 
 def test_the_work_of_a_step(tiny: Any) -> None:
