@@ -155,7 +155,11 @@ def create_server(
 
     @server.feature(t.INITIALIZED)
     def initialized(params: t.InitializedParams) -> None:
-        server.session.link.warm_up()
+        server.session.initialized()
+
+    @server.feature(t.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def folders_changed(params: t.DidChangeWorkspaceFoldersParams) -> None:
+        server.session.keep_indexes()
 
     @server.feature(t.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: t.DidChangeConfigurationParams) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,12 +18,14 @@ from engine.api import OutOfMemory
 from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
-from engine.checkpoints.packed import stays_packed
+from engine.checkpoints.packed import narrows, stays_packed
 from engine.checkpoints.profile import SMALLEST_HOLE, Profile
-from engine.models.family import SLICE, Architecture, StepSize, build
+from engine.models.family import Architecture, StepSize, build
+from engine.models.scores import SLICE
 
 GB = 1_000_000_000
 BF16 = 2
+SCALE = 4  # of an output channel in FP8
 HEALED = 2  # open positions that healed seams add to a hole, one on each side
 
 # Float32 tensors as large as the logits that live at once, at the worst moment of a step. In all
@@ -53,8 +55,9 @@ RUNTIME = {"cuda": 900_000_000, "cpu": 2_500_000}
 class Use:
     """How a model is used: the tokens whose keys and values are kept (the prompt's and, where there
     is room, those of other windows), candidate canvases side by side, their width, the open
-    positions of each, and the tokens that ranking reads, of all candidates; and the bytes that a
-    step holds for an open position and a token of the vocabulary."""
+    positions of each, and the tokens that ranking reads, of all candidates; the bytes that a step
+    holds for an open position and a token of the vocabulary; and the tokens of one prompt, 0 for
+    all of `context`."""
 
     context: int
     candidates: int
@@ -62,10 +65,11 @@ class Use:
     open: int
     ranked: int = 0
     step_bytes: int = 4 * DRAWN + MASKED
+    prompt: int = 0
 
     @property
     def step(self) -> StepSize:
-        return StepSize(self.candidates, self.canvas, self.open, self.context)
+        return StepSize(self.candidates, self.canvas, self.open, self.prompt or self.context)
 
     def __str__(self) -> str:
         return (
@@ -93,12 +97,21 @@ class Needs:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A profile that fits, how it uses the model, what that needs, and its rung of the ladder."""
+    """A profile that fits, how it uses the model, what that needs, and its rung of the ladder.
+    `narrow`: matrices that are stored in 16 bits or more are kept in FP8."""
 
     profile: Profile
     use: Use
     needs: Needs
     rung: int
+    narrow: bool = False
+
+    @property
+    def is_comfortable(self) -> bool:
+        return self.rung >= len(LADDER) // 2
+
+    def __str__(self) -> str:
+        return f"{self.use}, its matrices in FP8" if self.narrow else str(self.use)
 
 
 # The most that a profile may ask for: from what a fill cannot do without to more than most need.
@@ -122,9 +135,38 @@ def fit(
     can tell. Raises OutOfMemory saying what would fit."""
     packed = stays_packed(device)
     weights = loaded_bytes(checkpoint, dtype, packed=packed)
+    narrow = loaded_bytes(checkpoint, dtype, packed=packed, narrow=True) if packed else weights
     free = free_bytes(device)
     room = sys.maxsize if free is None else free
-    return choose(name, checkpoint.config, weights, room, profile, device.type, dtype.itemsize)
+    given = checkpoint.config, room, profile, device.type, dtype.itemsize
+    return choose_width(name, weights, narrow, *given)
+
+
+def choose_width(
+    name: str,
+    weights: int,
+    narrow: int,
+    config: Architecture,
+    free: int,
+    profile: Profile,
+    device: str = "cuda",
+    item: int = BF16,
+) -> Plan:
+    """As `choose`, for weights that take `weights` bytes as they are stored, and `narrow` bytes
+    with their matrices in FP8: which they are where that leaves more room to work in."""
+    try:
+        stored = choose(name, config, weights, free, profile, device, item)
+    except OutOfMemory:
+        if narrow >= weights:
+            raise
+        stored = None
+    if narrow >= weights or (stored is not None and stored.is_comfortable):
+        assert stored is not None
+        return stored
+    packed = choose(name, config, narrow, free, profile, device, item)
+    if stored is not None and stored.rung >= packed.rung:
+        return stored
+    return replace(packed, narrow=True)
 
 
 def choose(
@@ -147,6 +189,13 @@ def choose(
     )
 
 
+def least(
+    config: Architecture, weights: int, profile: Profile, device: str = "cuda", item: int = BF16
+) -> Needs:
+    """What the least use of a model takes."""
+    return _plan(0, config, weights, device, profile, item).needs
+
+
 def use_of(profile: Profile, context: int) -> Use:
     """What `profile` asks for at most, with one hole and `context` tokens kept."""
     lengths = max(profile.canvas.line_tokens, profile.canvas.block_tokens, key=len)
@@ -161,6 +210,7 @@ def use_of(profile: Profile, context: int) -> Use:
         open=widest,
         ranked=_ranked(profile, candidates, widest),
         step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
+        prompt=profile.canvas.prompt_tokens,
     )
 
 
@@ -203,17 +253,24 @@ def needs(
 def weight_bytes(config: Architecture, format: str) -> int:
     """Of a whole model in one of `BEST_FIRST`, as its publishers store it: fp8 all matrices of the
     layers but the router, nvfp4 only the experts; the rest in 16 bits."""
-    return sum(_stored_bytes(name, shape, format) for name, shape in _shapes(config).items())
+    return sum(_stored_bytes(name, shape, format) for name, shape in shapes(config).items())
 
 
-def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) -> int:
-    """What a checkpoint's weights take once loaded: kept in their format, or dequantised."""
-    if not packed:
-        return sum(math.prod(each.shape) * dtype.itemsize for each in checkpoint.placed)
-    return sum(
-        each.nbytes if each.format.packed else math.prod(each.shape) * dtype.itemsize
-        for each in checkpoint.placed
-    )
+def loaded_bytes(
+    checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool, narrow: bool = False
+) -> int:
+    """What a checkpoint's weights take once loaded: kept in their format, or dequantised; `narrow`
+    as in Plan."""
+    total = 0
+    for each in checkpoint.placed:
+        size = math.prod(each.shape)
+        if packed and each.format.packed:
+            total += each.nbytes
+        elif narrow and narrows(each.name, each.shape):
+            total += size + SCALE * each.shape[0]
+        else:
+            total += size * dtype.itemsize
+    return total
 
 
 def best_format(
@@ -236,7 +293,7 @@ def best_format(
             except OutOfMemory:
                 continue
     for format, plan in plans.items():
-        if plan.rung >= len(LADDER) // 2:
+        if plan.is_comfortable:
             return format, plan
     return max(plans.items(), key=lambda each: each[1].rung, default=None)
 
@@ -300,12 +357,13 @@ def _stored_bytes(name: str, shape: torch.Size, format: str) -> int:
         return size // 2 + size // 16 + 4 * tensors
     in_layers = any(part in name for part in (".experts.", ".mlp.", ".self_attn."))
     if format == "fp8" and in_layers and len(shape) > 1:
-        return size + 4 * rows
+        return size + SCALE * rows
     return size * BF16
 
 
-def _shapes(config: Architecture) -> dict[str, torch.Size]:
-    """Of every weight; kept, because a model of 30 layers takes a while even without memory."""
+def shapes(config: Architecture) -> dict[str, torch.Size]:
+    """Of every weight, by name; kept, because a model of 30 layers takes a while even without
+    memory."""
     key = repr(config)
     if key not in _SHAPES:
         with torch.device("meta"):

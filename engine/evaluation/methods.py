@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
-from engine.api import Fill, FillRequest, Shape
+from engine.api import Fill, FillRequest, Proposal, Shape, Snippet
 from engine.checkpoints.profile import Profile
 from engine.evaluation.exactness import Parses, is_exact, is_grammatical
 from engine.evaluation.items import Item
+from engine.evaluation.repositories import Around
 from engine.fill.candidates import Candidate
 from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
@@ -109,13 +111,39 @@ class Filler:
         return rolled, replace(self._engine.fill_of(rolled), seconds=perf_counter() - started)
 
 
-def request_for(item: Item, steps: int | None = None) -> FillRequest:
+class FillerInRepository:
+    """A model that fills an item's gap with what `around` finds in the repository that is in
+    `data`, by a way of its own; the time that takes is counted."""
+
+    def __init__(
+        self, engine: LocalEngine, around: Around, data: Path, steps: int | None = None
+    ) -> None:
+        self._engine, self._around, self._data, self._steps = engine, around, data, steps
+
+    def fill(self, item: Item, method: str) -> Fill:
+        started = perf_counter()
+        context, proposals = self._around(self._data, item, method)
+        request = request_for(item, self._steps, tuple(context), tuple(proposals))
+        # A window for each way: what one has read is not kept for the next, which would be faster.
+        fill = self._engine.fill(request, window=method)
+        return replace(fill, seconds=perf_counter() - started)
+
+
+def request_for(
+    item: Item,
+    steps: int | None = None,
+    context: tuple[Snippet, ...] = (),
+    proposals: tuple[Proposal, ...] = (),
+) -> FillRequest:
     return FillRequest(
         texts=(item.prefix, item.suffix),
         language=item.language,
         shape=Shape.BLOCK if item.block else Shape.LINE,
         max_tokens=MOST,
         steps=steps,
+        path=item.path or None,
+        context=context,
+        proposals=proposals,
     )
 
 
@@ -124,7 +152,8 @@ def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
     written = [each for each in rolled.candidates if each.log_probability is not None]
 
     def score(each: Candidate) -> float:
-        return replace(each.evidence, match=0, times=0).score(profile)
+        alone = replace(each.evidence, match=0, times=0, proposed_match=0, proposed_times=0)
+        return alone.score(profile)
 
     return max(written, key=score, default=None)
 

@@ -41,7 +41,7 @@ async def answer(session: Session, params: Any) -> dict[str, Any]:
     plan = await _plan(session, document, ranges)
     trace = Trace(document, plan.holes) if traced else None
     try:
-        request = replace(session.fills.request_for_plan(plan), **numbers)
+        request = replace(await session.fills.request_for_plan(plan), **numbers)
         fill = await session.fills.fill_plan(plan, trace.on_draft if trace else None, request)
     except BadRequest as error:
         raise failed(str(error), t.ErrorCodes.InvalidParams) from error

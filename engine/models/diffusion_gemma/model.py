@@ -19,8 +19,9 @@ from engine.models.diffusion_gemma.config import FULL, SLIDING
 from engine.models.diffusion_gemma.fixed import GemmaLook
 from engine.models.diffusion_gemma.joint import look_together
 from engine.models.diffusion_gemma.stack import GRAIN, Stack
-from engine.models.family import FixedSize, Look, score_tokens
+from engine.models.family import FixedSize, Look
 from engine.models.kv_cache import KVCache
+from engine.models.scores import score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
 
@@ -141,6 +142,8 @@ class DiffusionGemma(Stack):
         return self.logits(self.run(hidden, positions, attend, places))
 
     def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        if any(each.lengths is not None for each in looks):
+            raise ValueError("DiffusionGemma looks at whole canvases: their padding is text to it")
         if len(looks) > 1:
             return look_together(self, looks)
         return [

@@ -127,10 +127,10 @@ def texts_of_holes(engine: LocalEngine, request: FillRequest) -> list[str]:
     """What denoising wrote into the first hole of each candidate."""
     written: list[str] = []
 
-    def watching(tokenizer: Any, layouts: Any, last: Any, slack: int | None) -> Any:
-        for tokens, layout in zip(last.tokens.tolist(), layouts, strict=True):
-            written.append(tokenizer.decode(tokens[: len(layout.holes[0])]))
-        return read_candidates(tokenizer, layouts, last, slack)
+    def watching(tokenizer: Any, last: Any, slack: int | None) -> Any:
+        for tokens, holes in zip(last.tokens.tolist(), last.holes, strict=True):
+            written.append(tokenizer.decode(tokens[: holes[0]]))
+        return read_candidates(tokenizer, last, slack)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(infill, "read_candidates", watching)

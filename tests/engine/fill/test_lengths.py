@@ -60,9 +60,9 @@ def test_lengths(
     engine = engines(case.style)
     laid_out: list[list[int]] = []
 
-    def spy(prompt: Any, profile: Profile, lengths: list[int]) -> Any:
+    def spy(prompt: Any, profile: Profile, lengths: list[int], largest: int) -> Any:
         laid_out.append(lengths)
-        return lay_out_candidates(prompt, profile, lengths)
+        return lay_out_candidates(prompt, profile, lengths, largest)
 
     monkeypatch.setattr(infill, "lay_out_candidates", spy)
     engine.fill(FillRequest(tuple(case.text.split("|")), **{"shape": Shape.LINE, **case.options}))
