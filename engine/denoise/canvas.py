@@ -242,7 +242,7 @@ def _rewritten(
 
 
 def fill_hole(tokens: Sequence[int], slack: int | None) -> list[int]:
-    """What a resolved hole says: its tokens without slack, which deletes itself wherever it is."""
+    """What a resolved hole holds: its tokens without slack, which deletes itself wherever it is."""
     return [token for token in tokens if token != slack]
 
 
