@@ -29,17 +29,18 @@ from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
 from engine.evaluation.report import calibrations, report
 from engine.evaluation.repositories import gains
-from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, read_items
+from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
-OF_PACKAGES = ("searched", "alone", "checked", "any")
 USUAL_METHODS = ("searched", "fixed", "oracle")
+OF_PACKAGES = ("searched", "alone", "checked", "any")
+OF_PAIRS = ("searched", "together")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    usual = OF_PACKAGES if options.suite in SPLIT_OF else USUAL_METHODS
-    options.methods = options.methods or usual
+    usual = {**dict.fromkeys(SPLIT_OF, OF_PACKAGES), TWO_HOLES: OF_PAIRS}
+    options.methods = options.methods or usual.get(options.suite, USUAL_METHODS)
     try:
         if (options.suite == REPOSITORIES) != (options.around is not None):
             raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")

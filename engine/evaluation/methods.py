@@ -18,9 +18,9 @@ from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
 
 SEARCHED, ALONE, CHECKED, ANY = "searched", "alone", "checked", "any"
-FIXED, ORACLE = "fixed", "oracle"
+FIXED, ORACLE, TOGETHER = "fixed", "oracle", "together"
 OF_CANDIDATES = (SEARCHED, ALONE, CHECKED, ANY)
-METHODS = (*OF_CANDIDATES, FIXED, ORACLE)
+METHODS = (*OF_CANDIDATES, FIXED, ORACLE, TOGETHER)
 MOST = 256  # tokens of a gap
 
 # What an editor puts into an item's gap, with its confidence, of the texts that a model offers with
@@ -49,7 +49,9 @@ class Filler:
         without one the first with which the file parses; `any` knows the solution, and takes it
         where it is among them: what a better ranking could reach. `oracle` has as many tokens as
         the solution, `fixed` the middle one of the lengths that the profile searches, each in a
-        single candidate."""
+        single candidate. `together` fills both gaps of a pair, this one and the one beside it."""
+        if method == TOGETHER:
+            return self._together(item)
         if method in OF_CANDIDATES:
             return self._of_candidates(item, method)
         length = fixed_length(self._profile, item.block)
@@ -76,6 +78,15 @@ class Filler:
         if chosen is None:
             return replace(fill, texts=("",), confidence=0.0)
         return replace(fill, texts=chosen.texts, confidence=self._confidence(chosen))
+
+    def _together(self, item: Item) -> Fill:
+        assert item.beside is not None, "a gap of a pair"
+        whole, (start, end) = item.prefix + item.solution + item.suffix, item.beside
+        own = (len(item.prefix), len(item.prefix) + len(item.solution))
+        gaps = sorted((own, (start, end)))
+        texts = (whole[: gaps[0][0]], whole[gaps[0][1] : gaps[1][0]], whole[gaps[1][1] :])
+        fill = self._engine.fill(replace(request_for(item, self._steps), texts=texts))
+        return replace(fill, texts=(fill.texts[gaps.index(own)],))
 
     def _choose(self, item: Item, method: str, rolled: Rolled) -> Candidate | None:
         if method == ALONE:

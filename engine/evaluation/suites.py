@@ -11,6 +11,7 @@ held-out, fresh,     JSON lines as engine/training/corpus.py writes them: packag
 tune                 language. 2,000 gaps of a line, half of them whole lines, and 500 of a block,
                      in the packages to report on, those of 2026, and those to fit on
                      (engine/evaluation/splits.py)
+two-holes            the same files; 500 pairs of gaps of a line, in the packages to report on
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from engine.evaluation import splits
-from engine.evaluation.cutting import Text, cut_files, cut_held_out
+from engine.evaluation.cutting import Text, cut_files, cut_held_out, cut_pairs
 from engine.evaluation.items import BadData, Item, within_lines
 from engine.evaluation.repositories import cut_repositories
 from engine.evaluation.splits import Split, split_of
 
 HUMANEVAL, SANTACODER, FILES = "humaneval-infilling", "santacoder-fim", "files"
 REPOSITORIES = "repositories"
-HELD_OUT, FRESH, TUNE = "held-out", "fresh", "tune"
+HELD_OUT, FRESH, TUNE, TWO_HOLES = "held-out", "fresh", "tune", "two-holes"
 SPLIT_OF: Mapping[str, Split] = {
     HELD_OUT: splits.REPORT, FRESH: splits.FRESH, TUNE: splits.TUNE
 }  # fmt: skip
-SUITES = (HUMANEVAL, SANTACODER, FILES, REPOSITORIES, *SPLIT_OF)
+SUITES = (HUMANEVAL, SANTACODER, FILES, REPOSITORIES, *SPLIT_OF, TWO_HOLES)
 LINES, BLOCKS = 2000, 500  # gaps of the suites of packages
+PAIRS = 500
 
 
 def read_items(
@@ -53,6 +55,8 @@ def read_items(
         raise BadData(f"there is no suite {suite}: choose one of {', '.join(SUITES)}")
     if suite == FILES:
         items = list(cut_files(data, seed, without))
+    elif suite == TWO_HOLES:
+        items = cut_pairs(read_texts(data, splits.REPORT), PAIRS, seed)
     elif suite == REPOSITORIES:
         items = cut_repositories(data, seed, without)
     elif suite in SPLIT_OF:

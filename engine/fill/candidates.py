@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from engine.api import FillRequest, Shape
 from engine.checkpoints.profile import Profile
-from engine.denoise.canvas import Layout, fill_hole
+from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
 from engine.fill.lookup import Found, look_up, look_up_block, says_again
@@ -46,15 +46,13 @@ class Candidate:
         return math.exp(self.certainty) if self.certainty is not None else 0.0
 
 
-def read_candidates(
-    tokenizer: Tokenizer, layouts: Sequence[Layout], last: Step, slack: int | None
-) -> dict[Texts, float]:
+def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:
     """What was written on the canvases, with its log-probability; of equal texts the likeliest, and
     none with half a character in it."""
     found: dict[Texts, float] = {}
     tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
-    for row, layout in enumerate(layouts):
-        spans = layout.spans
+    for row in range(len(tokens)):
+        spans = last.spans(row)
         texts = tuple(
             read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
         )
