@@ -65,6 +65,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
+        "context_tokens": options.context_tokens,
         **digests(options.model, items, (options.parser, options.editor, options.around)),
     }
     path = options.results or _default_results(asked)
@@ -131,8 +132,12 @@ def _filler(options: argparse.Namespace) -> Any:
     from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
+    if options.context_tokens is not None:
+        engine.profile = engine.profile.but(context_tokens=options.context_tokens)
     if options.around is not None:
-        return FillerInRepository(engine, _named(options.around), options.data, options.steps)
+        return FillerInRepository(
+            engine, _named(options.around), options.data, options.methods, options.steps
+        )
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
@@ -197,6 +202,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parser", help="module:function that says whether a text parses")
     parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
+    parser.add_argument("--context-tokens", type=int, help="of the prompt, for other files")
     parser.add_argument("--around", help="module:function that says what a repository knows")
     return parser
 

@@ -65,6 +65,12 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
+        ),
+    ] = None,
     ways: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,7 +101,8 @@ def command(
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
     arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
-        "--device": device, "--limit": limit, "--steps": steps, "--results": results
+        "--device": device, "--limit": limit, "--steps": steps, "--results": results,
+        "--context-tokens": context_tokens,
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
