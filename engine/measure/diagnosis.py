@@ -77,7 +77,7 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
 
     `fault` says which part is wrong ("files" or "memory") and why; the rest is what was found.
     """
-    from engine.checkpoints import plan
+    from engine.checkpoints import calibration, plan
     from engine.checkpoints.catalog import folder_of
     from engine.checkpoints.checkpoint import open_checkpoint
     from engine.checkpoints.derived import profile_of
@@ -93,6 +93,9 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
         folder = folder_of(name)
         checkpoint = open_checkpoint(folder)
         profile = profile_of(folder, checkpoint.config)
+        fitted = calibration.read(name, calibration.identity_of(folder))
+        is_calibrated = bool(profile.ranking.calibration) or fitted is not None
+        report["confidence"] = "calibrated" if is_calibrated else "not calibrated"
         tokenizer_of(folder)
         report |= {"folder": str(folder), "format": checkpoint.format, "bytes": checkpoint.nbytes}
         part = "memory"
