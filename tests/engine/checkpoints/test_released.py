@@ -57,8 +57,9 @@ def test_a_release_is_pulled_planned_loaded_and_asked(name: str) -> None:
     added = {WORDS + at for at in range(len(release.added))}
     assert {*profile.tokens.never} == added - {masked.slack}
     cpu = torch.device("cpu")
-    fitting = plan.fit(name, checkpoint, profile, cpu, torch.float32)
-    assert fitting.profile == profile
+    there = profile_of(folder, checkpoint.config, "cpu")
+    assert there.tokens == profile.tokens
+    assert plan.fit(name, checkpoint, there, cpu, torch.float32).profile == there
 
     engine = load_engine(name, "cpu")
     assert engine.info.confidence == "not calibrated"
