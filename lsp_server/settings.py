@@ -93,6 +93,23 @@ class Settings:
     without_filters: tuple[str, ...] = setting(
         (), "Filters that are left out, by their names in the log: to see what one of them does."
     )
+    index: bool = setting(
+        True,
+        "Keep an index of the lines and symbols of the workspace's folders, on this machine only."
+        " Without it nothing is proposed from files that are not open.",
+    )
+    context: Mapping[str, bool] = setting(
+        {
+            "lookup": True,
+            "siblings": False,
+            "definitions": False,
+            "openDocuments": True,
+            "edits": False,
+        },
+        "Where else to look: `lookup` proposes lines of the workspace; the others are what a model"
+        " that has room for it reads too: heads of files beside this one, definitions of imported"
+        " names, pieces of open documents, your last edits. What is not named is as by default.",
+    )
     completion: bool | None = setting(
         None, "Offer fills in the completion list too; null does where there is no ghost text."
     )
@@ -101,6 +118,12 @@ class Settings:
         "Count what is shown, accepted and kept, on this machine only: `infill-ls stats` shows it.",
     )
     debug: bool = setting(False, "Log more: which filters cut a fill, and why none was shown.")
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The sources of context that are on."""
+        chosen = {**_default(_by_key()["context"]), **self.context}
+        return frozenset(name for name, is_on in chosen.items() if is_on)
 
     def updated(self, given: Any) -> tuple[Settings, dict[str, str]]:
         """These settings with what `given` changes, and what is wrong with the rest, by its name.

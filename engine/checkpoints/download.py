@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.util import find_spec
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any, cast
@@ -125,9 +124,7 @@ def pull(
 
 
 def _hub(endpoint: str | None) -> str:
-    """Its address; raises PullFailed where nothing is to be fetched, or nothing can be."""
-    if find_spec("huggingface_hub") is None:
-        raise PullFailed("huggingface_hub is not installed: install infill-ls[pull]")
+    """Its address; raises PullFailed where nothing is to be fetched."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         raise PullFailed("HF_HUB_OFFLINE is set, so nothing is fetched: unset it and pull again")
     return endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co"

@@ -35,27 +35,34 @@ HEALED = 2  # open positions that healed seams add to a hole, one on each side
 RESOLVED_FROM_LEFT, SUREST_FIRST, DRAWN = 5, 6, 8
 # Where seams heal, what may not be written differs by position: a mask, and what it adds.
 MASKED = 1 + 4
-# Ranking: the capped logits and what the cap is made of .
+# Ranking and writing on: the capped logits and what the cap is made of, for a token of the
+# vocabulary; and for each pair of a token that is read and one that it may see: which are seen, of
+# all layers, of those with a window, with keys to spare, for each head of a group of four, and what
+# attention adds for it in two bytes.
 RANK_BYTES = 3 * 4
+PAIR_BYTES = 5 + 4 * (1 + 2)
+# What is ranked beside what the canvases say, at most: lines that are written on, blocks behind
+# some of them, and what was looked up. As engine/fill has it, which a test compares.
+LINE, BLOCKS, BLOCK, BLOCK_LINES, LOOKED_UP = 20, 4, 80, 6, 8
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
 # processor what its library of matrix products keeps for itself, as measured.
-RUNTIME = {"cuda": 900_000_000, "cpu": 1_500_000}
+RUNTIME = {"cuda": 900_000_000, "cpu": 2_500_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
     """How a model is used: the tokens whose keys and values are kept (the prompt's and, where there
     is room, those of other windows), candidate canvases side by side, their width, the open
-    positions of each, and the tokens that ranking reads of each; the bytes that a step holds for an
-    open position and a token of the vocabulary; and the tokens of one prompt, 0 for all of
-    `context`."""
+    positions of each, and the tokens that ranking reads, of all candidates; the bytes that a step
+    holds for an open position and a token of the vocabulary; and the tokens of one prompt, 0 for
+    all of `context`."""
 
     context: int
     candidates: int
     canvas: int
     open: int
-    ranked: int
+    ranked: int = 0
     step_bytes: int = 4 * DRAWN + MASKED
     prompt: int = 0
 
@@ -108,14 +115,14 @@ class Plan:
 
 # The most that a profile may ask for: from what a fill cannot do without to more than most need.
 LADDER = (
-    Use(1024, 2, 64, 24, 96),
-    Use(2048, 2, 128, 24, 128),
-    Use(2048, 3, 128, 48, 128),
-    Use(4096, 4, 128, 48, 160),
-    Use(4096, 4, 256, 96, 192),
-    Use(4096, 7, 256, 96, 192),
-    Use(8192, 7, 256, 96, 192),
-    Use(16384, 9, 256, 96, 192),
+    Use(1024, 2, 64, 24),
+    Use(2048, 2, 128, 24),
+    Use(2048, 3, 128, 48),
+    Use(4096, 4, 128, 48),
+    Use(4096, 4, 256, 96),
+    Use(4096, 7, 256, 96),
+    Use(8192, 7, 256, 96),
+    Use(16384, 9, 256, 96),
 )
 BEST_FIRST = ("bf16", "fp8", "nvfp4")
 
@@ -200,7 +207,7 @@ def use_of(profile: Profile, context: int) -> Use:
         candidates=candidates,
         canvas=profile.canvas.width,
         open=widest,
-        ranked=1 + profile.canvas.head_tokens + widest + profile.ranking.scored_suffix_tokens,
+        ranked=_ranked(profile, candidates, widest),
         step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
         prompt=profile.canvas.prompt_tokens,
     )
@@ -226,9 +233,14 @@ def needs(
 ) -> Needs:
     """What `use` of a model of `weights` bytes takes, with activations of `item` bytes."""
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
-    rank = RANK_BYTES * min(SLICE, use.candidates * use.ranked) * config.vocab_size
     # A longer cache is made beside the one it continues.
     context = config.context_bytes(use.context, item)
+    # First the layers read all candidates, then they are judged, a slice at a time.
+    tree = StepSize(1, use.ranked, use.ranked, 0)
+    rank = max(
+        PAIR_BYTES * use.ranked * (use.context + use.ranked) + config.activation_bytes(tree, item),
+        RANK_BYTES * min(SLICE, use.ranked) * config.vocab_size,
+    )
     return Needs(
         weights=weights,
         context=context,
@@ -289,6 +301,17 @@ def _tensors(profile: Profile) -> int:
     if not profile.sampling.greedy:
         return DRAWN
     return RESOLVED_FROM_LEFT if profile.sampling.order == "left" else SUREST_FIRST
+
+
+def _ranked(profile: Profile, candidates: int, widest: int) -> int:
+    """Tokens that ranking reads at most: what the candidates share (the head) once."""
+    ranking = profile.ranking
+    looked_up = LOOKED_UP if ranking.lookup else 0
+    tokens, rows = (candidates + looked_up) * widest, candidates + looked_up
+    if ranking.beams:
+        tokens += ranking.beams * LINE + BLOCKS * BLOCK
+        rows += ranking.beams + BLOCKS * BLOCK_LINES
+    return 1 + profile.canvas.head_tokens + tokens + rows * ranking.scored_suffix_tokens
 
 
 def _plan(

@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,10 @@ class Context(Protocol):
 C = TypeVar("C", bound=Context)
 In = TypeVar("In", bound=Context, contravariant=True)
 
+# How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
+# "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
+PromptReading = Literal["read", "keep", "reuse"]
+
 SLICE = 64  # places whose logits live at once when texts are ranked
 
 
@@ -53,10 +57,12 @@ class Look(Generic[C]):
 
     `canvas` [B, C] are token ids, each row after the prompt of `context`; `positions` [B, M] are
     those that get logits; `signal` is what `Model.signal` made of the last look, None at the first.
+    `lengths`: only so many tokens of each canvas are there, the rest is unseen; None for all.
 
     A family that computes something once for several steps (an approximate prefix cache) has a
     place for it: `memory` is one dictionary per fill, which nobody else looks into; `number` counts
-    the looks of a fill from 1, and `rows` [B] says which of its canvases are still there.
+    the looks of a fill from 1, `rows` [B] says which of its canvases are still there, and `prompt`
+    whether what was kept may be used. A canvas of which nothing was kept may use another's.
     """
 
     canvas: Tensor
@@ -66,6 +72,8 @@ class Look(Generic[C]):
     number: int = 1
     rows: Tensor | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    lengths: tuple[int, ...] | None = None
+    prompt: PromptReading = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +157,16 @@ def score_tokens(
     return found
 
 
+def score_in_slices(logits: Callable[[Tensor], Tensor], hidden: Tensor, tokens: Tensor) -> Tensor:
+    """The log-probability [N] of each of `tokens` [N] where `hidden` [N, H] stands, with the
+    vocabulary looked at for SLICE places at a time."""
+    found = [
+        logits(states).log_softmax(dim=-1).gather(-1, some[:, None]).squeeze(-1)
+        for states, some in zip(hidden.split(SLICE), tokens.split(SLICE), strict=True)
+    ]
+    return torch.cat(found)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -187,9 +205,13 @@ class FixedLook(Protocol[In]):
 
 
 class Model(nn.Module, ABC, Generic[C]):
-    """A model with its weights, for inference. Its methods belong to one thread."""
+    """A model with its weights, for inference. Its methods belong to one thread.
+
+    `multiplies_int8`: its layers, as its family prepares them for a CPU, take weights in INT8.
+    """
 
     config: Architecture
+    multiplies_int8 = False
 
     @property
     @abstractmethod
@@ -211,8 +233,15 @@ class Model(nn.Module, ABC, Generic[C]):
     def look(self, looks: Sequence[Look[C]], /) -> list[Tensor]:
         """Logits [B, M, V] in float32 for each of `looks`, whose widths and prompts may differ:
         what one pass over the weights can answer together. Pinned positions are read like others.
+
+        Raises ValueError for `lengths` where the family's canvases have none.
         """
         ...
+
+    def log_probability(self, look: Look[C], tokens: Tensor, /) -> Tensor:
+        """The log-probability [B, M] of `tokens` [B, M] at the positions that `look` asks for."""
+        log_p = self.look([look])[0].log_softmax(dim=-1)
+        return log_p.gather(-1, tokens[..., None]).squeeze(-1)
 
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
@@ -384,6 +413,12 @@ def build(architecture: Architecture) -> Model[Any]:
     return _family_of(architecture).build(architecture)
 
 
+def unset_embedding(count: int, size: int) -> nn.Embedding:
+    """With a weight [count, size] of any value: drawing a random one on the meta device, as torch
+    does by itself, would import its compiler, which takes longer than reading a small model."""
+    return nn.Embedding(count, size, _weight=torch.empty(count, size))
+
+
 def prepared(model: Model[Any]) -> Model[Any]:
     """The same model as its device runs it fastest; `model` may be used up."""
     prepare = _family_of(model.config).prepare
@@ -411,6 +446,7 @@ __all__ = [
     "Look",
     "Masked",
     "Model",
+    "PromptReading",
     "Runtime",
     "StepSize",
     "Work",
@@ -423,4 +459,5 @@ __all__ = [
     "register",
     "register_runtime",
     "runtimes",
+    "unset_embedding",
 ]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine.checkpoints.catalog import EMBEDDED, GB
-from lsp_server.commands import child
+from lsp_server import child
 from lsp_server.commands.fault import FAILED, CommandError
 from lsp_server.commands.fill import terminal
 

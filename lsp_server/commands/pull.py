@@ -21,7 +21,7 @@ from rich.progress import (
 
 from engine.api import ModelMissing
 from engine.checkpoints import catalog, download
-from lsp_server.commands import child
+from lsp_server import child
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
 from lsp_server.commands.models import survey

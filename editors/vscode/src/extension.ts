@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { Canvas } from './canvas';
 import { Fills } from './fills';
 import { install, offerServer } from './install';
-import { chooseModel, runTool, showMenu, toggleTrigger } from './menu';
+import { chooseModel, runTool, showAnyway, showMenu, toggleTrigger } from './menu';
 import { Server } from './server';
 import { SECTION } from './settings';
 import { MENU, StatusBar } from './status_bar';
@@ -24,7 +24,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   const log = vscode.window.createOutputChannel('Infill', { log: true });
   const fills = new Fills();
   const canvas = new Canvas();
-  const here = (server = new Server(log, fills, canvas));
+  const here = (server = new Server(context, log, fills, canvas));
   const statusBar = new StatusBar(here);
   context.subscriptions.push(log, fills, canvas, statusBar);
   context.subscriptions.push(
@@ -59,6 +59,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     'infill.restart': restart,
     'infill.install': () => install(here),
     'infill.toggleTrigger': toggleTrigger,
+    'infill.showAnyway': showAnyway,
     'infill.model': () => chooseModel(here),
     'infill.doctor': () => runTool(here, 'doctor'),
     'infill.stats': () => runTool(here, 'stats'),

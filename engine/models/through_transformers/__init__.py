@@ -4,6 +4,7 @@ right. For what no family of ours knows, and as an oracle for what one does.
 config           what it can run, and what follows from a config.json
 masked           a language model of it that was taught to fill masks, read in both directions
 block_diffusion  a *ForBlockDiffusion: an encoder that reads the prompt, a decoder for the canvas
+rows             canvases of several lengths in one look
 library          the library itself, which is an optional one
 
 Nothing that a model folder brings along is ever run: `transformers` has the model's class, or the

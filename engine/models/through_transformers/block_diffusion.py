@@ -16,6 +16,7 @@ from engine.models.dense import Text
 from engine.models.family import Look, Model
 from engine.models.through_transformers.config import Config
 from engine.models.through_transformers.library import transformers
+from engine.models.through_transformers.rows import by_length
 
 READ = "what transformers' encoder read"  # in the memory of a fill
 
@@ -42,7 +43,7 @@ class BlockDiffusion(Model[Text]):
 
     @torch.no_grad()
     def look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        return [self._look(look) for look in looks]
+        return [by_length(look, self._look) for look in looks]
 
     def signal(self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         """Logits [B, C, V] whose softmax are the beliefs, and certainty of what is pinned."""

@@ -16,6 +16,7 @@ from engine.api import ModelMissing
 from engine.models.dense import Text
 from engine.models.family import Look, Model
 from engine.models.through_transformers.config import Config
+from engine.models.through_transformers.rows import by_length
 
 TRIAL = 8  # tokens of the text that shows whether it reads in both directions
 
@@ -42,7 +43,7 @@ class MaskedLanguageModel(Model[Text]):
 
     @torch.no_grad()
     def look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        return [self._look(look) for look in looks]
+        return [by_length(look, self._look) for look in looks]
 
     @torch.no_grad()
     def check(self) -> None:

@@ -106,7 +106,8 @@ def batch_of(
     shape = random.Random(f"{settings.seed}-{step}").choices(data.shapes, weights)[0]
     rng = random.Random(f"{settings.seed}-{step}-{share.rank}")
     cutter = _Cutter(settings, shape, tokenizer, corpus, rng)
-    return _assemble(settings, [cutter.chunk() for _ in range(data.chunks // share.processes)], rng)
+    rows = [cutter.chunk() for _ in range(data.chunks // share.processes)]
+    return _assemble(settings, shape, rows, rng)
 
 
 class _Cutter:
@@ -127,7 +128,7 @@ class _Cutter:
     def chunk(self) -> tuple[list[int], list[tuple[int, _Row]]]:
         """Ids, and canvases with the tokens that precede them."""
         data, rng, count = self.data, self.rng, self.shape.canvases
-        size = data.chunk_tokens
+        size = self.shape.chunk_tokens
         while True:
             text = self.corpus.draw(rng)
             begin = 0
@@ -273,15 +274,15 @@ def _noised_slot(
 
 def _assemble(
     settings: Settings,
+    shape: Shape,
     rows: list[tuple[list[int], list[tuple[int, _Row]]]],
     rng: random.Random,
 ) -> Batch:
-    data = settings.data
-    chunk = torch.full((len(rows), data.chunk_tokens), PAD)
+    chunk = torch.full((len(rows), shape.chunk_tokens), PAD)
     chunk_weight = torch.zeros(chunk.shape)
     for row, (ids, _) in enumerate(rows):
         chunk[row, : len(ids)] = torch.tensor(ids)
-        scored = rng.sample(range(1, len(ids)), int(data.scored * (len(ids) - 1)))
+        scored = rng.sample(range(1, len(ids)), int(settings.data.scored * (len(ids) - 1)))
         chunk_weight[row, scored] = 1.0
     canvases = [[canvas for _, canvas in row] for _, row in rows]
     seen, target, weight, causal = (

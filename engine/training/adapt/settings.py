@@ -11,9 +11,10 @@ PATH = Path(__file__).with_name("settings.toml")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The canvases of a step: `canvases` a chunk, `canvas_tokens` wide each."""
+    """The chunks of a step, of `chunk_tokens`, and the canvases of each, `canvas_tokens` wide."""
 
     weight: float
+    chunk_tokens: int
     canvases: int
     canvas_tokens: int
     slot_tokens: tuple[int, ...]
@@ -22,7 +23,6 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    chunk_tokens: int
     groups: int
     chunks: int
     head_tokens: int
@@ -34,9 +34,9 @@ class Data:
 
     def __post_init__(self) -> None:
         for shape in self.shapes:
-            if shape.canvases % self.groups or self.chunk_tokens % self.groups:
+            if shape.canvases % self.groups or shape.chunk_tokens % self.groups:
                 raise ValueError(
-                    f"{shape.canvases} canvases of {self.chunk_tokens} tokens do not part into "
+                    f"{shape.canvases} canvases and {shape.chunk_tokens} tokens do not part into "
                     f"{self.groups} groups"
                 )
 

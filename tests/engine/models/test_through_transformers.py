@@ -57,6 +57,19 @@ def test_it_computes_what_the_family_of_ours_does(name: str, way: str, tmp_path:
     torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_not_there_of_a_canvas_is_not_seen(way: str, tmp_path: Path) -> None:
+    folder = save_as_ours(reference(BY_NAME["qwen2"]), tmp_path, WAYS[way])
+    canvas, at = torch.arange(30, 66).view(3, 12), torch.tensor([[1, 4], [0, 6], [2, 4]])
+    found = []
+    for model in (load_model(folder), through(folder)):
+        context = model.encode(torch.arange(20))
+        with torch.no_grad():
+            (logits,) = model.look([Look(canvas, context, at, lengths=(5, 12, 5))])
+        found.append(logits)
+    torch.testing.assert_close(found[1], found[0], atol=1e-4, rtol=0)
+
+
 @dataclass(frozen=True, slots=True)
 class Other:
     """A model that no family of ours knows: its class, and what changes in its shape."""

@@ -52,7 +52,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings() -> Settings:
     """Those of the model that ships, with chunks of 128 tokens."""
     whole = Settings.read()
-    shapes = tuple(replace(shape, canvases=4) for shape in whole.data.shapes)
-    data = replace(whole.data, chunk_tokens=128, chunks=2, shapes=shapes)
+    shapes = tuple(replace(shape, chunk_tokens=128, canvases=4) for shape in whole.data.shapes)
+    data = replace(whole.data, chunks=2, shapes=shapes)
     schedule = replace(whole.schedule, positions=10_000, warmup=1000)
     return replace(whole, data=data, schedule=schedule)

@@ -83,12 +83,12 @@ def test_no_canvas_begins_behind_the_keys_of_its_group(
 ) -> None:
     data = settings.data
     for batch in batches_of(settings, tokenizer, corpus, 6):
-        count = batch.canvas.shape[1]
-        reaches = [reach(i, count, data.groups, data.chunk_tokens) for i in range(count)]
+        count, tokens = batch.canvas.shape[1], batch.chunk.shape[1]
+        reaches = [reach(i, count, data.groups, tokens) for i in range(count)]
         assert (batch.start.amax(0).tolist() <= reaches) or all(
             start <= most for start, most in zip(batch.start.amax(0).tolist(), reaches, strict=True)
         )
-        assert reaches[-1] == data.chunk_tokens
+        assert reaches[-1] == tokens
 
 
 @pytest.mark.parametrize(
