@@ -140,7 +140,7 @@ class Canvas:
         most = max(1, *map(len, open_))
         return cls(
             ids=torch.tensor(
-                [[*row, *row[-1:] * (width - len(row))] for row in ids], device=device
+                [[*row, *[row[-1]] * (width - len(row))] for row in ids], device=device
             ),
             places=torch.tensor(
                 [places + (places or [0])[-1:] * (most - len(places)) for places in open_],
@@ -242,7 +242,7 @@ def _rewritten(
 
 
 def fill_hole(tokens: Sequence[int], slack: int | None) -> list[int]:
-    """What a resolved hole says: its tokens without slack, which deletes itself wherever it is."""
+    """What a resolved hole holds: its tokens without slack, which deletes itself wherever it is."""
     return [token for token in tokens if token != slack]
 
 

@@ -1,4 +1,4 @@
-"""`python -m engine.evaluation`: a suite from beginning to end, told as JSON lines on stdout.
+"""`python -m engine.evaluation`: a suite from beginning to end, reported as JSON lines on stdout.
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
-        _tell({"error": str(error)})
+        _report({"error": str(error)})
         return 1
     return 0
 
@@ -65,6 +65,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
+        "context_tokens": options.context_tokens,
         **digests(options.model, items, (options.parser, options.editor, options.around)),
     }
     path = options.results or _default_results(asked)
@@ -76,14 +77,14 @@ def evaluate(options: argparse.Namespace) -> None:
         for method in options.methods
         if (item.id, method) not in known
     ]  # fmt: skip
-    _tell({"total": len(items) * len(options.methods), "done": len(answers)})
+    _report({"total": len(items) * len(options.methods), "done": len(answers)})
     if jobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as results:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    told = {
+    summary = {
         "asked": asked,
         "gate": options.gate,
         "report": report(answers, options.seed, options.gate),
@@ -92,7 +93,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "gains": gains(answers, options.seed),
         "results": str(path),
     }
-    _tell(told)
+    _report(summary)
 
 
 def _answer(
@@ -112,7 +113,7 @@ def _answer(
             )
         )
         _write(results, asdict(answers[-1]))
-        _tell({"done": done + len(answers)})
+        _report({"done": done + len(answers)})
     return answers
 
 
@@ -131,8 +132,12 @@ def _filler(options: argparse.Namespace) -> Any:
     from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
+    if options.context_tokens is not None:
+        engine.profile = engine.profile.but(context_tokens=options.context_tokens)
     if options.around is not None:
-        return FillerInRepository(engine, _named(options.around), options.data, options.steps)
+        return FillerInRepository(
+            engine, _named(options.around), options.data, options.methods, options.steps
+        )
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
@@ -177,7 +182,7 @@ def _write(results: TextIO, record: dict[str, Any]) -> None:
     results.flush()
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _report(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
@@ -197,6 +202,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parser", help="module:function that says whether a text parses")
     parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
+    parser.add_argument("--context-tokens", type=int, help="of the prompt, for other files")
     parser.add_argument("--around", help="module:function that says what a repository knows")
     return parser
 

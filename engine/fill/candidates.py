@@ -13,7 +13,7 @@ from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
-from engine.fill.lookup import Found, look_up, look_up_block, says_again
+from engine.fill.lookup import Found, look_up, look_up_block, repeats_below
 from engine.fill.prompt import Prompt, encode
 from engine.fill.rank import Evidence, Likelihood, calibrated
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
@@ -33,7 +33,7 @@ class Candidate:
     texts: tuple[str, ...]
     score: float
     evidence: Evidence
-    certainty: float | None
+    log_probability: float | None
 
     def confidence(self, profile: Profile) -> float:
         """How likely the whole fill is exactly right, 0..1.
@@ -42,7 +42,7 @@ class Candidate:
         """
         if profile.ranking.calibration:
             return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
-        return math.exp(self.certainty) if self.certainty is not None else 0.0
+        return math.exp(self.log_probability) if self.log_probability is not None else 0.0
 
 
 def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:
@@ -90,7 +90,7 @@ def rank_candidates(
     score: Scorer | None,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
-    nothing that says again the line below it.
+    nothing that repeats the line below it.
 
     `around` is what stands around the holes; `score` gives likelihoods of texts in their place,
     None where a model has none.
@@ -99,7 +99,7 @@ def rank_candidates(
     found = [
         texts
         for texts in dict.fromkeys([*written, *matches])
-        if len(texts) > 1 or not says_again(head + texts[0], suffix)
+        if len(texts) > 1 or not repeats_below(head + texts[0], suffix)
     ]
     if not found:
         nothing = Evidence(Likelihood(None, None), 0, 0)

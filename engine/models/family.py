@@ -5,7 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
-    signal    what a look believed -> what the next look is told of it, where the family listens
+    signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
 
@@ -47,8 +47,6 @@ In = TypeVar("In", bound=Context, contravariant=True)
 # How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
 # "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
 PromptReading = Literal["read", "keep", "reuse"]
-
-SLICE = 64  # places whose logits live at once when texts are ranked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,38 +133,6 @@ class Causal(Protocol[C]):
         ...
 
 
-def score_tokens(
-    logits: Callable[[Tensor], Tensor],
-    hidden: Tensor,
-    some: Tensor,
-    at: Sequence[int],
-    tokens: Sequence[int],
-) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] behind place `at` [N], where `hidden` [S, H]
-    are the states of the places `some` [S], in ascending order.
-
-    The vocabulary is looked at for SLICE places at a time.
-    """
-    rows = torch.searchsorted(some, torch.tensor(at, device=some.device))
-    chosen = torch.tensor(tokens, device=some.device)
-    found = torch.empty(len(chosen), device=some.device)
-    for start in range(0, len(some), SLICE):
-        scores = logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-        inside = (rows >= start) & (rows < start + SLICE)
-        found[inside] = scores[rows[inside] - start, chosen[inside]]
-    return found
-
-
-def score_in_slices(logits: Callable[[Tensor], Tensor], hidden: Tensor, tokens: Tensor) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] where `hidden` [N, H] stands, with the
-    vocabulary looked at for SLICE places at a time."""
-    found = [
-        logits(states).log_softmax(dim=-1).gather(-1, some[:, None]).squeeze(-1)
-        for states, some in zip(hidden.split(SLICE), tokens.split(SLICE), strict=True)
-    ]
-    return torch.cat(found)
-
-
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -181,7 +147,7 @@ class FixedSize:
 class FixedLook(Protocol[In]):
     """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
 
-    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    `ids` [B, C], `positions` [B, M] and `signal` (the next look's self-conditioning) are
     there to be written. Nothing but `load` reads what is not on the device.
     """
 
@@ -246,9 +212,9 @@ class Model(nn.Module, ABC, Generic[C]):
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
     ) -> Tensor | None:
-        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
-        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
-        stands there. None where a family has no self-conditioning.
+        """The next look's self-conditioning: of `beliefs` [B, M, V], the logits at `positions`
+        [B, M] of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly
+        what stands there. None where a family has none.
         """
         return None
 
@@ -436,7 +402,6 @@ def _family_of(architecture: Architecture) -> Family:
 
 
 __all__ = [
-    "SLICE",
     "Architecture",
     "Causal",
     "Context",

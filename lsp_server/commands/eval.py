@@ -65,6 +65,12 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
+        ),
+    ] = None,
     ways: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,7 +101,8 @@ def command(
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
     arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
-        "--device": device, "--limit": limit, "--steps": steps, "--results": results
+        "--device": device, "--limit": limit, "--steps": steps, "--results": results,
+        "--context-tokens": context_tokens,
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
@@ -174,8 +181,8 @@ def evaluate(arguments: list[str]) -> dict[str, Any]:
     """Run it in a process of its own, behind a progress bar; the report it ends with."""
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("answers", total=None)
-        with messages(arguments) as told:
-            for message in told:
+        with messages(arguments) as report:
+            for message in report:
                 if "error" in message:
                     raise CommandError(message["error"], USAGE)
                 if "report" in message:
@@ -225,7 +232,7 @@ def in_words(row: dict[str, Any]) -> str:
     return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
 
 
-def percent(told: dict[str, Any] | None) -> str:
-    if told is None:
+def percent(report: dict[str, Any] | None) -> str:
+    if report is None:
         return "-"
-    return f"{100 * told['mean']:.1f} ({100 * told['low']:.0f}-{100 * told['high']:.0f})"
+    return f"{100 * report['mean']:.1f} ({100 * report['low']:.0f}-{100 * report['high']:.0f})"

@@ -52,7 +52,7 @@ class Stack(Model[KVCache]):
 
     def signal_of(self, soft: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         """As `signal`, of the expected embeddings `soft` [B, M, H]."""
-        # A repeated position carries what its row's last real one says.
+        # A repeated position carries what its row's last real one does.
         last = (real.sum(dim=-1) - 1).clamp_min(0)[:, None, None]
         spare = soft.gather(1, last.expand(-1, 1, soft.shape[-1]))
         soft = torch.where(real[..., None], soft, spare)
