@@ -35,12 +35,25 @@ class Snippet:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A text for the hole that stands elsewhere in the workspace: a candidate beside the engine's
+    own. `match` counts the characters around the gap that agree there, `times` the files in which
+    it stands."""
+
+    text: str
+    match: int
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class FillRequest:
     """A text with `n` holes, given as the `n + 1` texts around them.
 
-    `max_tokens` bounds each hole, `steps` caps the denoising steps, `candidates` the canvases
-    tried side by side; None leaves the choice to the model's profile. `draft` gives the text that
-    each hole starts from. Raises BadRequest when a field cannot mean anything.
+    The model may read `context`, of which the farthest and most stable comes first; `proposals` are
+    for a single hole, and are only ranked. `max_tokens` bounds each hole, `steps` caps the
+    denoising steps, `candidates` the canvases tried side by side; None leaves the choice to the
+    model's profile. `draft` gives the text that each hole starts from. Raises BadRequest when a
+    field cannot mean anything.
     """
 
     texts: tuple[str, ...]
@@ -48,6 +61,7 @@ class FillRequest:
     path: str | None = None
     shape: Shape = Shape.AUTO
     context: tuple[Snippet, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
     max_tokens: int = 64
     steps: int | None = None
     candidates: int | None = None

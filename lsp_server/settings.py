@@ -95,6 +95,23 @@ class Settings:
     speculate: bool = setting(
         True, "Compute what comes after a fill while nothing else wants the model."
     )
+    index: bool = setting(
+        True,
+        "Keep an index of the lines and symbols of the workspace's folders, on this machine only."
+        " Without it nothing is proposed from files that are not open.",
+    )
+    context: Mapping[str, bool] = setting(
+        {
+            "lookup": True,
+            "siblings": False,
+            "definitions": False,
+            "openDocuments": True,
+            "edits": False,
+        },
+        "Where else to look: `lookup` proposes lines of the workspace; the others are what a model"
+        " that has room for it reads too: heads of files beside this one, definitions of imported"
+        " names, pieces of open documents, your last edits. What is not named is as by default.",
+    )
     stats: bool = setting(
         True,
         "Count what is shown, accepted and kept, on this machine only: `infill-ls stats` shows it.",
@@ -106,6 +123,12 @@ class Settings:
     debug: bool = setting(
         False, "Log more: which filters shortened a fill, and why none was shown."
     )
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The sources of context that are on."""
+        chosen = {**_default(_by_key()["context"]), **self.context}
+        return frozenset(name for name, is_on in chosen.items() if is_on)
 
     def updated(self, given: Any) -> tuple[Settings, dict[str, str]]:
         """These settings with what `given` changes, and what is wrong with the rest, by its name.

@@ -89,7 +89,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def read_config(folder: Path) -> Architecture:
     """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
     path = folder / "config.json"
-    document = {"added_tokens": added_tokens(folder), **read_json(path)}
+    generation = folder / "generation_config.json"
+    document = {
+        "added_tokens": added_tokens(folder),
+        "generation_config": read_json(generation) if generation.exists() else {},
+        **read_json(path),
+    }
     try:
         return architecture_of(document, DEFAULT_TYPE)
     except LookupError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +14,12 @@ from kernels.weights import Weight
 def stays_packed(device: torch.device) -> bool:
     """Whether `device` has kernels that read quantised weights as they are."""
     return device.type == "cuda"
+
+
+def narrows(name: str, shape: Sequence[int]) -> bool:
+    """Whether the weight `name` can be kept in FP8 where it is stored wider: it is a matrix of a
+    layer."""
+    return len(shape) == 2 and name.endswith("_proj.weight")
 
 
 class PackedLinear(nn.Module):

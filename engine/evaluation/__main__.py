@@ -2,7 +2,8 @@
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
-    {"report": [...], "baselines": ..., "calibration": ..., "asked": ..., "results": FILE}
+    {"report": [...], "baselines": ..., "calibration": ..., "gains": ..., "asked": ...,
+     "results": FILE}
 
 Answers are kept in a file named after all that they depend on (engine/evaluation/question.py), so
 that the same command goes on where a run was ended, and begins anew where a model, its profile, the
@@ -27,18 +28,22 @@ from engine.evaluation.items import BadData, Item
 from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
 from engine.evaluation.report import calibrations, report
-from engine.evaluation.suites import SPLIT_OF, SUITES, read_items
+from engine.evaluation.repositories import gains
+from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
-OF_PACKAGES = ("searched", "alone", "checked", "any")
 USUAL_METHODS = ("searched", "fixed", "oracle")
+OF_PACKAGES = ("searched", "alone", "checked", "any")
+OF_PAIRS = ("searched", "together")
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options().parse_args(arguments)
-    usual = OF_PACKAGES if options.suite in SPLIT_OF else USUAL_METHODS
-    options.methods = options.methods or usual
+    usual = {**dict.fromkeys(SPLIT_OF, OF_PACKAGES), TWO_HOLES: OF_PAIRS}
+    options.methods = options.methods or usual.get(options.suite, USUAL_METHODS)
     try:
+        if (options.suite == REPOSITORIES) != (options.around is not None):
+            raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
         _tell({"error": str(error)})
@@ -60,7 +65,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
-        **digests(options.model, items, (options.parser, options.editor)),
+        **digests(options.model, items, (options.parser, options.editor, options.around)),
     }
     path = options.results or _default_results(asked)
     answers = _read_results(path, asked)
@@ -84,6 +89,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "report": report(answers, options.seed, options.gate),
         "baselines": baselines(items),
         "calibration": calibrations(answers),
+        "gains": gains(answers, options.seed),
         "results": str(path),
     }
     _tell(told)
@@ -121,10 +127,12 @@ def _chosen(model: str, device: str | None) -> tuple[str, str]:
 
 
 def _filler(options: argparse.Namespace) -> Any:
-    from engine.evaluation.methods import Filler
+    from engine.evaluation.methods import Filler, FillerInRepository
     from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
+    if options.around is not None:
+        return FillerInRepository(engine, _named(options.around), options.data, options.steps)
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
@@ -189,6 +197,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parser", help="module:function that says whether a text parses")
     parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
+    parser.add_argument("--around", help="module:function that says what a repository knows")
     return parser
 
 

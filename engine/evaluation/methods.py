@@ -5,20 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter
 
-from engine.api import Fill, FillRequest, Shape
+from engine.api import Fill, FillRequest, Proposal, Shape, Snippet
 from engine.checkpoints.profile import Profile
 from engine.evaluation.exactness import Parses, is_exact, is_grammatical
 from engine.evaluation.items import Item
+from engine.evaluation.repositories import Around
 from engine.fill.candidates import Candidate
 from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
 
 SEARCHED, ALONE, CHECKED, ANY = "searched", "alone", "checked", "any"
-FIXED, ORACLE = "fixed", "oracle"
+FIXED, ORACLE, TOGETHER = "fixed", "oracle", "together"
 OF_CANDIDATES = (SEARCHED, ALONE, CHECKED, ANY)
-METHODS = (*OF_CANDIDATES, FIXED, ORACLE)
+METHODS = (*OF_CANDIDATES, FIXED, ORACLE, TOGETHER)
 MOST = 256  # tokens of a gap
 
 # What an editor puts into an item's gap, with its confidence, of the texts that a model offers with
@@ -47,7 +49,9 @@ class Filler:
         without one the first with which the file parses; `any` knows the solution, and takes it
         where it is among them: what a better ranking could reach. `oracle` has as many tokens as
         the solution, `fixed` the middle one of the lengths that the profile searches, each in a
-        single candidate."""
+        single candidate. `together` fills both gaps of a pair, this one and the one beside it."""
+        if method == TOGETHER:
+            return self._together(item)
         if method in OF_CANDIDATES:
             return self._of_candidates(item, method)
         length = fixed_length(self._profile, item.block)
@@ -75,6 +79,15 @@ class Filler:
             return replace(fill, texts=("",), confidence=0.0)
         return replace(fill, texts=chosen.texts, confidence=self._confidence(chosen))
 
+    def _together(self, item: Item) -> Fill:
+        assert item.beside is not None, "a gap of a pair"
+        whole, (start, end) = item.prefix + item.solution + item.suffix, item.beside
+        own = (len(item.prefix), len(item.prefix) + len(item.solution))
+        gaps = sorted((own, (start, end)))
+        texts = (whole[: gaps[0][0]], whole[gaps[0][1] : gaps[1][0]], whole[gaps[1][1] :])
+        fill = self._engine.fill(replace(request_for(item, self._steps), texts=texts))
+        return replace(fill, texts=(fill.texts[gaps.index(own)],))
+
     def _choose(self, item: Item, method: str, rolled: Rolled) -> Candidate | None:
         if method == ALONE:
             return written_alone(rolled, self._profile)
@@ -98,13 +111,39 @@ class Filler:
         return rolled, replace(self._engine.fill_of(rolled), seconds=perf_counter() - started)
 
 
-def request_for(item: Item, steps: int | None = None) -> FillRequest:
+class FillerInRepository:
+    """A model that fills an item's gap with what `around` finds in the repository that is in
+    `data`, by a way of its own; the time that takes is counted."""
+
+    def __init__(
+        self, engine: LocalEngine, around: Around, data: Path, steps: int | None = None
+    ) -> None:
+        self._engine, self._around, self._data, self._steps = engine, around, data, steps
+
+    def fill(self, item: Item, method: str) -> Fill:
+        started = perf_counter()
+        context, proposals = self._around(self._data, item, method)
+        request = request_for(item, self._steps, tuple(context), tuple(proposals))
+        # A window for each way: what one has read is not kept for the next, which would be faster.
+        fill = self._engine.fill(request, window=method)
+        return replace(fill, seconds=perf_counter() - started)
+
+
+def request_for(
+    item: Item,
+    steps: int | None = None,
+    context: tuple[Snippet, ...] = (),
+    proposals: tuple[Proposal, ...] = (),
+) -> FillRequest:
     return FillRequest(
         texts=(item.prefix, item.suffix),
         language=item.language,
         shape=Shape.BLOCK if item.block else Shape.LINE,
         max_tokens=MOST,
         steps=steps,
+        path=item.path or None,
+        context=context,
+        proposals=proposals,
     )
 
 
@@ -113,7 +152,8 @@ def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
     written = [each for each in rolled.candidates if each.certainty is not None]
 
     def score(each: Candidate) -> float:
-        return replace(each.evidence, match=0, times=0).score(profile)
+        alone = replace(each.evidence, match=0, times=0, proposed_match=0, proposed_times=0)
+        return alone.score(profile)
 
     return max(written, key=score, default=None)
 

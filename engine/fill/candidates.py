@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from engine.api import FillRequest, Shape
 from engine.checkpoints.profile import Profile
-from engine.denoise.canvas import Layout, fill_hole
+from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
 from engine.fill.lookup import Found, look_up, look_up_block, says_again
@@ -20,6 +20,7 @@ from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
 from engine.models.family import Model
 
+MOST_PROPOSALS = 16  # each costs the ranking a few tokens
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
 Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
@@ -45,15 +46,13 @@ class Candidate:
         return math.exp(self.certainty) if self.certainty is not None else 0.0
 
 
-def read_candidates(
-    tokenizer: Tokenizer, layouts: Sequence[Layout], last: Step, slack: int | None
-) -> dict[Texts, float]:
+def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:
     """What was written on the canvases, with its log-probability; of equal texts the likeliest, and
     none with half a character in it."""
     found: dict[Texts, float] = {}
     tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
-    for row, layout in enumerate(layouts):
-        spans = layout.spans
+    for row in range(len(tokens)):
+        spans = last.spans(row)
         texts = tuple(
             read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
         )
@@ -66,16 +65,20 @@ def read_candidates(
 def look_up_candidates(
     request: FillRequest, shape: Shape, prompt: Prompt, tokenizer: Tokenizer
 ) -> dict[Texts, Found]:
-    """The rest of a line, or a block, as it stands elsewhere in the text, and how it was found."""
+    """The rest of a line, or a block, as it stands elsewhere in the text or was proposed, and how
+    it was found."""
     elsewhere = [snippet.text for snippet in request.context]
     look = look_up if shape is Shape.LINE else look_up_block
-    found = look(request.texts[0], request.texts[1], elsewhere)
+    found = {each.text: each for each in look(request.texts[0], request.texts[1], elsewhere)}
+    for each in request.proposals[:MOST_PROPOSALS]:
+        known = found.get(each.text, Found(each.text, 0, 0))
+        found[each.text] = replace(known, proposal=each)
     seam = prompt.seams[0]
     return {
-        (seam.left + each.text + seam.right,): each
-        for each in found
-        if len(encode(tokenizer, each.text)) <= request.max_tokens
-        and not (shape is Shape.LINE and LINE_BREAK.search(each.text))
+        (seam.left + text + seam.right,): each
+        for text, each in found.items()
+        if len(encode(tokenizer, text)) <= request.max_tokens
+        and not (shape is Shape.LINE and LINE_BREAK.search(text))
     }
 
 
@@ -116,6 +119,9 @@ def rank_candidates(
         cut = tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True))
         faults, is_block = around.faults(cut), LINE_BREAK.search(middle) is not None
         evidence = Evidence(likelihood, where.match, len(middles), where.times, faults, is_block)
+        if where.proposal is not None:
+            match, times = where.proposal.match, where.proposal.times
+            evidence = replace(evidence, proposed_match=match, proposed_times=times)
         candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
         candidates.append(candidate)
     return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)

@@ -19,7 +19,6 @@ from tokenizers import Tokenizer
 from engine.api import FillRequest, ModelMissing, Snippet
 from engine.checkpoints.profile import Profile
 from engine.fill.prompt import (
-    CHARACTERS_PER_TOKEN,
     Prompt,
     encode,
     encoding_of,
@@ -28,6 +27,7 @@ from engine.fill.prompt import (
     start_of_head,
 )
 from engine.fill.seams import Seam, Vocabulary
+from engine.fill.segments import CHARACTERS_PER_TOKEN, snippet_segments
 
 MARK = "<<<GAP>>>"
 FENCE = "```"
@@ -83,7 +83,10 @@ def _told(
     texts, budget = request.texts, profile.canvas.prompt_tokens
     where = request.path or "a file"
     around = [TASK.format(where=where, mark=MARK)]
-    context = _context(request.context, int(budget * CONTEXT_SHARE), tokenizer)
+    segments = snippet_segments(
+        request.context, int(budget * CONTEXT_SHARE), lambda text: encode(tokenizer, text), _told_of
+    )
+    context = "".join(each.text for each in segments)
     opening = encode(tokenizer, "".join(around) + context + f"{FENCE}{request.language or ''}\n")
     rest = MARK + MARK.join(texts[1:])
     most = int(budget * AFTER_SHARE)
@@ -94,19 +97,10 @@ def _told(
     return [*opening, *before, *after, *closing]
 
 
-def _context(snippets: tuple[Snippet, ...], budget: int, tokenizer: Tokenizer) -> str:
-    """As many whole snippets as the budget has room for."""
-    told, left = "", budget
-    for snippet in snippets:
-        text = SNIPPET.format(
-            where=snippet.path or "another file", text=snippet.text.strip("\n"), fence=FENCE
-        )
-        tokens = len(text) if len(text) > left * CHARACTERS_PER_TOKEN else len(
-            encode(tokenizer, text)
-        )  # fmt: skip
-        if tokens <= left:
-            told, left = told + text, left - tokens
-    return told
+def _told_of(snippet: Snippet) -> str:
+    text = snippet.text.strip("\n")
+    where = snippet.path or "another file"
+    return SNIPPET.format(where=where, text=text, fence=FENCE) if text.strip() else ""
 
 
 def _turns(told: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, takewhile
 
+from engine.api import Proposal
 from engine.fill.analogy import MOST_LINES, lines_after, rests_alike
 
 MOST = 8
@@ -28,11 +29,12 @@ WORD = re.compile(r"\w+")
 @dataclass(frozen=True, slots=True)
 class Found:
     """A draft for the rest of a line, how many characters before it agreed, and how often it was
-    found."""
+    found: 0 times where it was only proposed. `proposal` is the caller's, if it made the same."""
 
     text: str
     match: int
     times: int = 1
+    proposal: Proposal | None = None
 
 
 def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:

@@ -90,7 +90,8 @@ class Surroundings:
 
 
 def woven(fills: Sequence[str], between: Sequence[str]) -> str:
-    """Everything from the start of the first hole to the end of the last."""
+    """Everything from the start of the first to the end of the last of `fills`, which stand around
+    `between`."""
     pairs = zip(between, fills[1:], strict=True)
     return fills[0] + "".join(text for pair in pairs for text in pair)
 

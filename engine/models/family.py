@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,10 @@ class Context(Protocol):
 C = TypeVar("C", bound=Context)
 In = TypeVar("In", bound=Context, contravariant=True)
 
+# How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
+# "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
+PromptReading = Literal["read", "keep", "reuse"]
+
 SLICE = 64  # places whose logits live at once when texts are ranked
 
 
@@ -52,10 +56,12 @@ class Look(Generic[C]):
 
     `canvas` [B, C] are token ids, each row after the prompt of `context`; `positions` [B, M] are
     those that get logits; `signal` is what `Model.signal` made of the last look, None at the first.
+    `lengths`: only so many tokens of each canvas are there, the rest is unseen; None for all.
 
     A family that computes something once for several steps (an approximate prefix cache) has a
     place for it: `memory` is one dictionary per fill, which nobody else looks into; `number` counts
-    the looks of a fill from 1, and `rows` [B] says which of its canvases are still there.
+    the looks of a fill from 1, `rows` [B] says which of its canvases are still there, and `prompt`
+    whether what was kept may be used. A canvas of which nothing was kept may use another's.
     """
 
     canvas: Tensor
@@ -65,6 +71,8 @@ class Look(Generic[C]):
     number: int = 1
     rows: Tensor | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    lengths: tuple[int, ...] | None = None
+    prompt: PromptReading = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +156,16 @@ def score_tokens(
     return found
 
 
+def score_in_slices(logits: Callable[[Tensor], Tensor], hidden: Tensor, tokens: Tensor) -> Tensor:
+    """The log-probability [N] of each of `tokens` [N] where `hidden` [N, H] stands, with the
+    vocabulary looked at for SLICE places at a time."""
+    found = [
+        logits(states).log_softmax(dim=-1).gather(-1, some[:, None]).squeeze(-1)
+        for states, some in zip(hidden.split(SLICE), tokens.split(SLICE), strict=True)
+    ]
+    return torch.cat(found)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -210,8 +228,15 @@ class Model(nn.Module, ABC, Generic[C]):
     def look(self, looks: Sequence[Look[C]], /) -> list[Tensor]:
         """Logits [B, M, V] in float32 for each of `looks`, whose widths and prompts may differ:
         what one pass over the weights can answer together. Pinned positions are read like others.
+
+        Raises ValueError for `lengths` where the family's canvases have none.
         """
         ...
+
+    def log_probability(self, look: Look[C], tokens: Tensor, /) -> Tensor:
+        """The log-probability [B, M] of `tokens` [B, M] at the positions that `look` asks for."""
+        log_p = self.look([look])[0].log_softmax(dim=-1)
+        return log_p.gather(-1, tokens[..., None]).squeeze(-1)
 
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
@@ -233,11 +258,35 @@ class Model(nn.Module, ABC, Generic[C]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """What a model that was taught to fill masks says of it.
+
+    `mask` stands where a token is unknown; `slack` fills what a hole has too much of; `expand`
+    becomes two masks; None where there is no such token. With `shift` a token is told by the
+    position before it, so that a text needs something before its first hole. `keeps_prompt`: what
+    is read of a prompt is the same for every canvas after it; else a prompt costs as much as a
+    canvas, at every look. `length` is the longest text in tokens.
+    """
+
+    mask: int
+    slack: int | None
+    expand: int | None
+    shift: bool
+    keeps_prompt: bool
+    length: int
+
+
 class Architecture(Protocol):
     """A model's shape, as its `config.json` gives it: all that is known before a weight is read."""
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def masked(self) -> Masked | None:
+        """None where noise is no mask."""
+        ...
 
     def given(self, stored: Collection[str]) -> Self:
         """The same shape, where the names of the tensors that a checkpoint stores say more of it
@@ -275,9 +324,9 @@ class Family:
     """How one kind of model is made.
 
     `read` says what the contents of a `config.json` of this `model_type` mean, to which the loader
-    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text; it
-    raises ValueError
-    naming the key that is missing, is not understood, or asks for what the family does not do.
+    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text, and
+    under "generation_config" the contents of the file of that name; it raises ValueError naming the
+    key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
     are there; what it was given may be used up.
@@ -349,7 +398,9 @@ __all__ = [
     "FixedLook",
     "FixedSize",
     "Look",
+    "Masked",
     "Model",
+    "PromptReading",
     "StepSize",
     "Work",
     "architecture_of",

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from engine.api import EngineError
 from engine.evaluation.items import BadData
-from engine.evaluation.suites import SUITES
-from lsp_server import secrets
-from lsp_server.commands import child, grammatical, pauses
+from engine.evaluation.suites import REPOSITORIES, SUITES
+from lsp_server import child, secrets
+from lsp_server.commands import around, grammatical, pauses
 from lsp_server.commands.fault import FAILED, USAGE, CommandError, engine_fault
 from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Anyway, Device, Factory, Model, Seed, Steps
@@ -27,6 +27,7 @@ PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
 TYPING = "typing"  # the one suite that goes through the language server
 KNOWN = (*SUITES, TYPING)
+AROUND = f"{around.__name__}:{around.around.__name__}"
 CALIBRATED = ("searched", "checked")  # what a confidence is of
 COLUMNS = (
     TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -64,6 +65,12 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    ways: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--way", metavar="WAY", help=f"Of {REPOSITORIES}: only {', '.join(around.WAYS)}."
+        ),
+    ] = None,
     results: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the answers there.")
     ] = None,
@@ -92,6 +99,10 @@ def command(
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
+    if suite == REPOSITORIES:
+        arguments += ["--around", AROUND, "--methods", *(ways or around.WAYS)]
+    elif ways:
+        raise CommandError(f"only the suite {REPOSITORIES} has ways to choose from", USAGE)
     if not anyway:
         arguments += ["--without", WITHOUT]
     if execute:
@@ -103,6 +114,8 @@ def command(
     console = terminal()
     for table in as_tables(found["report"]):
         console.print(table, "")
+    for row in found["gains"]:
+        console.print(in_words(row))
     for method, calibration in found["calibration"].items():
         if method in CALIBRATED:
             console.print(f"{method}: confidence is off by {100 * calibration['error']:.1f} points")
@@ -203,6 +216,13 @@ def as_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
         table.add_row("seconds, median", *(f"{row['p50_seconds']:.2f}" for row in shown))
         table.add_row("seconds, 95%", *(f"{row['p95_seconds']:.2f}" for row in shown))
         yield table
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """How much more of a part is exact by one way than by the file alone, in points."""
+    gain = {key: 100 * value for key, value in row["gain"].items()}
+    points = f"{gain['mean']:+.1f} points ({gain['low']:+.1f} to {gain['high']:+.1f})"
+    return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
 
 
 def percent(told: dict[str, Any] | None) -> str:

@@ -19,8 +19,7 @@ from engine.evaluation.cutting import read_folder
 from engine.evaluation.pauses import Heard, Pause, draw_pauses, tell
 from engine.evaluation.splits import REPORT
 from engine.evaluation.suites import read_texts
-from lsp_server import languages
-from lsp_server.commands import child
+from lsp_server import child, languages
 from lsp_server.commands.bench.typist import meeting_alone
 from lsp_server.document import Document
 from lsp_server.secrets import is_secret

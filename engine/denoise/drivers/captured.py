@@ -44,7 +44,9 @@ def bucket_of(length: int) -> int:
 
 
 def does(settings: Denoising, draws: Draws) -> bool:
-    """Whether the captured step decides as `settings` ask: by DiffusionGemma's own rule."""
+    """Whether the captured step decides as `settings` ask: by DiffusionGemma's own rule. The orders
+    of masked models are not captured, nor are holes that change their length: their canvases have
+    another size after such a step."""
     return (
         settings.order == "surest"
         and settings.slack is None
@@ -81,7 +83,7 @@ class Captured:
         """The step of this size and rule, captured when it first runs. None where there can be
         none, for this or any other question of the fill."""
         settings, draws = question.settings, question.draws
-        if not does(settings, draws):
+        if not does(settings, draws) or question.look.lengths is not None:
             return None
         assert isinstance(draws, Seeded)
         size = size_of(question)

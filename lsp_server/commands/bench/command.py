@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.api import EngineError
-from lsp_server.commands import child
+from lsp_server import child
 from lsp_server.commands.bench.typist import type_and_ask
 from lsp_server.commands.doctor.packages import version_of
 from lsp_server.commands.fault import FAILED, CommandError, engine_fault

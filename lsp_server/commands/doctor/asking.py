@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import Any
 
-from lsp_server.commands import child
+from lsp_server import child
 
 
 class NoAnswer(Exception):

@@ -69,8 +69,9 @@ def memory(told: dict[str, Any]) -> Finding:
 def pulled(verify: bool) -> Iterator[Finding]:
     """Every model in the store: whole by the sizes of its files; with `verify`, byte by byte."""
     store = catalog.store()
-    for entry in catalog.CATALOG:
-        folder, again = store / entry.name, f"run `infill-ls pull {entry.name}`"
+    for entry in (*catalog.CATALOG, *catalog.others()):
+        called = entry.repository if entry.is_unknown else entry.name
+        folder, again = store / entry.name, f"run `infill-ls pull {called}`"
         receipt = catalog.receipt(folder)
         if receipt is not None:
             damaged = next(_damaged(folder, receipt), None) if verify else None
@@ -79,12 +80,12 @@ def pulled(verify: bool) -> Iterator[Finding]:
                 yield wrong("models", message, f"remove {folder}, then {again}")
             else:
                 by = "every byte verified" if verify else "all files have their size"
-                yield ok("models", f"{entry.name}: {by}")
+                yield ok("models", f"{called}: {by}")
         elif folder.exists():
             message = f"{folder} is not whole: a file is missing or has another size"
             yield wrong("models", message, f"remove it, then {again}")
         elif (store / f"{entry.name}.partial").exists():
-            yield warning("models", f"{entry.name} has come in part", f"{again} to go on")
+            yield warning("models", f"{called} has come in part", f"{again} to go on")
 
 
 def _damaged(folder: Path, receipt: dict[str, Any]) -> Iterator[Path]:

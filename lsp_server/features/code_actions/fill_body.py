@@ -8,9 +8,6 @@ from lsp_server.holes.functions import functions_around, header_end, quoted_name
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 
-KIND = "refactor.rewrite.infill.body"
-COMMAND = "infill.fillBody"
-
 
 def plan(spot: Spot) -> Plan | None:
     function = next(functions_around(spot), None)

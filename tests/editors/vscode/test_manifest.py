@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lsp_server.features.execute_command import COMMANDS
+from lsp_server.capabilities import COMMANDS
 from lsp_server.settings import schema
 from tests.editors.vscode.server import EXTENSION
 
