@@ -153,9 +153,9 @@ class _Tensors:
                 row.append(roles)
             matrices.append(tuple(row))
         if len(formats) > 1:
-            told = " and ".join(f"{at} as {name}" for name, at in formats.items())
+            listed = " and ".join(f"{at} as {name}" for name, at in formats.items())
             raise ModelMissing(
-                f"{self.folder} stores experts of one layer in several formats: {told}; {AGAIN}"
+                f"{self.folder} stores experts of one layer in several formats: {listed}; {AGAIN}"
             )
         return Placed(name, shape, format, tuple(matrices))
 
@@ -186,10 +186,10 @@ class _Tensors:
         if stored is None:
             raise ModelMissing(f"{self.folder} lacks the tensor {name}; {AGAIN}")
         if stored.dtype not in field.dtypes:
-            mend = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
+            fix = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
             raise ModelMissing(
                 f"{stored.path}: tensor {name} is stored as {stored.dtype}, and"
-                f" {' or '.join(field.dtypes)} is what can be used there; {mend}"
+                f" {' or '.join(field.dtypes)} is what can be used there; {fix}"
             )
         if stored.shape not in field.shapes:
             raise ModelMissing(

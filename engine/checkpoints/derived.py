@@ -33,6 +33,8 @@ SUFFIX = 48
 # long hole, and holes that begin long need the fewest looks (facts on masked diffusion, 1.2).
 EXACT_LINE, EXACT_BLOCK = (3, 6, 10, 16), (16, 32, 48)
 SLACK_LINE, SLACK_BLOCK = (16, 32), (32, 64)
+PREFIX_REFRESH = 4  # of a prompt that is read with the canvas: looks that one reading serves
+MASKED_IN_TURN = 2  # rows in which the tokens of a candidate are masked in turn
 SMALLEST_SHARE = 4  # a canvas takes at most this part of the longest text
 
 
@@ -61,7 +63,8 @@ def masked_profile(masked: Masked, ids: dict[str, int | None], never: tuple[int,
             first_text=0,
             slack=masked.slack,
             noise=(masked.mask,),
-            never=tuple(sorted({*never, masked.mask, *_known(masked.expand)} - {masked.slack})),
+            never=tuple(sorted({*never, masked.mask} - {masked.slack, masked.expand})),
+            expand=masked.expand,
         ),
         canvas=Layouts(
             width=canvas,
@@ -70,19 +73,34 @@ def masked_profile(masked: Masked, ids: dict[str, int | None], never: tuple[int,
             line_tokens=line,
             block_tokens=block,
             suffix_tokens=SUFFIX,
+            padded=False,
         ),
-        sampling=Sampling(
-            steps=24,
-            t_max=1.0,
-            t_min=1.0,
-            entropy_bound=0.1,
-            greedy=True,
-            quota=True,
-            confidence_threshold=0.02,
-            stability_threshold=1,
-            self_conditioning=False,
+        sampling=_sampling(masked),
+        ranking=Ranking(
+            scored_suffix_tokens=4,
+            lookup=True,
+            pseudo_likelihood=0 if masked.keeps_prompt else MASKED_IN_TURN,
         ),
-        ranking=Ranking(scored_suffix_tokens=4, lookup=True),
+    )
+
+
+def _sampling(masked: Masked) -> Sampling:
+    """The order of all releases that were measured: where entropy is least, the likeliest token."""
+    grows = masked.expand is not None
+    return Sampling(
+        # A hole that may grow takes as many steps as tokens, less what is deleted together.
+        steps=2 * max(SLACK_BLOCK) if grows else 24,
+        t_max=1.0,
+        t_min=1.0,
+        entropy_bound=0.1,
+        greedy=True,
+        quota=True,
+        confidence_threshold=0.02,
+        stability_threshold=1,
+        self_conditioning=False,
+        order="entropy",
+        tokens_per_step=1 if grows else None,
+        prefix_refresh=1 if masked.keeps_prompt else PREFIX_REFRESH,
     )
 
 
@@ -100,10 +118,6 @@ def _ids(folder: Path) -> dict[str, int | None]:
 
 def _never(folder: Path) -> tuple[int, ...]:
     return tuple(token for text, token in added_tokens(folder).items() if MARKUP.fullmatch(text))
-
-
-def _known(token: int | None) -> tuple[int, ...]:
-    return () if token is None else (token,)
 
 
 __all__ = ["masked_profile", "profile_of"]

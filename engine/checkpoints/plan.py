@@ -20,7 +20,8 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import narrows, stays_packed
 from engine.checkpoints.profile import SMALLEST_HOLE, Profile
-from engine.models.family import SLICE, Architecture, StepSize, build
+from engine.models.family import Architecture, StepSize, build
+from engine.models.scores import SLICE
 
 GB = 1_000_000_000
 BF16 = 2
@@ -90,8 +91,8 @@ class Needs:
 
     def __str__(self) -> str:
         parts = ("weights", "context", "workspace", "runtime")
-        told = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
-        return f"{_gb(self.total)} ({told})"
+        listed = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
+        return f"{_gb(self.total)} ({listed})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,22 +133,24 @@ def _suited_format(free: int) -> str | None:
 
 
 def _describe(look: Outlook, device: torch.device) -> dict[str, Any]:
-    told = _facts(look.entry)
-    told |= {"needs": look.needs, "needs_on_a_card": look.on_a_card}
-    told |= {"runs": _told(look.plan), "suits": look.suits}
-    if told["here"]:
+    described = _facts(look.entry)
+    described |= {"needs": look.needs, "needs_on_a_card": look.on_a_card}
+    described |= {"runs": _described(look.plan), "suits": look.suits}
+    if described["here"]:
         pulled = _as_pulled(look.entry, device)
-        told |= pulled | {"suits": pulled["suits"] and not look.too_slow}
-    return told
+        described |= pulled | {"suits": pulled["suits"] and not look.too_slow}
+    return described
 
 
 def _other(entry: catalog.Entry, device: torch.device) -> dict[str, Any]:
-    told = {**_facts(entry), "suits": False, "best": False}
-    told |= {"needs": None, "needs_on_a_card": None, "runs": None}
-    if not told["here"]:
-        return told | {"fault": f"it has come in part: run `infill-ls pull {entry.repository}`"}
-    told |= {"name": entry.repository, "licence": "see its README.md", "good_for": "who asked"}
-    return told | _as_pulled(entry, device)
+    described = {**_facts(entry), "suits": False, "best": False}
+    described |= {"needs": None, "needs_on_a_card": None, "runs": None}
+    if not described["here"]:
+        return described | {
+            "fault": f"it has come in part: run `infill-ls pull {entry.repository}`"
+        }
+    described |= {"name": entry.repository, "licence": "see its README.md", "good_for": "who asked"}
+    return described | _as_pulled(entry, device)
 
 
 def _facts(entry: catalog.Entry) -> dict[str, Any]:
@@ -171,10 +173,10 @@ def _as_pulled(entry: catalog.Entry, device: torch.device) -> dict[str, Any]:
         found = plan.fit(entry.name, checkpoint, profile, device, compute_dtype(device))
     except EngineError as error:
         return {"fault": str(error), "runs": None, "suits": False}
-    return {"runs": _told(found), "needs": found.needs.total, "suits": True}
+    return {"runs": _described(found), "needs": found.needs.total, "suits": True}
 
 
-def _told(found: Plan | None) -> dict[str, str] | None:
+def _described(found: Plan | None) -> dict[str, str] | None:
     return None if found is None else {"use": str(found), "needs": str(found.needs)}
 
 

@@ -1,4 +1,4 @@
-"""`python -m engine.evaluation`: a suite from beginning to end, told as JSON lines on stdout.
+"""`python -m engine.evaluation`: a suite from beginning to end, reported as JSON lines on stdout.
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
-        _tell({"error": str(error)})
+        _report({"error": str(error)})
         return 1
     return 0
 
@@ -77,14 +77,14 @@ def evaluate(options: argparse.Namespace) -> None:
         for method in options.methods
         if (item.id, method) not in known
     ]  # fmt: skip
-    _tell({"total": len(items) * len(options.methods), "done": len(answers)})
+    _report({"total": len(items) * len(options.methods), "done": len(answers)})
     if jobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as results:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    told = {
+    summary = {
         "asked": asked,
         "gate": options.gate,
         "report": report(answers, options.seed, options.gate),
@@ -93,7 +93,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "gains": gains(answers, options.seed),
         "results": str(path),
     }
-    _tell(told)
+    _report(summary)
 
 
 def _answer(
@@ -113,7 +113,7 @@ def _answer(
             )
         )
         _write(results, asdict(answers[-1]))
-        _tell({"done": done + len(answers)})
+        _report({"done": done + len(answers)})
     return answers
 
 
@@ -182,7 +182,7 @@ def _write(results: TextIO, record: dict[str, Any]) -> None:
     results.flush()
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _report(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 

@@ -1,5 +1,5 @@
 """How a gap is filled: as in use, by the model alone, checked by a parser, or with its length fixed
-or told by an oracle."""
+or given by an oracle."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _with_proposals(
     for each in rolled.candidates:
         if each.texts[0] in texts:
             ranked.append(each)
-        elif each.certainty is not None or each.evidence.times:
+        elif each.log_probability is not None or each.evidence.times:
             evidence = replace(each.evidence, proposed_match=0, proposed_times=0)
             ranked.append(replace(each, evidence=evidence, score=evidence.score(profile)))
     return sorted(ranked, key=lambda each: each.score, reverse=True)
@@ -207,7 +207,7 @@ def request_for(
 
 def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
     """The best of the candidates that the model wrote itself, wherever else they may stand."""
-    written = [each for each in rolled.candidates if each.certainty is not None]
+    written = [each for each in rolled.candidates if each.log_probability is not None]
 
     def score(each: Candidate) -> float:
         alone = replace(each.evidence, match=0, times=0, proposed_match=0, proposed_times=0)

@@ -28,6 +28,7 @@ from engine.evaluation.cutting import Text, cut_files, cut_held_out, cut_pairs
 from engine.evaluation.items import BadData, Item, within_lines
 from engine.evaluation.repositories import cut_repositories
 from engine.evaluation.splits import Split, split_of
+from engine.packages import how_to_add
 
 HUMANEVAL, SANTACODER, FILES = "humaneval-infilling", "santacoder-fim", "files"
 REPOSITORIES = "repositories"
@@ -138,7 +139,7 @@ def _parquet(data: Path) -> list[Any]:
         from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise BadData(
-            f"{data} is parquet: install infill-ls[parquet], or turn it into JSON lines"
+            f"{data} is parquet: `{how_to_add('pyarrow')}` first, or turn it into JSON lines"
         ) from None
     try:
         rows: list[Any] = parquet.read_table(data).to_pylist()

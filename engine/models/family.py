@@ -5,7 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
-    signal    what a look believed -> what the next look is told of it, where the family listens
+    signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
 
@@ -46,8 +46,6 @@ In = TypeVar("In", bound=Context, contravariant=True)
 # How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
 # "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
 PromptReading = Literal["read", "keep", "reuse"]
-
-SLICE = 64  # places whose logits live at once when texts are ranked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,38 +132,6 @@ class Causal(Protocol[C]):
         ...
 
 
-def score_tokens(
-    logits: Callable[[Tensor], Tensor],
-    hidden: Tensor,
-    some: Tensor,
-    at: Sequence[int],
-    tokens: Sequence[int],
-) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] behind place `at` [N], where `hidden` [S, H]
-    are the states of the places `some` [S], in ascending order.
-
-    The vocabulary is looked at for SLICE places at a time.
-    """
-    rows = torch.searchsorted(some, torch.tensor(at, device=some.device))
-    chosen = torch.tensor(tokens, device=some.device)
-    found = torch.empty(len(chosen), device=some.device)
-    for start in range(0, len(some), SLICE):
-        scores = logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-        inside = (rows >= start) & (rows < start + SLICE)
-        found[inside] = scores[rows[inside] - start, chosen[inside]]
-    return found
-
-
-def score_in_slices(logits: Callable[[Tensor], Tensor], hidden: Tensor, tokens: Tensor) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] where `hidden` [N, H] stands, with the
-    vocabulary looked at for SLICE places at a time."""
-    found = [
-        logits(states).log_softmax(dim=-1).gather(-1, some[:, None]).squeeze(-1)
-        for states, some in zip(hidden.split(SLICE), tokens.split(SLICE), strict=True)
-    ]
-    return torch.cat(found)
-
-
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -180,7 +146,7 @@ class FixedSize:
 class FixedLook(Protocol[In]):
     """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
 
-    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    `ids` [B, C], `positions` [B, M] and `signal` (the next look's self-conditioning) are
     there to be written. Nothing but `load` reads what is not on the device.
     """
 
@@ -204,9 +170,13 @@ class FixedLook(Protocol[In]):
 
 
 class Model(nn.Module, ABC, Generic[C]):
-    """A model with its weights, for inference. Its methods belong to one thread."""
+    """A model with its weights, for inference. Its methods belong to one thread.
+
+    `multiplies_int8`: its layers, as its family prepares them for a CPU, take weights in INT8.
+    """
 
     config: Architecture
+    multiplies_int8 = False
 
     @property
     @abstractmethod
@@ -241,9 +211,9 @@ class Model(nn.Module, ABC, Generic[C]):
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
     ) -> Tensor | None:
-        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
-        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
-        stands there. None where a family has no self-conditioning.
+        """The next look's self-conditioning: of `beliefs` [B, M, V], the logits at `positions`
+        [B, M] of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly
+        what stands there. None where a family has none.
         """
         return None
 
@@ -377,6 +347,12 @@ def build(architecture: Architecture) -> Model[Any]:
     return _family_of(architecture).build(architecture)
 
 
+def unset_embedding(count: int, size: int) -> nn.Embedding:
+    """With a weight [count, size] of any value: drawing a random one on the meta device, as torch
+    does by itself, would import its compiler, which takes longer than reading a small model."""
+    return nn.Embedding(count, size, _weight=torch.empty(count, size))
+
+
 def prepared(model: Model[Any]) -> Model[Any]:
     """The same model as its device runs it fastest; `model` may be used up."""
     prepare = _family_of(model.config).prepare
@@ -390,7 +366,6 @@ def _family_of(architecture: Architecture) -> Family:
 
 
 __all__ = [
-    "SLICE",
     "Architecture",
     "Causal",
     "Context",
@@ -409,4 +384,5 @@ __all__ = [
     "prepared",
     "refuse",
     "register",
+    "unset_embedding",
 ]

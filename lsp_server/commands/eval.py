@@ -181,8 +181,8 @@ def evaluate(arguments: list[str]) -> dict[str, Any]:
     """Run it in a process of its own, behind a progress bar; the report it ends with."""
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("answers", total=None)
-        with messages(arguments) as told:
-            for message in told:
+        with messages(arguments) as report:
+            for message in report:
                 if "error" in message:
                     raise CommandError(message["error"], USAGE)
                 if "report" in message:
@@ -232,7 +232,7 @@ def in_words(row: dict[str, Any]) -> str:
     return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
 
 
-def percent(told: dict[str, Any] | None) -> str:
-    if told is None:
+def percent(report: dict[str, Any] | None) -> str:
+    if report is None:
         return "-"
-    return f"{100 * told['mean']:.1f} ({100 * told['low']:.0f}-{100 * told['high']:.0f})"
+    return f"{100 * report['mean']:.1f} ({100 * report['low']:.0f}-{100 * report['high']:.0f})"
