@@ -78,6 +78,7 @@ class Session:
                 fill_ahead=self.fills.fill_ahead,
                 is_idle=lambda: self.link.is_idle,
                 show_once=self.messages.show_once,
+                quiet=self.status.quiet,
             ),
             history,
         )

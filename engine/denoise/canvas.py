@@ -140,7 +140,7 @@ class Canvas:
         most = max(1, *map(len, open_))
         return cls(
             ids=torch.tensor(
-                [[*row, *row[-1:] * (width - len(row))] for row in ids], device=device
+                [[*row, *[row[-1]] * (width - len(row))] for row in ids], device=device
             ),
             places=torch.tensor(
                 [places + (places or [0])[-1:] * (most - len(places)) for places in open_],

@@ -1,6 +1,9 @@
-"""infill/status: {state, model, device, message, way, why, better, confidence}, for a status bar.
+"""infill/status: {state, model, device, message, way, why, better, confidence, quiet}, for a status
+bar.
 
-The last four are those of `EngineInfo`: how a server is asked, and what a confidence is worth.
+`way` to `confidence` are those of `EngineInfo`: how a server is asked, and what a confidence is
+worth. `quiet` is null, or {reason, confidence, needed}: why nothing was shown at the last pause,
+with two numbers where the confidence of what there was to show is under the one that is needed.
 
 Sent when it changes, to clients that ask for it: others warn of a notification that they do not
 know.
@@ -8,12 +11,14 @@ know.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 from pygls.lsp.server import LanguageServer
 
 from engine.api import EngineInfo
+from lsp_server.suggest.policy import Quiet
 
 METHOD = "infill/status"
 
@@ -37,6 +42,7 @@ class Status:
         self._info: EngineInfo | None = None
         self._state = State.STARTING
         self._message = ""
+        self._quiet: Quiet | None = None
         self._filling = 0
         self._paused = False
         self._reported: dict[str, Any] | None = None
@@ -65,6 +71,11 @@ class Status:
         self._filling -= 1
         self._report()
 
+    def quiet(self, why: Quiet | None) -> None:
+        """The last pause showed nothing, and why; or it did show something."""
+        self._quiet = why
+        self._report()
+
     def engine(self) -> dict[str, Any]:
         """What serves, as far as it is known."""
         return {"model": self._model, "device": self._device}
@@ -84,6 +95,7 @@ class Status:
             "why": info.why if info is not None else "",
             "better": info.better if info is not None else "",
             "confidence": info.confidence if info is not None else None,
+            "quiet": asdict(self._quiet) if self._quiet is not None else None,
         }
 
     def _set(self, state: State, message: str = "") -> None:

@@ -20,7 +20,7 @@ export interface Api {
 
 let server: Server | undefined;
 
-export async function activate(context: vscode.ExtensionContext): Promise<Api> {
+export function activate(context: vscode.ExtensionContext): Api {
   const log = vscode.window.createOutputChannel('Infill', { log: true });
   const fills = new Fills();
   const canvas = new Canvas();
@@ -49,7 +49,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
 
   async function restart(): Promise<void> {
     if (!(await here.restart())) {
-      await offerServer(here);
+      void offerServer(here);
     }
   }
 
@@ -71,8 +71,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   for (const [name, run] of Object.entries(commands)) {
     context.subscriptions.push(vscode.commands.registerCommand(name, run));
   }
-  await greet(context);
-  void restart();
+  // Once it is known whether there is a server: the walkthrough begins with the step that is next.
+  void restart().then(() => greet(context));
   return { server: here, statusBar, canvas, fills };
 }
 

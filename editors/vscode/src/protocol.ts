@@ -22,6 +22,8 @@ export interface Draft {
   readonly of: number;
   readonly confidence: readonly Span[];
   readonly done: boolean;
+  /** How what is put in differs from the last draft, in words; mostly empty. */
+  readonly note?: string;
 }
 
 export type State = 'starting' | 'ready' | 'filling' | 'paused' | 'failed';

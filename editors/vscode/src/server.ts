@@ -194,6 +194,7 @@ export class Server implements vscode.Disposable {
     this.life = life;
     this.problem = problem;
     void vscode.commands.executeCommand('setContext', 'infill.running', life === 'running');
+    void vscode.commands.executeCommand('setContext', 'infill.missing', life === 'missing');
     this.#changed.fire();
   }
 

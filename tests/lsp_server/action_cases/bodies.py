@@ -4,9 +4,60 @@
 
 from __future__ import annotations
 
-from tests.lsp_server.action_cases.case import body, no
+from tests.lsp_server.action_cases.case import anew, body, no
 
 BODIES = [
+    anew(
+        "python",
+        "def f(‸a):\n    b = a\n    return b\n\n\nx = 1\n",
+        "def f(a):\n    ▢\n\n\nx = 1\n",
+        "return 2 * a",
+        "def f(a):\n    return 2 * a\n\n\nx = 1\n",
+    ),
+    anew(
+        "python",
+        'class A:\n    def ‸f(self):\n        "Doc."\n\n        # why\n        return self.a\n',
+        'class A:\n    def f(self):\n        "Doc."\n\n        ▢\n',
+        "return 1",
+        'class A:\n    def f(self):\n        "Doc."\n\n        return 1\n',
+    ),
+    anew(
+        "python",
+        "‸def f(a): return a\n",
+        "def f(a):\n    ▢\n",
+        "return 2 * a",
+        "def f(a):\n    return 2 * a\n",
+    ),
+    anew(
+        "javascript",
+        "function f(a)‸ {\n  const b = a;\n  return b;\n}\n",
+        "function f(a) {\n  ▢\n}\n",
+        "return 2 * a;",
+        "function f(a) {\n  return 2 * a;\n}\n",
+    ),
+    anew(
+        "javascript",
+        "‸function f(a) { return a; }\n",
+        "function f(a) {\n    ▢\n}\n",
+        "return 2 * a;",
+        "function f(a) {\n    return 2 * a;\n}\n",
+    ),
+    anew(
+        "go",
+        "func f‸(a int) int {\n\treturn a\n}\n",
+        "func f(a int) int {\n\t▢\n}\n",
+        "return 2 * a",
+        "func f(a int) int {\n\treturn 2 * a\n}\n",
+    ),
+    anew(
+        "ruby",
+        "def f‸(a)\n  a\nend\n",
+        "def f(a)\n  ▢\nend\n",
+        "2 * a",
+        "def f(a)\n  2 * a\nend\n",
+    ),
+    no("fill_body", "python", "def f(a):\n    return‸ a\n"),
+    no("fill_body", "python", "@abstractmethod\ndef f‸(a):\n    return a\n"),
     body(
         "python",
         "def f(a):‸\n    pass\n",
@@ -79,7 +130,6 @@ BODIES = [
         "return é",
         '@d(\'🎉\')\nasync def 名(é):  # noqa\n    """Ünï."""\n    return é\n',
     ),
-    no("fill_body", "python", "def f(a):‸\n    return a\n"),
     no("fill_body", "python", "@overload\ndef f(a: int) -> int: ...‸\n"),
     no("fill_body", "python", "class A:\n    @abc.abstractmethod\n    def f(a):\n        ...‸\n"),
     no("fill_body", "python", "x = 1‸\n"),

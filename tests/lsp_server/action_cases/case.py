@@ -41,6 +41,11 @@ def body(language: str, before: str, name: str | None, asked: str, fill: str, af
     return Case("fill_body", language, before, title, asked, (fill,), after)
 
 
+def anew(language: str, before: str, asked: str, fill: str, after: str) -> Case:
+    title = "Write the body of `f` anew"
+    return Case("fill_body", language, before, title, asked, (fill,), after)
+
+
 def holes(language: str, before: str, title: str, asked: str, *fills: str, after: str) -> Case:
     return Case("fill_holes", language, before, title, asked, fills, after)
 

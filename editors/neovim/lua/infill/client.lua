@@ -41,6 +41,7 @@ function M.define()
       if client and client.name == M.NAME then
         require('infill.requests').watch(client)
         require('infill.ghost').attach(event.buf)
+        require('infill.keys').attach(event.buf)
       end
     end,
   })
