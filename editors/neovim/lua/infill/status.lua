@@ -6,6 +6,10 @@ local M = {}
 ---@field model string
 ---@field device? string
 ---@field message string
+---@field way? string how a server is asked; '' for a model that is run here, as are the next two
+---@field why? string why so
+---@field better? string what would be better
+---@field confidence? string what confidences are worth
 
 ---@type table<integer, infill.Status>
 local statuses = {}
@@ -20,8 +24,10 @@ M.last_answer = nil
 ---@param params infill.Status
 ---@param context lsp.HandlerContext
 function M.on_status(_, params, context)
-  if params.device == vim.NIL then
-    params.device = nil
+  for _, field in ipairs({ 'device', 'confidence' }) do
+    if params[field] == vim.NIL then
+      params[field] = nil
+    end
   end
   statuses[context.client_id] = params
   M.changed(params)
@@ -91,6 +97,15 @@ function M.report(bufnr)
   end
   if status.message ~= '' then
     table.insert(words, status.message)
+  end
+  if (status.way or '') ~= '' then
+    table.insert(words, ('asked by %s: %s'):format(status.way, status.why))
+    if status.better ~= '' then
+      table.insert(words, 'better: ' .. status.better)
+    end
+    if status.confidence then
+      table.insert(words, 'confidence ' .. status.confidence)
+    end
   end
   return table.concat(words, ', ')
 end
