@@ -31,7 +31,10 @@ from pathlib import Path
 from engine.api import Cancelled, Draft, EngineError, EngineInfo, FillRequest, Shape
 from engine.remote import RemoteEngine, load_remote
 
-SOURCES = sorted((Path(__file__).resolve().parents[1] / "lsp_server").rglob("*.py"))
+SOURCES = [
+    path.read_text().splitlines(keepends=True)
+    for path in sorted((Path(__file__).resolve().parents[1] / "lsp_server").rglob("*.py"))
+]
 MOST_TOKENS = 24
 AROUND = 3000, 1000  # characters that are sent, before and after the cursor
 
@@ -80,10 +83,9 @@ class Typist:
     def place(self) -> FillRequest:
         """In the middle of a line that says something."""
         while True:
-            path = self.random.choice(SOURCES)
-            lines = path.read_text().splitlines(keepends=True)
-            number = self.random.randrange(len(lines))
-            if len(lines[number].strip()) > 12:
+            lines = self.random.choice(SOURCES)
+            number = self.random.randrange(len(lines)) if lines else 0
+            if lines and len(lines[number].strip()) > 12:
                 break
         line = lines[number]
         column = self.random.randrange(len(line) - len(line.lstrip()) + 4, len(line.rstrip()))
@@ -92,7 +94,6 @@ class Typist:
         return FillRequest(
             (before[-AROUND[0] :], after[: AROUND[1]]),
             language="python",
-            path=path.name,
             shape=Shape.LINE,
             max_tokens=MOST_TOKENS,
         )

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
+import time
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as t
 from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
 
+from lsp_server.context.edits import Edits
+from lsp_server.context.workspace import Workspace
+from lsp_server.document import Document
 from lsp_server.documents import Documents
 from lsp_server.fills import Fills
 from lsp_server.link import Link
@@ -15,6 +21,7 @@ from lsp_server.newest import Newest
 from lsp_server.notebook import Notebooks
 from lsp_server.notify.messages import Messages
 from lsp_server.notify.status import Status
+from lsp_server.secrets import is_secret
 from lsp_server.settings import Settings
 from lsp_server.stats import Stats, Store
 from lsp_server.suggest.history import History
@@ -39,12 +46,15 @@ class Session:
         self.support = support
         self.settings = settings
         self.newest = Newest()
+        self._initialized = False
         self.parsing = Parsing()
         self.messages = Messages(server)
         self.status = Status(server, settings.model, support.status)
         self.link = Link(settings, self.status, self.messages, factory)
         self.documents = Documents(encoding, self.messages.warn_once)
         self.notebooks = Notebooks(self.documents)
+        self.workspace = Workspace(self.messages.warn_once)
+        self._edits = Edits()
         history = History()
         self.fills = Fills(
             server,
@@ -55,6 +65,8 @@ class Session:
             self.status,
             lambda: self.settings,
             sends_drafts=support.drafts,
+            workspace=self.workspace,
+            edits=self._edits,
         )
         self.suggestions = Suggestions(
             Ports(
@@ -66,6 +78,7 @@ class Session:
                 fill_ahead=self.fills.fill_ahead,
                 is_idle=lambda: self.link.is_idle,
                 show_once=self.messages.show_once,
+                quiet=self.status.quiet,
             ),
             history,
         )
@@ -78,16 +91,43 @@ class Session:
         documents.on_changed += [
             self.suggestions.changed,
             self.stats.changed,
+            self._watch_edit,
             lambda _, new: parsing.in_a_pause(new, lambda: documents.is_current(new)),
         ]
         documents.on_closed += [parsing.forget, self.suggestions.closed, self.stats.closed]
+        documents.on_closed += [self._edits.closed]
+
+    def _watch_edit(self, old: Document, new: Document) -> None:
+        if "edits" in self.settings.sources and not is_secret(new.uri):
+            self._edits.changed(old, new, time.monotonic())
+
+    def keep_indexes(self) -> None:
+        """Of the folders that the window has now, if the settings want them."""
+        paths: list[Path] = []
+        for uri in self.server.workspace.folders:
+            path = to_fs_path(uri)
+            if path is not None:
+                paths.append(Path(path))
+        root = self.server.workspace.root_path
+        if not paths and root:
+            paths = [Path(root)]
+        self.workspace.keep(paths if self.settings.index else ())
+
+    def initialized(self) -> None:
+        """The client is ready: what runs beside it may begin."""
+        self._initialized = True
+        self.link.warm_up()
+        self.keep_indexes()
 
     def configure(self, given: Any) -> None:
         """Take settings in as the client gives them."""
         settings, problems = self.settings.updated(given)
         for name, problem in problems.items():
             self.messages.warn_once(problem, f"setting {name}")
+        keeps = self.settings.index
         self.settings = settings
+        if self._initialized and settings.index != keeps:
+            self.keep_indexes()
         for name in ("lsp_server", "engine"):
             logging.getLogger(name).setLevel(logging.DEBUG if settings.debug else logging.NOTSET)
         if self.link.configure(settings):
@@ -95,6 +135,7 @@ class Session:
 
     def close(self) -> None:
         self.suggestions.close()
+        self.workspace.close()
         self.stats.save()
         self.link.disconnect()
         self.parsing.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.evaluation.items import BadData, Item, Kind, within_lines
@@ -20,11 +20,12 @@ LARGEST = 200_000  # characters of a file that gaps are cut from
 SHORTEST_LINE = 9  # characters of a line of one's own files that a gap is cut from
 LEAST_LINES = 8  # of them in a file
 # How often a held-out gap is in a language, where the data have it. Fixed, and none of a training's
-# settings: numbers of different models are told of the same gaps.
+# settings: numbers of different models are of the same gaps.
 WEIGHTS: Mapping[str, float] = {
     "python": 60, "javascript": 10, "typescript": 9, "rust": 4, "go": 4, "c": 2, "cpp": 3,
     "java": 3, "lua": 1.5, "shellscript": 1, "css": 1.2,
 }  # fmt: skip
+PAIR_LINES = 6  # from the line of one gap of a pair to that of the other, at most
 DRAWS = 60  # for each gap that is wanted, before the data are too few
 
 _SLASHES = ("//", "/*", "* ", "*/")
@@ -44,14 +45,17 @@ class Text:
     language: str
 
 
-def draw_gap(text: str, kind: Kind, language: str, rng: random.Random) -> tuple[int, int] | None:
-    """The characters [start, end) of a gap at a line drawn evenly; None where that line has none.
+def draw_gap(
+    text: str, kind: Kind, language: str, rng: random.Random, among: range | None = None
+) -> tuple[int, int] | None:
+    """The characters [start, end) of a gap at a line drawn evenly, `among` the lines of these
+    indexes or all; None where that line has none.
 
     "rest of line": from anywhere behind the first character of a line's code to its end. "whole
     line": from its indentation. "block": two to six whole lines.
     """
     lines = text.splitlines(keepends=True)
-    at = rng.randrange(len(lines))
+    at = rng.choice(among or range(len(lines)))
     line = lines[at].rstrip()
     start = sum(map(len, lines[:at]))
     if not line.strip() or is_comment(line, language):
@@ -86,16 +90,8 @@ def cut_held_out(
 ) -> list[Item]:
     """`lines` gaps of a line, rests and whole ones in turn, then `blocks`, all different; languages
     by weight, files by their length. Raises BadData where the texts have too few."""
-    by_language: dict[str, list[Text]] = {}
-    for text in texts:
-        if weights.get(text.language) and text.text:
-            by_language.setdefault(text.language, []).append(text)
-    languages = sorted(by_language)
-    if not languages:
-        raise BadData(f"no text is in one of {', '.join(weights)}")
-    odds = [weights[language] for language in languages]
-    lengths = {name: [len(each.text) for each in group] for name, group in by_language.items()}
     rng = random.Random(seed)
+    files = _Files(texts, weights, rng)
     items: list[Item] = []
     seen: set[tuple[str, str, int]] = set()
     draws = DRAWS * (lines + blocks)
@@ -103,9 +99,8 @@ def cut_held_out(
         kind: Kind = "block"
         if len(items) < lines:
             kind = "rest of line" if len(items) % 2 == 0 else "whole line"
-        language = rng.choices(languages, odds)[0]
-        text = rng.choices(by_language[language], lengths[language])[0]
-        gap = draw_gap(text.text, kind, language, rng)
+        text = files.draw()
+        gap = draw_gap(text.text, kind, text.language, rng)
         draws -= 1
         if draws < 0:
             raise BadData(f"only {len(items)} different gaps were found, not {lines + blocks}")
@@ -115,6 +110,60 @@ def cut_held_out(
         seen.add((text.name, size, gap[0]))
         items.append(cut(f"{text.name}#{size}{gap[0]}", text, *gap, block=kind == "block"))
     return items
+
+
+def cut_pairs(
+    texts: Iterable[Text], pairs: int, seed: int = 0, weights: Mapping[str, float] = WEIGHTS
+) -> list[Item]:
+    """The gaps of `pairs`, two after each other, each with the other one `beside` it: gaps of a
+    line, rests and whole ones, at most PAIR_LINES apart. Texts are drawn as in `cut_held_out`, and
+    so is BadData raised."""
+    rng = random.Random(seed)
+    files = _Files(texts, weights, rng)
+    items: list[Item] = []
+    seen: set[tuple[str, int]] = set()
+    for _ in range(DRAWS * pairs):
+        text = files.draw()
+        kinds: list[Kind] = rng.choices(["rest of line", "whole line"], k=2)
+        first = draw_gap(text.text, kinds[0], text.language, rng)
+        if first is None or (text.name, first[0]) in seen:
+            continue
+        below = len((text.text[: first[0]] + "|").splitlines())
+        lines = range(below, min(below + PAIR_LINES, len(text.text.splitlines())))
+        second = draw_gap(text.text, kinds[1], text.language, rng, lines) if lines else None
+        if second is None:
+            continue
+        seen.add((text.name, first[0]))
+        for gap, other in ((first, second), (second, first)):
+            name = f"{text.name}#hole{gap[0]}beside{other[0]}"
+            items.append(replace(cut(name, text, *gap, block=False), beside=other))
+        if len(items) == 2 * pairs:
+            return items
+    raise BadData(f"only {len(items) // 2} different pairs were found, not {pairs}")
+
+
+class _Files:
+    """Texts drawn by `rng`: languages by weight, files by their length. Raises BadData."""
+
+    def __init__(
+        self, texts: Iterable[Text], weights: Mapping[str, float], rng: random.Random
+    ) -> None:
+        self._rng = rng
+        self._of: dict[str, list[Text]] = {}
+        for text in texts:
+            if weights.get(text.language) and text.text:
+                self._of.setdefault(text.language, []).append(text)
+        self._languages = sorted(self._of)
+        if not self._languages:
+            raise BadData(f"no text is in one of {', '.join(weights)}")
+        self._odds = [weights[language] for language in self._languages]
+        self._lengths = {
+            name: [len(each.text) for each in group] for name, group in self._of.items()
+        }
+
+    def draw(self) -> Text:
+        language = self._rng.choices(self._languages, self._odds)[0]
+        return self._rng.choices(self._of[language], self._lengths[language])[0]
 
 
 def cut_files(

@@ -83,14 +83,17 @@ class Surroundings:
         deeper = width(self._next) > width(last)
         opens = _OPENS.search(last) is not None
         if deeper:
-            told = is_inside or opens or _GOES_ON.search(last) or _CONTINUES.match(self._next)
-            return not told, False
+            is_explained = (
+                is_inside or opens or _GOES_ON.search(last) or _CONTINUES.match(self._next)
+            )
+            return not is_explained, False
         is_block = last.rstrip().endswith(":") if self._language == "python" else opens
         return False, is_block and not _CONTINUES.match(self._next)
 
 
 def woven(fills: Sequence[str], between: Sequence[str]) -> str:
-    """Everything from the start of the first hole to the end of the last."""
+    """Everything from the start of the first to the end of the last of `fills`, which stand around
+    `between`."""
     pairs = zip(between, fills[1:], strict=True)
     return fills[0] + "".join(text for pair in pairs for text in pair)
 

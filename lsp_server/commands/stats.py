@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from lsp_server.commands.fault import FAILED, CommandError
+from lsp_server.commands.index import as_row, in_words
+from lsp_server.index.kept import kept
 from lsp_server.stats.counters import KEPT_AFTER, Count, Counters
 from lsp_server.stats.store import Store
 
@@ -28,14 +30,19 @@ def command(
             print("The counters are back at zero." if forgotten else "There was nothing to forget.")
             return
         counters, since = store.load()
+        indexes = list(kept())
     except OSError as error:
         raise CommandError(f"{store.path}: {error.strerror or error}: fix that", FAILED) from error
     if as_json:
-        print(json.dumps({"since": since, "path": str(store.path), "kinds": summary(counters)}))
-    elif since is None:
+        told = {"since": since, "path": str(store.path), "kinds": summary(counters)}
+        print(json.dumps({**told, "indexes": [as_row(each) for each in indexes]}))
+        return
+    if since is None:
         print("Nothing is counted yet. The language server counts while you work with it.")
     else:
         print("\n".join([*table(counters), "", f"since {since}, in {store.path}"]))
+    for each in indexes:
+        print(f"index of {in_words(each)}")
 
 
 def table(counters: Counters) -> list[str]:

@@ -7,7 +7,16 @@ from typing import get_args
 
 import pytest
 
-from engine.evaluation.cutting import WEIGHTS, Text, cut, cut_held_out, draw_gap, is_comment
+from engine.evaluation.cutting import (
+    PAIR_LINES,
+    WEIGHTS,
+    Text,
+    cut,
+    cut_held_out,
+    cut_pairs,
+    draw_gap,
+    is_comment,
+)
 from engine.evaluation.items import BadData, Item, Kind
 
 TEXT = """import os
@@ -107,6 +116,21 @@ def test_too_few_gaps_are_told() -> None:
         cut_held_out(texts(), 800, 100)
     with pytest.raises(BadData, match="no text is in one of python, javascript"):
         cut_held_out([Text("a", "x", "cobol")], 1, 0)
+
+
+def test_gaps_of_a_pair_are_in_one_text_and_know_each_other() -> None:
+    found = cut_pairs(texts(), 30, seed=3)
+    assert cut_pairs(texts(), 30, seed=3) == found != cut_pairs(texts(), 30, seed=4)
+    assert len({item.id for item in found}) == 60
+    for first, second in zip(found[::2], found[1::2], strict=True):
+        whole = first.prefix + first.solution + first.suffix
+        assert whole == second.prefix + second.solution + second.suffix
+        for one, other in ((first, second), (second, first)):
+            assert one.beside == (len(other.prefix), len(other.prefix) + len(other.solution))
+        apart = second.prefix.count("\n") - first.prefix.count("\n")
+        assert 1 <= apart <= PAIR_LINES
+    with pytest.raises(BadData, match="different pairs were found, not 9000"):
+        cut_pairs(texts(), 9000)
 
 
 def test_weights_are_of_languages_that_are_cut() -> None:

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 import torch
 
-from engine.api import EngineInfo, FillRequest
+from engine.api import EngineInfo, FillRequest, Shape
 from engine.checkpoints.catalog import EMBEDDED_FOLDER
 from engine.checkpoints.profile import UNTRAINED_FOR_GAPS
 from engine.checkpoints.tokenizer import read_tokenizer
 from engine.evaluation.items import Item
-from engine.evaluation.methods import METHODS, Filler, fixed_length
+from engine.evaluation.methods import METHODS, MOST, TOGETHER, Filler, fixed_length
 from engine.fill.candidates import Candidate
 from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
 from engine.fill.rank import Evidence, Likelihood
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.training.initial import initialise
+from engine.models.diffusion_gemma.training import initialise
 from tests.engine.checkpoints.writer import CONFIG
 
 PROFILE = UNTRAINED_FOR_GAPS.but(width=64, head_tokens=16, line_tokens=(3, 5, 9), steps=2)
@@ -41,12 +41,13 @@ class Watched(LocalEngine):
 def engine() -> Watched:
     text = {**CONFIG["text_config"], "vocab_size": 4200}
     model = DiffusionGemma(Config.from_json({**CONFIG, "text_config": text}))
-    model = initialise(model, 3).eval().requires_grad_(False)
+    initialise(model, 3)
+    model.eval().requires_grad_(False)
     tokenizer = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
     return Watched(model, tokenizer, PROFILE, EngineInfo("random", "cpu"))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted({*METHODS} - {TOGETHER}))
 @torch.no_grad()
 def test_the_lengths_of_a_method(method: str, engine: Watched) -> None:
     fill = Filler(engine).fill(ITEM, method)
@@ -55,6 +56,23 @@ def test_the_lengths_of_a_method(method: str, engine: Watched) -> None:
     assert engine.lengths == expected.get(method, [3, 5, 9])
     assert fill.steps == 2
     assert engine.profile == PROFILE
+
+
+@torch.no_grad()
+def test_a_pair_is_filled_together(engine: Watched) -> None:
+    whole = ITEM.prefix + ITEM.solution + ITEM.suffix
+    start = whole.index("total)")
+    end = start + len("total")
+    fill = engine.fill(
+        FillRequest((ITEM.prefix, "\nprint(", ")\n"), "python", shape=Shape.LINE, max_tokens=MOST)
+    )
+    other = Item("two", whole[:start], whole[end:], "total", "python", False)
+    for item, beside, text in (
+        (ITEM, (start, end), fill.texts[0]),
+        (other, (len(ITEM.prefix), len(ITEM.prefix) + len(ITEM.solution)), fill.texts[1]),
+    ):
+        found = Filler(engine).fill(replace(item, beside=beside), TOGETHER)
+        assert found.texts == (text,)
 
 
 def test_the_fixed_length_is_the_middle_one() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from engine.evaluation import suites
 from engine.evaluation.items import BadData
-from engine.evaluation.suites import FILES, HUMANEVAL, SANTACODER, SPLIT_OF, read_items
+from engine.evaluation.suites import FILES, HUMANEVAL, SANTACODER, SPLIT_OF, TWO_HOLES, read_items
 
 # Made for these tests; no item of a published suite.
 DOUBLE = {
@@ -78,7 +78,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_parquet_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadData, match=r"install infill-ls\[parquet\], or turn it into JSON lines"):
+    with pytest.raises(BadData, match=r"pyarrow. first, or turn it into JSON lines"):
         read_items(SANTACODER, tmp_path / "fim.parquet")
 
 
@@ -120,6 +120,16 @@ def test_a_suite_reads_the_packages_of_its_split_alone(
     assert {item.id.partition("/")[0] for item in found} == {PACKAGE_OF[suite]}
     assert [item.block for item in found] == [False] * 40 + [True] * 10
     assert read_items(suite, data, seed=3) == found != read_items(suite, data, seed=4)
+
+
+def test_pairs_are_of_the_packages_to_report_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suites, "PAIRS", 12)
+    found = read_items(TWO_HOLES, corpus(tmp_path))
+    assert {item.id.partition("/")[0] for item in found} == {PACKAGE_OF["held-out"]}
+    assert len(found) == 24
+    assert all(item.beside for item in found)
 
 
 @pytest.mark.parametrize(
