@@ -181,7 +181,7 @@ def _with_proposals(
     for each in rolled.candidates:
         if each.texts[0] in texts:
             ranked.append(each)
-        elif each.certainty is not None or each.evidence.times:
+        elif each.log_probability is not None or each.evidence.times:
             evidence = replace(each.evidence, proposed_match=0, proposed_times=0)
             ranked.append(replace(each, evidence=evidence, score=evidence.score(profile)))
     return sorted(ranked, key=lambda each: each.score, reverse=True)

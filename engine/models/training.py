@@ -10,6 +10,8 @@ from torch import Tensor
 
 from engine.models.family import Architecture, Model
 
+GRAIN = 32  # what a canvas may see of its chunk ends at a multiple of it
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -19,7 +21,8 @@ class Training:
     initialise  gives a model its first weights, by a seed
     joint       (model, chunk [B, T], canvas [B, K, C], start [B, K], signal [B * K, C, H] or None)
                 -> final hidden states of the chunks [B, T, H], read causally, and of the canvases
-                [B * K, C, H], which see the first `start` tokens of their chunk and themselves
+                [B * K, C, H], which see the first `start` tokens of their chunk (at most `reach`)
+                and themselves
     causal      (model, chunk [B, T]) -> final hidden states [B, T, H] of the chunks alone
     signal      (model, hidden [R, C, H], canvas [R, C], pinned [R, C]) -> the self-conditioning
                 [R, C, H] that a look with these hidden states leaves
@@ -41,6 +44,15 @@ class Training:
     published: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
     apart: tuple[str, ...] = ()
     exact: tuple[str, ...] = ()
+
+
+def reach(index: int, count: int, length: int) -> int:
+    """How many tokens of its chunk the canvas `index` of `count` may have before it.
+
+    The canvases of a chunk start one in each of `count` equal parts of it: what no canvas of a part
+    can see, none of them has to multiply.
+    """
+    return min(length, -(-length * (index + 1) // (count * GRAIN)) * GRAIN)
 
 
 _TRAININGS: dict[str, tuple[type, Training]] = {}
@@ -67,4 +79,4 @@ def training_of(model: Model[Any] | Architecture) -> Training:
     raise LookupError(f"a model of shape {type(shape).__name__} is not trained from nothing")
 
 
-__all__ = ["Training", "register_training", "training_of", "training_of_type"]
+__all__ = ["Training", "reach", "register_training", "training_of", "training_of_type"]

@@ -74,7 +74,7 @@ class Status:
     def quiet(self, why: Quiet | None) -> None:
         """The last pause showed nothing, and why; or it did show something."""
         self._quiet = why
-        self._tell()
+        self._report()
 
     def engine(self) -> dict[str, Any]:
         """What serves, as far as it is known."""

@@ -99,7 +99,8 @@ def _passed_on(inputs: Tensor) -> Tensor:
     damped = inputs.double()
     damped.diagonal().add_(0.01 * damped.diagonal().mean())
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(damped))
-    return torch.linalg.cholesky(inverse, upper=True).float()
+    factor: Tensor = torch.linalg.cholesky(inverse, upper=True).float()
+    return factor
 
 
 def _best_step(block: Tensor, importance: Tensor, top: int) -> tuple[Tensor, Tensor]:
@@ -131,7 +132,8 @@ def _value(codes: Tensor, step: Tensor, least: Tensor) -> Tensor:
 def _integers(codes: Tensor, step: Tensor, least: Tensor) -> Tensor:
     groups = codes.unflatten(1, (step.shape[1], -1)).to(torch.int16)
     groups.mul_(step[..., None]).add_(PARTS // 2).bitwise_right_shift_(4).add_(least[..., None])
-    return groups.to(torch.int8).flatten(1)
+    whole: Tensor = groups.to(torch.int8).flatten(1)
+    return whole
 
 
 def _codes(low: Tensor, high: Tensor | None) -> Tensor:

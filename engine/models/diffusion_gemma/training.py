@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from engine.models.diffusion_gemma.config import FULL, PREFIX, SLIDING
 from engine.models.diffusion_gemma.layers import Attention, Experts, Layer
 from engine.models.diffusion_gemma.model import DiffusionGemma
+from engine.models.training import reach
 
-GRAIN = 32  # what a canvas may see of its chunk ends at a multiple of it
 CAUSAL_BLOCK = 128  # queries
 UNSEEN = -1e30
 ENCODER = "model.encoder.language_model."
@@ -191,15 +191,6 @@ def published(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if name.endswith(".layer_scalar")
     }
     return {**stored, **scalars}
-
-
-def reach(index: int, count: int, length: int) -> int:
-    """How many tokens of its chunk the canvas `index` of `count` may have before it.
-
-    The canvases of a chunk start one in each of `count` equal parts of it: what no canvas of a part
-    can see, none of them has to multiply.
-    """
-    return min(length, -(-length * (index + 1) // (count * GRAIN)) * GRAIN)
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, before: Tensor) -> Tensor:

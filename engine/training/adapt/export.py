@@ -91,7 +91,7 @@ def _write(
     for old in folder.glob("*.safetensors"):
         old.unlink()
     shards = list(_shards(tensors))
-    placed = {}
+    placed: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         file = f"model-{number:05}-of-{len(shards):05}.safetensors"
         save_file(shard, folder / file, metadata={"format": "pt"})
