@@ -18,6 +18,7 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -66,7 +67,8 @@ def fit(options: argparse.Namespace) -> None:
         raise BadData(f"--calibrate needs your own files: the suite {FILES}")
     without = [_named(options.without)] if options.without else []
     items = read_items(options.suite, options.data, options.limit, options.seed, *without)
-    _tell({"total": len(items), "done": 0})
+    _report({"total": len(items), "done": 0})
+    names: Sequence[str]
     if is_address(options.model):
         server = load_remote(options.model, calibrated=False)
         look, names = calibrate.look_at_server(server), calibrate.SERVER_FEATURES
@@ -79,9 +81,9 @@ def fit(options: argparse.Namespace) -> None:
         look, names = calibrate.look_at_model(engine), calibrate.FEATURES
         identity = calibration.identity_of(folder_of(model))
     found = calibrate.calibrate(
-        look, names, items, model, identity, lambda done: _tell({"done": done})
+        look, names, items, model, identity, lambda done: _report({"done": done})
     )
-    _tell({"calibrated": {**asdict(found), "file": str(calibration.write(found))}})
+    _report({"calibrated": {**asdict(found), "file": str(calibration.write(found))}})
 
 
 def evaluate(options: argparse.Namespace) -> None:
