@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as t
 from pygls.lsp.server import LanguageServer
+from pygls.uris import to_fs_path
 
 from lsp_server.documents import Documents
 from lsp_server.fills import Fills
@@ -42,7 +44,7 @@ class Session:
         self.parsing = Parsing()
         self.messages = Messages(server)
         self.status = Status(server, settings.model, support.status)
-        self.link = Link(settings, self.status, self.messages, factory)
+        self.link = Link(settings, self.status, self.messages, factory, self.folders)
         self.documents = Documents(encoding, self.messages.warn_once)
         self.notebooks = Notebooks(self.documents)
         history = History()
@@ -81,6 +83,12 @@ class Session:
             lambda _, new: parsing.in_a_pause(new, lambda: documents.is_current(new)),
         ]
         documents.on_closed += [parsing.forget, self.suggestions.closed, self.stats.closed]
+
+    def folders(self) -> list[Path]:
+        """Those that the window has open."""
+        workspace = self.server.workspace
+        paths = [to_fs_path(uri) for uri in workspace.folders]
+        return [Path(path) for path in (*paths, workspace.root_path) if path]
 
     def configure(self, given: Any) -> None:
         """Take settings in as the client gives them."""

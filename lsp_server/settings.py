@@ -39,6 +39,11 @@ class Settings:
         'The model that fills: "embedded" for the one that ships, or a folder that holds one.',
         minLength=1,
     )
+    tuned: bool = setting(
+        True,
+        "Where `infill-ls tune` taught the model this workspace, and it gained, fill with what it"
+        " learned.",
+    )
     device: str | None = setting(
         None,
         'Where the model runs, such as "cpu" or "cuda"; null for the best there is.',

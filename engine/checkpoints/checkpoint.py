@@ -16,6 +16,7 @@ from engine.api import ModelMissing
 from engine.checkpoints.added_tokens import added_tokens
 from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
 from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
+from engine.checkpoints.tuned import ADAPTER, base_of
 from engine.models.family import Architecture, architecture_of, build, model_types
 
 DEFAULT_TYPE = "diffusion_gemma"  # of a config.json that names none
@@ -49,11 +50,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder that has everything the model needs. `placed` is in the order of the files."""
+    """A folder that has everything the model needs. `placed` is in the order of the files;
+    `adapter` is a file of what a tuned model adds to the weights, which are its base's."""
 
     folder: Path
     config: Architecture
     placed: tuple[Placed, ...]
+    adapter: Path | None = None
 
     @property
     def format(self) -> str:
@@ -75,7 +78,8 @@ class Checkpoint:
 def open_checkpoint(folder: Path) -> Checkpoint:
     """Raises ModelMissing, naming the file or the tensor that is missing, cut short, of the wrong
     shape or type, or stored in a format that cannot be run."""
-    config, stored = read_config(folder), read_tensors(folder)
+    base = base_of(folder)
+    config, stored = read_config(folder), read_tensors(base or folder)
     config = config.given(stored)
     with torch.device("meta"):
         model = build(config)
@@ -83,7 +87,7 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     tensors = _Tensors(folder, config, stored)
     placed = [tensors.place(name, tuple(tensor.shape)) for name, tensor in wanted.items()]
     placed.sort(key=lambda each: (each.first.path, each.first.start))
-    return Checkpoint(folder, config, tuple(placed))
+    return Checkpoint(folder, config, tuple(placed), None if base is None else folder / ADAPTER)
 
 
 def read_config(folder: Path) -> Architecture:

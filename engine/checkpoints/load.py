@@ -21,6 +21,7 @@ from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
+from engine.checkpoints.low_rank import merged, read_adapter
 from engine.checkpoints.packed import hold, stays_packed
 from engine.checkpoints.profile import read_profile
 from engine.models.family import Model, build
@@ -71,9 +72,12 @@ def load_weights(
     keep = stays_packed(device) if packed is None else packed
     with torch.device("meta"):
         model = build(checkpoint.config)
+    weights = read_weights(checkpoint, device, dtype)
+    if checkpoint.adapter is not None:
+        weights = merged(weights, read_adapter(checkpoint.adapter))
     state = {
         name: whole(weight, dtype)
-        for name, weight in read_weights(checkpoint, device, dtype)
+        for name, weight in weights
         if not (keep and hold(model, name, weight))
     }
     model.load_state_dict(state, assign=True)

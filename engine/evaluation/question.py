@@ -21,7 +21,7 @@ from engine.evaluation.items import BadData, Item
 # Files of a model folder that decide what it writes, beside its profile.
 MODEL_FILES = (
     "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
-    "model.safetensors.index.json",
+    "model.safetensors.index.json", "tuned.json",
 )  # fmt: skip
 PACKAGES = ("engine", "kernels")
 NO_FILL = ("engine/training/",)  # code that takes no part in a fill

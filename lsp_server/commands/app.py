@@ -8,7 +8,18 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.commands import demo, engine, eval, fill, models, playground, pull, settings, stats
+from lsp_server.commands import (
+    demo,
+    engine,
+    eval,
+    fill,
+    models,
+    playground,
+    pull,
+    settings,
+    stats,
+    tune,
+)
 from lsp_server.commands.bench import command as bench
 from lsp_server.commands.doctor import command as doctor
 from lsp_server.commands.fault import USAGE, CommandError
@@ -30,6 +41,7 @@ app.command("stats")(stats.command)
 app.command("pull")(pull.command)
 app.command("models")(models.command)
 app.command("eval")(eval.command)
+app.command("tune")(tune.command)
 app.command("playground")(playground.command)
 app.command("doctor")(doctor.command)
 app.command("bench")(bench.command)

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from engine.tuning.kept import all_kept
 from lsp_server.commands.fault import FAILED, CommandError
+from lsp_server.commands.tune import in_words
 from lsp_server.stats.counters import KEPT_AFTER, Count, Counters
 from lsp_server.stats.store import Store
 
@@ -30,12 +32,17 @@ def command(
         counters, since = store.load()
     except OSError as error:
         raise CommandError(f"{store.path}: {error.strerror or error}: fix that", FAILED) from error
+    tuned = [record for each in all_kept() if (record := each.record()) is not None]
     if as_json:
-        print(json.dumps({"since": since, "path": str(store.path), "kinds": summary(counters)}))
-    elif since is None:
+        told = {"since": since, "path": str(store.path), "kinds": summary(counters)}
+        print(json.dumps({**told, "tuned": [record.as_json() for record in tuned]}))
+        return
+    if since is None:
         print("Nothing is counted yet. The language server counts while you work with it.")
     else:
         print("\n".join([*table(counters), "", f"since {since}, in {store.path}"]))
+    for record in tuned:
+        print(f"learned of {in_words(record)}")
 
 
 def table(counters: Counters) -> list[str]:

@@ -6,7 +6,15 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lsp_server.commands.doctor import card, configuration, editors, host, models, packages
+from lsp_server.commands.doctor import (
+    card,
+    configuration,
+    editors,
+    host,
+    models,
+    packages,
+    tuning,
+)
 from lsp_server.commands.doctor.finding import Finding, wrong
 
 Look = Callable[[], Finding | Iterable[Finding]]
@@ -57,6 +65,7 @@ def checks(model: str, device: str | None, verify: bool) -> tuple[Check, ...]:
         Check("socket", lambda: host.socket_folder(model, device), 10.0),
         Check("engine", host.hosts, 30.0),
         Check("editors", editors.editors, 60.0),
+        Check("tuning", tuning.tuning, 10.0),
         Check("settings", configuration.settings, 10.0),
         Check("environment", configuration.environment, 5.0),
     )
