@@ -14,7 +14,7 @@ READY := $(VENV)/.ready
 CONSTRAINTS := .ci/constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format setup vscode clean
+.PHONY: help demo test lint format setup vscode release clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +56,21 @@ $(VSCODE)/node_modules/.package-lock.json: $(VSCODE)/package-lock.json
 	$(NPM) ci --no-audit --no-fund
 	@touch $@
 
+# The wheel is the same bytes for the same sources too; hatchling takes the date from here.
+RELEASE := build/release
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+release: $(READY) $(VSCODE)/node_modules/.package-lock.json  ## wheel, .vsix with the wheel in it, Neovim plugin
+	rm -rf $(RELEASE) && mkdir -p $(RELEASE)
+	SOURCE_DATE_EPOCH=946684800 $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(RELEASE) .
+	$(NPM) run check
+	$(NPM) run package -- $(CURDIR)/$(RELEASE)/infill-vscode-$(VERSION).vsix \
+	    $(CURDIR)/$(RELEASE)/infill_ls-$(VERSION)-py3-none-any.whl
+	tar --sort=name --mtime=@946684800 --owner=0 --group=0 --numeric-owner \
+	    --transform='s,^,infill.nvim/,' -C editors/neovim -czf $(RELEASE)/infill-nvim-$(VERSION).tar.gz \
+	    README.md doc lsp lua plugin
+	@cd $(RELEASE) && sha256sum infill* > SHA256SUMS && ls -l
+
 clean:  ## remove .venv and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -74,5 +89,5 @@ $(READY): pyproject.toml $(CONSTRAINTS)
 	        "python3-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV); the first time this downloads torch and takes some minutes"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev,ws]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@

@@ -43,6 +43,7 @@ sys.path.insert(0, str(ROOT))
 
 from lsprotocol import types as t  # noqa: E402
 
+from benchmarks.files import deep_files, long_file  # noqa: E402
 from benchmarks.typist import LINES, Editor, Spent, Typing, rules, typing_at  # noqa: E402
 from lsp_server.framing import Framing  # noqa: E402
 from tests.lsp_server.fuzzing import Client, chaotic_server  # noqa: E402
@@ -111,22 +112,6 @@ def scripted(folder: Path) -> Path:
     journal = str(folder / "journal")
     script.write_text(json.dumps({"fills": [*rules(), {"text": "pass"}], "journal": journal}))
     return script
-
-
-def long_file(lines: int) -> str:
-    """Python with classes, holes and strings, and a letter beyond ASCII."""
-    block = (
-        "class Basket{n}:\n"
-        '    """One of many: größer."""\n\n'
-        "    def total(self, items: list[Item], *, tax: float = 0.2) -> float:\n"
-        "        # TODO: sum the prices\n"
-        "        price = ...\n"
-        "        return round(price * (1 + tax), 2)\n\n"
-        "    def clear(self) -> None:\n"
-        "        self.items = {{}}\n\n\n"
-    )
-    count = lines // block.count("\n") + 1
-    return "".join(block.format(n=n) for n in range(count))
 
 
 def started(times: int, script: str) -> Measure:
@@ -199,22 +184,6 @@ async def in_loop(script: str, text: str, rounds: int) -> list[Measure]:
         measured("code actions at once", at_once, 5.0),
         *deep,
     ]
-
-
-def deep_files() -> dict[str, tuple[str, str]]:
-    """Language and text, by what is deep or long there."""
-    return {
-        "a long expression": (
-            "python",
-            "def f(a, b):\n    x = (\n" + "        a +\n" * 5000 + "        b\n    )\n",
-        ),
-        "else if": (
-            "javascript",
-            "function f(a) {\n  " + "if (a) {\n    b()\n  } else " * 2000 + "{}\n}\n",
-        ),
-        "brackets": ("c", "int f(int a) {\n  return " + "(" * 500 + "a" + ")" * 500 + ";\n}\n"),
-        "a long body": ("java", "class A { int f() {\n" + "  b(a);\n" * 5000 + "}}\n"),
-    }
 
 
 async def in_deep_syntax(client: Client, language: str, text: str, rounds: int) -> list[Spent]:

@@ -35,12 +35,25 @@ class Snippet:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A text for the hole that stands elsewhere in the workspace: a candidate beside the engine's
+    own. `match` counts the characters around the gap that agree there, `times` the files in which
+    it stands."""
+
+    text: str
+    match: int
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class FillRequest:
     """A text with `n` holes, given as the `n + 1` texts around them.
 
-    `max_tokens` bounds each hole, `steps` caps the denoising steps, `candidates` the canvases
-    tried side by side; None leaves the choice to the model's profile. `draft` gives the text that
-    each hole starts from. Raises BadRequest when a field cannot mean anything.
+    The model may read `context`, of which the farthest and most stable comes first; `proposals` are
+    for a single hole, and are only ranked. `max_tokens` bounds each hole, `steps` caps the
+    denoising steps, `candidates` the canvases tried side by side; None leaves the choice to the
+    model's profile. `draft` gives the text that each hole starts from. Raises BadRequest when a
+    field cannot mean anything.
     """
 
     texts: tuple[str, ...]
@@ -48,6 +61,7 @@ class FillRequest:
     path: str | None = None
     shape: Shape = Shape.AUTO
     context: tuple[Snippet, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
     max_tokens: int = 64
     steps: int | None = None
     candidates: int | None = None
@@ -73,7 +87,7 @@ class FillRequest:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters `start` to `end` of a draft's hole, and how sure the model is of them, 0..1."""
+    """Characters `start` to `end` of a draft's hole, and the model's confidence in them, 0..1."""
 
     start: int
     end: int
@@ -128,7 +142,7 @@ class EngineInfo:
     """What serves: shown in `--json`, status lines and logs.
 
     Where there are several ways to ask (engine/remote), `way` names the one that is taken, `why`
-    says what speaks for it and `better` what would be better; "" else. What a fill's confidence
+    is what speaks for it and `better` what would be better; "" else. What a fill's confidence
     is worth: "calibrated" is how often such a fill is right, "not calibrated" only tells a likelier
     fill from another, "unknown" is 1 for want of any probability.
     """
@@ -208,7 +222,7 @@ class ConcurrentEngine(Engine, Protocol):
 
 
 class EngineError(Exception):
-    """A fill that did not happen. The message names the cause and the mend."""
+    """A fill that did not happen. The message names the cause and the fix."""
 
     kind = "engine_error"
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from pygls.lsp.server import LanguageServer
 
-from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest
+from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest, Shape
+from lsp_server.context.asked import Asked, OpenText
 from lsp_server.context.cells import Cells
-from lsp_server.context.open_documents import snippets
+from lsp_server.context.edits import Edits
+from lsp_server.context.open_documents import folder_of
+from lsp_server.context.workspace import Workspace
 from lsp_server.document import Document
 from lsp_server.documents import Documents
-from lsp_server.gap import Gap
+from lsp_server.gap import Gap, with_lf
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.link import Link
 from lsp_server.notebook import Notebooks
 from lsp_server.notify.drafts import DraftStream
 from lsp_server.notify.status import Status
-from lsp_server.secrets import Cleared, cleared, withheld_because
+from lsp_server.secrets import Cleared, cleared, is_secret, withheld_because
 from lsp_server.settings import Settings
 from lsp_server.suggest.history import History
 
@@ -44,6 +46,8 @@ class Fills:
         settings: Callable[[], Settings],
         *,
         sends_drafts: bool,
+        workspace: Workspace,
+        edits: Edits,
     ) -> None:
         self._server = server
         self._documents = documents
@@ -54,31 +58,63 @@ class Fills:
         self._status = status
         self._settings = settings
         self._sends_drafts = sends_drafts
+        self._workspace = workspace
+        self._edits = edits
 
-    def request_for(self, gap: Gap) -> FillRequest:
+    async def request_for(self, gap: Gap) -> FillRequest:
+        texts = self._cells.joined(gap.document, gap.sides())
+        return await self._request(gap.document, texts, gap.shape, self._settings().max_tokens)
+
+    async def request_for_plan(self, plan: Plan) -> FillRequest:
+        texts = self._cells.joined(plan.document, plan.texts())
+        return await self._request(
+            plan.document, texts, plan.shape, self._settings().action_max_tokens
+        )
+
+    async def _request(
+        self, document: Document, texts: tuple[str, ...], shape: Shape, max_tokens: int
+    ) -> FillRequest:
         settings = self._settings()
+        asked = self._asked(document, texts, shape)
+        found = await self._workspace.gather(asked, settings.sources)
         return FillRequest(
-            texts=self._cells.joined(gap.document, gap.sides()),
-            context=snippets(
-                gap.document,
-                self._documents.values(),
-                self._history,
-                self._server.workspace.folders,
-                without=self._notebooks.siblings(gap.document.uri),
-            ),
-            language=gap.document.language,
-            path=gap.document.path,
-            shape=gap.shape,
-            max_tokens=settings.max_tokens,
+            texts=texts,
+            context=found.context,
+            proposals=found.proposals if len(texts) == 2 else (),
+            language=document.language,
+            path=document.path,
+            shape=shape,
+            max_tokens=max_tokens,
             steps=settings.steps,
         )
 
-    def request_for_plan(self, plan: Plan) -> FillRequest:
-        return replace(
-            self.request_for(plan.gap(plan.holes[0])),
-            texts=self._cells.joined(plan.document, plan.texts()),
-            shape=plan.shape,
-            max_tokens=self._settings().action_max_tokens,
+    def _asked(self, document: Document, texts: tuple[str, ...], shape: Shape) -> Asked:
+        """What the sources of context may look at; nothing that may hold secrets."""
+        folders, siblings = self._server.workspace.folders, self._notebooks.siblings(document.uri)
+        home = folder_of(document.uri, folders)
+        opened = []
+        for other in self._documents.values():
+            if other.uri == document.uri or other.uri in siblings or is_secret(other.uri):
+                continue
+            edit = self._history.last(other.uri)
+            opened.append(
+                OpenText(
+                    path=other.path or other.uri,
+                    language=other.language,
+                    text=with_lf(other.text),
+                    edited=min(edit.end, len(other.text)) if edit is not None else None,
+                    edited_at=edit.at if edit is not None else 0.0,
+                    is_near=folder_of(other.uri, folders) == home,
+                )
+            )
+        return Asked(
+            prefix=texts[0],
+            suffix=texts[-1],
+            language=document.language,
+            path=document.path,
+            shape=shape,
+            open_texts=tuple(opened),
+            edits=self._edits.recent(),
         )
 
     def outside(self, document: Document) -> int:
@@ -92,12 +128,13 @@ class Fills:
     async def fill(self, gap: Gap, on_draft: Callable[[Draft], None] | None = None) -> Fill:
         """Raises an EngineError. Cancelling the caller's task stops the engine's work."""
         hole = Hole(gap.start, gap.end, gap.shape)
-        request = self._cleared(self.request_for(gap), gap.document)
+        request = self._cleared(await self.request_for(gap), gap.document)
         return await self._fill(request, gap.document, (hole,), on_draft)
 
     async def fill_ahead(self, gap: Gap) -> Fill:
         """A fill that nobody has asked for yet: gives way to any other. Raises an EngineError."""
-        return await self._link.fill_ahead(self._cleared(self.request_for(gap), gap.document))
+        request = self._cleared(await self.request_for(gap), gap.document)
+        return await self._link.fill_ahead(request)
 
     async def fill_plan(
         self,
@@ -111,7 +148,7 @@ class Fills:
         `settle` decides what of the fill goes into the holes, which is then the last draft shown.
         Raises an EngineError.
         """
-        wanted = self.request_for_plan(plan) if request is None else request
+        wanted = await self.request_for_plan(plan) if request is None else request
         passed = self._cleared(wanted, plan.document)
         return await self._fill(passed, plan.document, plan.holes, on_draft, settle)
 

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lsprotocol import types as t
-
 from lsp_server import sync
 from lsp_server.documents import Documents
-
-SYNC = t.NotebookDocumentSyncOptions(
-    notebook_selector=[t.NotebookDocumentFilterWithNotebook(notebook="*")]
-)
 
 
 class Notebooks:

@@ -24,7 +24,6 @@ from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 from pygls.protocol import JsonRPCNotification, LanguageServerProtocol, lsp_method
 
-from lsp_server import sync
 from lsp_server.framing import Refused
 
 if TYPE_CHECKING:
@@ -38,7 +37,13 @@ Id = int | str | None
 class Served(Protocol):
     """What the protocol needs of its server. `session` is there from `initialize` on."""
 
-    session: Session
+    @property
+    def session(self) -> Session: ...
+
+    @property
+    def is_initialized(self) -> bool: ...
+
+    def begin(self) -> None: ...
 
     def stop(self, exit_code: int) -> None: ...
 
@@ -129,8 +134,11 @@ class InfillProtocol(LanguageServerProtocol):
             return Unreadable(id, t.ErrorCodes.MethodNotFound, f"no method {method}")
         if expected not in (None, kind):
             return _invalid(id, f"{method} is a {expected.value}, not a {kind.value}", kind)
-        if (reader := sync.READERS.get(method)) is not None:
-            return JsonRPCNotification(method, self.VERSION, reader(params))
+        if kind is Kind.NOTIFICATION:
+            from lsp_server import sync  # here, as `initialize` can do without it
+
+            if (reader := sync.READERS.get(method)) is not None:
+                return JsonRPCNotification(method, self.VERSION, reader(params))
         message: dict[str, Any] = {"jsonrpc": self.VERSION, "method": method}
         if kind is Kind.REQUEST:
             message["id"] = id
@@ -191,7 +199,9 @@ class InfillProtocol(LanguageServerProtocol):
             message.params.root_path = message.params.root_uri = None
         super().handle_message(message)
         if method == t.INITIALIZE:
-            self._initialized = hasattr(self._served, "session")
+            self._initialized = self._served.is_initialized
+            if self._initialized:
+                asyncio.get_running_loop().call_soon(self._served.begin)
 
     def _refusal(self, method: str) -> t.ResponseError | None:
         if self._shutdown:

@@ -5,58 +5,102 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.lsp.server import LanguageServer
 
-from lsp_server import __version__, transport
-from lsp_server.document import Document
-from lsp_server.features import (
-    code_action,
-    completion,
-    configuration,
-    execute_command,
-    fill,
-    inline_completion,
-)
-from lsp_server.notebook import SYNC
+from lsp_server import __version__, capabilities, transport
 from lsp_server.process import ended
 from lsp_server.protocol import AtArrival, InfillProtocol
 from lsp_server.reading import lenient_converter
-from lsp_server.session import Session
-from lsp_server.settings import Settings
-from lsp_server.stats import Kind
-from lsp_server.support import ClientSupport
+
+if TYPE_CHECKING:
+    from lsp_server.answers import Answer
+    from lsp_server.session import Session
 
 log = logging.getLogger(__name__)
 
-DocumentAnswer = Callable[[Session, Document, Any], Awaitable[Any]]
-
 
 class InfillServer(LanguageServer):
-    """One client, one session. `session` is there from `initialize` on."""
+    """One client, one session. An editor waits for the answer to `initialize`, so it is given
+    before what the other answers need has been imported, and the session made: see `begin`.
+    """
 
     protocol: InfillProtocol
-    session: Session
 
-    def __init__(self) -> None:
+    def __init__(self, model: str, device: str | None, factory: str | None) -> None:
         super().__init__(
             "infill-ls",
             __version__,
             protocol_cls=InfillProtocol,
             converter_factory=lenient_converter,
-            notebook_document_sync=SYNC,
+            notebook_document_sync=capabilities.NOTEBOOKS,
         )
+        self._model = model
+        self._device = device
+        self._factory = factory
+        self._client: t.InitializeParams | None = None
+        self._session: Session | None = None
+        self._answers: dict[str, Answer] = {}
+        self.on_begun: Callable[[], None] = lambda: None
         self.exit_code = 0
         # On stdio: another process may hold the pipe open that the client has left. A client on a
         # socket may be on another machine, where its process id means another process.
         self.ends_with_client = False
         self._stopping: asyncio.Event | None = None
         self._watch: asyncio.Future[None] | None = None
+
+    @property
+    def is_initialized(self) -> bool:
+        return self._client is not None
+
+    @property
+    def session(self) -> Session:
+        """From `initialize` on; AttributeError before."""
+        self.begin()
+        assert self._session is not None
+        return self._session
+
+    def initialized_by(self, client: t.InitializeParams) -> None:
+        self._client = client
+        self.watch_client(client.process_id)
+
+    def begin(self) -> None:
+        """Import what answers, and make the session: after the answer to `initialize`."""
+        if self._session is None:
+            from lsp_server.answers import ANSWERS
+
+            self._answers = ANSWERS
+            self._session = self._made_session()
+            self.on_begun()
+
+    def answer(self, method: str, params: Any) -> Awaitable[Any]:
+        """Called as a request arrives, awaited later, see AtArrival."""
+        session = self.session
+        return self._answers[method](session, params)
+
+    def _made_session(self) -> Session:
+        from lsp_server.features import configuration
+        from lsp_server.session import Session
+        from lsp_server.settings import Settings
+        from lsp_server.support import ClientSupport
+
+        if self._client is None:
+            raise AttributeError("there is no session before initialize")
+        options = self._client.initialization_options
+        session = Session(
+            self,
+            ClientSupport.of(self._client.capabilities, options),
+            t.PositionEncodingKind(self.workspace.position_encoding),
+            Settings(model=self._model, device=self._device),
+            self._factory,
+        )
+        session.configure(configuration.section(options))
+        return session
 
     def report_server_error(self, error: Exception, source: Any) -> None:
         """To the log: what the user should know, the session or the error answer tells."""
@@ -93,8 +137,8 @@ class InfillServer(LanguageServer):
         try:
             await serve(self)
         finally:
-            if hasattr(self, "session"):
-                self.session.close()
+            if self._session is not None:
+                self._session.close()
 
 
 def create_server(
@@ -103,64 +147,33 @@ def create_server(
     """The server, wired and not started. The client's settings go before `model` and `device`."""
     # pygls logs user code at INFO and every error answer as a traceback.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    server = InfillServer()
+    server = InfillServer(model, device, factory)
 
     @server.feature(t.INITIALIZE)
     def initialize(params: t.InitializeParams) -> None:
-        encoding = t.PositionEncodingKind(server.workspace.position_encoding)
-        support = ClientSupport.of(params.capabilities, params.initialization_options)
-        settings = Settings(model=model, device=device)
-        server.session = Session(server, support, encoding, settings, factory)
-        server.watch_client(params.process_id)
-        server.session.configure(configuration.section(params.initialization_options))
+        server.initialized_by(params)
 
     @server.feature(t.INITIALIZED)
     def initialized(params: t.InitializedParams) -> None:
-        server.session.link.warm_up()
+        server.session.initialized()
+
+    @server.feature(t.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    def folders_changed(params: t.DidChangeWorkspaceFoldersParams) -> None:
+        server.session.keep_indexes()
 
     @server.feature(t.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: t.DidChangeConfigurationParams) -> None:
+        from lsp_server.features import configuration
+
         await configuration.changed(server.session, params)
 
-    def about_document(answer: DocumentAnswer) -> AtArrival:
-        def begin(params: Any) -> Awaitable[Any]:
-            uri = params.text_document.uri
-            document = server.session.documents.get(uri)
-            if document is None:
-                log.warning("nothing is answered: %s", server.session.documents.why_absent(uri))
-                return _nothing()
-            if server.session.link.paused:
-                return _nothing()
-            return answer(server.session, document, params)
-
-        return AtArrival(begin)
-
-    def about_item(answer: Callable[[Session, Any], Awaitable[Any]]) -> AtArrival:
-        return AtArrival(lambda params: answer(server.session, params))
-
-    def wire(method: str, handler: AtArrival, options: Any = None) -> None:
-        server.feature(method, options)(handler)
-
-    wire(
-        t.TEXT_DOCUMENT_INLINE_COMPLETION,
-        about_document(counted(Kind.INLINE, inline_completion.answer)),
-        inline_completion.OPTIONS,
-    )
-    wire(
-        t.TEXT_DOCUMENT_COMPLETION,
-        about_document(counted(Kind.COMPLETION, completion.answer)),
-        completion.OPTIONS,
-    )
-    wire(t.COMPLETION_ITEM_RESOLVE, about_item(completion.resolve))
-    wire(t.TEXT_DOCUMENT_CODE_ACTION, about_document(code_action.answer), code_action.OPTIONS)
-    wire(t.CODE_ACTION_RESOLVE, about_item(code_action.resolve))
-    wire(fill.METHOD, about_item(fill.answer))
-    for command in execute_command.COMMANDS:
+    for method, options in capabilities.REQUESTS.items():
+        server.feature(method, options)(AtArrival(partial(server.answer, method)))
+    for command in capabilities.COMMANDS:
         server.command(command)(_nothing)
     # pygls lets a command that has been cancelled run to its end.
-    server.protocol.fm.builtin_features[t.WORKSPACE_EXECUTE_COMMAND] = about_item(
-        execute_command.answer
-    )
+    execute = AtArrival(partial(server.answer, t.WORKSPACE_EXECUTE_COMMAND))
+    server.protocol.fm.builtin_features[t.WORKSPACE_EXECUTE_COMMAND] = execute
     return server
 
 
@@ -195,31 +208,17 @@ def serve_ws(
 
 def _run(server: InfillServer, serve: Callable[[InfillServer], Coroutine[Any, Any, None]]) -> None:
     """Raises SystemExit where the end was not an orderly one, KeyboardInterrupt on ctrl-c."""
-    # All that there is now stays: a full collection need not stop the loop 40 ms to look at it.
-    gc.freeze()
-    gc.enable()
+    server.on_begun = _collect_garbage
     asyncio.run(server.run(serve))
     if server.exit_code:
         raise SystemExit(server.exit_code)
 
 
-def counted(kind: Kind, answer: DocumentAnswer) -> DocumentAnswer:
-    """`answer`, with its latency and what it shows in the local counters."""
-
-    async def count(session: Session, document: Document, params: Any) -> Any:
-        started = time.perf_counter()
-        result = await answer(session, document, params)
-        now = session.documents.get(document.uri)
-        if result is None or now is None:
-            return result
-        session.stats.answered(kind, time.perf_counter() - started)
-        for item in result.items:
-            edit: Any = item.text_edit if isinstance(item, t.CompletionItem) else item
-            text = edit.new_text if isinstance(edit, t.TextEdit) else edit.insert_text
-            session.stats.shown(kind, now, *now.offsets(edit.range), text)
-        return result
-
-    return count
+def _collect_garbage() -> None:
+    """From now on. All that there is stays: a full collection need not stop the loop 40 ms to look
+    at it."""
+    gc.freeze()
+    gc.enable()
 
 
 async def _nothing() -> None:

@@ -18,13 +18,13 @@ SECTION = "infill"
 MARKDOWN_COMMAND = "infill-ls settings --markdown"
 
 
-def setting(default: Any, says: str, **limits: Any) -> Any:
-    """A field with what it says in every editor, and its limits as JSON schema keywords.
+def setting(default: Any, description: str, **limits: Any) -> Any:
+    """A field with its description in every editor, and its limits as JSON schema keywords.
 
     The type in the schema is the annotation: bool, int, float, str, a Literal, `tuple[X, ...]` (a
     list), `Mapping[str, X]` (an object), and any of them or None. `unit` goes into the docs.
     """
-    metadata = {"says": says, "limits": limits}
+    metadata = {"description": description, "limits": limits}
     if isinstance(default, Mapping):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -32,40 +32,23 @@ def setting(default: Any, says: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Names are the client's in snake case: `maxTokens` sets `max_tokens`."""
+    """Names are the client's in snake case: `maxTokens` sets `max_tokens`. Editors and the docs
+    have them in this order, the ones that most people change first."""
 
     model: str = setting(
         "embedded",
         'The model that fills: "embedded" for the one that ships, or a folder that holds one.',
         minLength=1,
     )
-    tuned: bool = setting(
-        True,
-        "Where `infill-ls tune` taught the model this workspace, and it gained, fill with what it"
-        " learned.",
-    )
-    device: str | None = setting(
-        None,
-        'Where the model runs, such as "cpu" or "cuda"; null for the best there is.',
-        minLength=1,
-    )
-    unload_after: float = setting(
-        30,
-        "Free the memory of a model that has filled nothing for so many minutes; 0 for never.",
-        minimum=0,
-    )
-    linger: float = setting(
-        5, "Keep the engine for so many minutes after the last window has closed.", minimum=0
-    )
-    steps: int | None = setting(
-        None, "The most denoising steps of a fill; null leaves it to the model.", minimum=1
-    )
-    max_tokens: int = setting(64, "The longest fill, in the model's tokens.", minimum=1)
-    action_max_tokens: int = setting(
-        128, "The longest fill of a code action, for each of its holes, in tokens.", minimum=1
-    )
     trigger: Literal["auto", "manual"] = setting(
         "auto", "Show fills while you type, or only when you ask for one."
+    )
+    min_confidence: float = setting(
+        0.35,
+        "Show a fill unasked only where its confidence is at least this; below it, a code action"
+        " shows its candidates and asks.",
+        minimum=0,
+        maximum=1,
     )
     languages: Mapping[str, bool] = setting(
         {"*": True, "markdown": False, "plaintext": False},
@@ -75,19 +58,36 @@ class Settings:
     in_strings: bool = setting(False, "Show fills in strings while you type.")
     delay: int | None = setting(
         None,
-        "Show nothing sooner after a key than this, in milliseconds; null follows your typing.",
+        "The shortest pause before a fill is shown, in milliseconds; null follows your typing.",
         minimum=0,
     )
     max_lines: int = setting(12, "The most lines of a fill that you have not asked for.", minimum=1)
     choices: int = setting(
         3, "The most fills to choose from where you have asked for one.", minimum=1, maximum=10
     )
-    min_confidence: float = setting(
-        0.35,
-        "Hide fills that the model is less confident of, unless you ask for one; a code action then"
-        " shows its candidates and asks.",
+    completion: bool | None = setting(
+        None,
+        "Offer fills in the completion list too; null: only where the editor has no ghost text.",
+    )
+    device: str | None = setting(
+        None,
+        'Where the model runs, such as "cpu" or "cuda"; null for the best there is.',
+        minLength=1,
+    )
+    steps: int | None = setting(
+        None, "The most denoising steps of a fill; null leaves the number to the model.", minimum=1
+    )
+    max_tokens: int = setting(64, "The longest fill, in the model's tokens.", minimum=1)
+    action_max_tokens: int = setting(
+        128, "The longest fill of a code action, for each of its holes, in tokens.", minimum=1
+    )
+    unload_after: float = setting(
+        30,
+        "Free the memory of a model that has filled nothing for so many minutes; 0 for never.",
         minimum=0,
-        maximum=1,
+    )
+    linger: float = setting(
+        5, "Keep the engine for so many minutes after the last window has closed.", minimum=0
     )
     largest_file: int = setting(
         1000, "Show nothing while you type in larger files, in thousands of characters.", minimum=1
@@ -95,17 +95,45 @@ class Settings:
     speculate: bool = setting(
         True, "Compute what comes after a fill while nothing else wants the model."
     )
-    without_filters: tuple[str, ...] = setting(
-        (), "Filters that are left out, by their names in the log: to see what one of them does."
+    tuned: bool = setting(
+        True,
+        "Where `infill-ls tune` taught the model this workspace, and it gained, fill with what it"
+        " learned.",
     )
-    completion: bool | None = setting(
-        None, "Offer fills in the completion list too; null does where there is no ghost text."
+    index: bool = setting(
+        True,
+        "Keep an index of the lines and symbols of the workspace's folders, on this machine only."
+        " Without it nothing is proposed from files that are not open.",
+    )
+    context: Mapping[str, bool] = setting(
+        {
+            "lookup": True,
+            "siblings": False,
+            "definitions": False,
+            "openDocuments": True,
+            "edits": False,
+        },
+        "Where else to look: `lookup` proposes lines of the workspace; the others are what a model"
+        " that has room for it reads too: heads of files beside this one, definitions of imported"
+        " names, pieces of open documents, your last edits. What is not named is as by default.",
     )
     stats: bool = setting(
         True,
         "Count what is shown, accepted and kept, on this machine only: `infill-ls stats` shows it.",
     )
-    debug: bool = setting(False, "Log more: which filters cut a fill, and why none was shown.")
+    without_filters: tuple[str, ...] = setting(
+        (),
+        "Clean-up filters to leave out, by their names in the log, to see what each of them does.",
+    )
+    debug: bool = setting(
+        False, "Log more: which filters shortened a fill, and why none was shown."
+    )
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The sources of context that are on."""
+        chosen = {**_default(_by_key()["context"]), **self.context}
+        return frozenset(name for name, is_on in chosen.items() if is_on)
 
     def updated(self, given: Any) -> tuple[Settings, dict[str, str]]:
         """These settings with what `given` changes, and what is wrong with the rest, by its name.
@@ -145,7 +173,7 @@ def schema() -> dict[str, dict[str, Any]]:
         f"{SECTION}.{key}": {
             **_schema_of(hints[item.name], item.metadata["limits"]),
             "default": _as_json(_default(item)),
-            "description": item.metadata["says"],
+            "description": item.metadata["description"],
         }
         for key, item in _by_key().items()
     }
@@ -175,8 +203,8 @@ def as_markdown() -> str:
             "",
             f"Made by `{MARKDOWN_COMMAND}` from `lsp_server/settings.py`. An editor gives them in",
             "`initializationOptions`, by `workspace/didChangeConfiguration`, or when asked for the",
-            f"section `{SECTION}`. A setting that is unknown or has the wrong type is told once",
-            "and keeps its value; null gives it its default back.",
+            f"section `{SECTION}`. A setting that is unknown or has the wrong type is reported",
+            "once and keeps its value; null restores the default.",
             "",
             "| setting | type | default | what it does |",
             "| --- | --- | --- | --- |",
@@ -257,11 +285,11 @@ def _type_in_words(part: Mapping[str, Any]) -> str:
         case "boolean":
             return "true or false"
         case "string":
-            return "a text that is not empty" if part.get("minLength") else "a text"
+            return "a non-empty string" if part.get("minLength") else "a string"
         case "integer" | "number":
             return ("a whole number" if kind == "integer" else "a number") + _range(part)
         case "array":
-            return f"a list, each {_type_in_words(part['items'])}"
+            return f"a list, each item {_type_in_words(part['items'])}"
         case _:
             return f"an object, each value {_type_in_words(part['additionalProperties'])}"
 

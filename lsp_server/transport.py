@@ -94,12 +94,7 @@ async def over_tcp(server: Served, host: str, port: int) -> None:
 
 
 async def over_ws(server: Served, host: str, port: int) -> None:
-    try:
-        from websockets.asyncio.server import serve
-    except ImportError:
-        print("infill-ls: --ws needs another package: infill-ls[ws]", file=sys.stderr)
-        server.stop(2)
-        return
+    from websockets.asyncio.server import serve
 
     async def connected(socket: Any) -> None:
         if server.protocol.writer is None:

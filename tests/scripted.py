@@ -86,7 +86,14 @@ class ScriptedEngine:
         texts = tuple(rule.get("texts", [rule.get("text", "")] * request.holes))
         texts = tuple(text.replace("{n}", str(number)) for text in texts)
         steps = min(rule.get("steps", 1), request.steps or rule.get("steps", 1))
-        self.note("begin", fill=number, tail=request.texts[0][-20:], shape=request.shape)
+        self.note(
+            "begin",
+            fill=number,
+            tail=request.texts[0][-20:],
+            shape=request.shape,
+            context=[each.path for each in request.context],
+            proposals=[each.text for each in request.proposals],
+        )
         if "print" in rule:
             print(rule["print"], flush=True)
             with suppress(OSError):  # as a library in C would

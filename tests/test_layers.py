@@ -51,6 +51,43 @@ def test_the_way_to_the_server_loads_no_terminal_modules() -> None:
     assert {"typer", "rich"}.isdisjoint(run.stdout.split())
 
 
+# What reads code, cleans fills, asks the engine: an editor waits for none of it at the start.
+LATER = (
+    "engine.api", "engine.client", "engine.fill", "lsp_server.answers", "lsp_server.context",
+    "lsp_server.document", "lsp_server.features.code_action", "lsp_server.gap", "lsp_server.holes",
+    "lsp_server.languages", "lsp_server.notify", "lsp_server.session", "lsp_server.settings",
+    "lsp_server.stats", "lsp_server.suggest", "lsp_server.syntax", "tree_sitter",
+)  # fmt: skip
+
+
+def test_initialize_is_answered_before_anything_else_is_imported() -> None:
+    program = f"""
+import asyncio, sys, lsp_server.cli, lsp_server.server, lsp_server.commands.serve
+server = lsp_server.server.create_server()
+answers = []
+
+class Writer:
+    def write(self, data):
+        answers.append((data, [name for name in {LATER} if name in sys.modules]))
+
+async def started():
+    server.protocol.set_writer(Writer())
+    message = b'{{"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {{}}}}'
+    server.protocol.receive(server.protocol.read(message))
+    assert [b'"codeActionProvider"' in data for data, _ in answers] == [True]
+    await asyncio.sleep(0)
+    print(*answers[0][1], "|", *[name for name in {LATER} if name not in sys.modules])
+    server.session.close()
+
+asyncio.run(started())
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    before, _, never = run.stdout.partition("|")
+    assert before.split() == []
+    assert never.split() == ["tree_sitter"]  # until a document is open
+
+
 def test_every_dependency_is_pinned() -> None:
     pinned = {}
     for line in (ROOT / ".ci" / "constraints.txt").read_text().splitlines():
@@ -65,7 +102,7 @@ def test_every_dependency_is_pinned() -> None:
     assert names - pinned.keys() == set()
 
 
-@pytest.mark.parametrize("package", PRODUCT)
+@pytest.mark.parametrize("package", [*PRODUCT, "tests", "benchmarks"])
 def test_no_file_is_longer_than_one_idea(package: str) -> None:
     lengths = {
         path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines())

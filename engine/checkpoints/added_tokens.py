@@ -19,6 +19,23 @@ def added_tokens(folder: Path) -> dict[str, int]:
     }
 
 
+def named_tokens(folder: Path) -> dict[str, int]:
+    """Ids of the tokens that `tokenizer_config.json` names: "bos_token", "eos_token", "pad_token"
+    and the like, where it names one that the tokenizer knows."""
+    settings = folder / "tokenizer_config.json"
+    if not settings.exists():
+        return {}
+    known = added_tokens(folder)
+    named = {
+        role: given.get("content") if isinstance(given, dict) else given
+        for role, given in read_json(settings).items()
+        if role.endswith("_token")
+    }
+    return {
+        role: known[text] for role, text in named.items() if isinstance(text, str) and text in known
+    }
+
+
 def _of_tokenizer(document: dict[str, Any]) -> dict[str, int]:
     return {str(each["content"]): int(each["id"]) for each in document.get("added_tokens") or ()}
 
@@ -42,4 +59,4 @@ def _read(path: Path, read: Any) -> dict[str, int]:
     return found
 
 
-__all__ = ["added_tokens"]
+__all__ = ["added_tokens", "named_tokens"]

@@ -93,7 +93,12 @@ def open_checkpoint(folder: Path) -> Checkpoint:
 def read_config(folder: Path) -> Architecture:
     """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
     path = folder / "config.json"
-    document = {"added_tokens": added_tokens(folder), **read_json(path)}
+    generation = folder / "generation_config.json"
+    document = {
+        "added_tokens": added_tokens(folder),
+        "generation_config": read_json(generation) if generation.exists() else {},
+        **read_json(path),
+    }
     try:
         return architecture_of(document, DEFAULT_TYPE)
     except LookupError as error:
@@ -152,9 +157,9 @@ class _Tensors:
                 row.append(roles)
             matrices.append(tuple(row))
         if len(formats) > 1:
-            told = " and ".join(f"{at} as {name}" for name, at in formats.items())
+            listed = " and ".join(f"{at} as {name}" for name, at in formats.items())
             raise ModelMissing(
-                f"{self.folder} stores experts of one layer in several formats: {told}; {AGAIN}"
+                f"{self.folder} stores experts of one layer in several formats: {listed}; {AGAIN}"
             )
         return Placed(name, shape, format, tuple(matrices))
 
@@ -185,10 +190,10 @@ class _Tensors:
         if stored is None:
             raise ModelMissing(f"{self.folder} lacks the tensor {name}; {AGAIN}")
         if stored.dtype not in field.dtypes:
-            mend = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
+            fix = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
             raise ModelMissing(
                 f"{stored.path}: tensor {name} is stored as {stored.dtype}, and"
-                f" {' or '.join(field.dtypes)} is what can be used there; {mend}"
+                f" {' or '.join(field.dtypes)} is what can be used there; {fix}"
             )
         if stored.shape not in field.shapes:
             raise ModelMissing(

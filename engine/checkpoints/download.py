@@ -21,7 +21,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.util import find_spec
 from io import BufferedRandom
 from pathlib import Path
 from typing import Any, cast
@@ -30,15 +29,18 @@ from engine.api import EngineError
 from engine.checkpoints.catalog import GB, RECEIPT, Entry, receipt
 
 WANTED = ("config.json", "generation_config.json", "hf_quant_config.json", "tokenizer.json",
-          "tokenizer_config.json", "chat_template.jinja", "*.safetensors",
-          "*.safetensors.index.json", "LICENSE*", "README.md")  # fmt: skip
-NEEDED = ("config.json", "tokenizer.json")
+          "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+          "merges.txt", "chat_template.jinja", "*.safetensors", "*.safetensors.index.json",
+          "LICENSE*", "README.md")  # fmt: skip
+# Of each of these one has to be there: Dream's releases have the parts of a tokenizer alone.
+NEEDED = (("config.json",), ("tokenizer.json", "vocab.json"))
+WEIGHTS = ".safetensors"
 SPARE = 200_000_000  # bytes of disk left alone
 ATTEMPTS = 2  # of a file whose bytes turn out wrong
 
 
 class PullFailed(EngineError):
-    """The model was not pulled; what has come is kept. The message names the cause and the mend."""
+    """The model was not pulled; what has come is kept. The message names the cause and the fix."""
 
     kind = "pull_failed"
 
@@ -67,48 +69,81 @@ class Progress:
     file: str
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A repository as the hub has it now: its commit, the files of it that are wanted, small ones
+    first, and the licence that its card names, None where it names none."""
+
+    revision: str
+    files: list[Remote]
+    licence: str | None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(file.size for file in self.files)
+
+
 OnProgress = Callable[[Progress], None]
+Examine = Callable[[Path], None]
+
+
+def look_up(entry: Entry, endpoint: str | None = None) -> Listing:
+    """What the hub has of a model, of which nothing is fetched. Raises PullFailed."""
+    return _list(entry, _hub(endpoint))
 
 
 def pull(
-    entry: Entry, store: Path, on_progress: OnProgress | None = None, endpoint: str | None = None
+    entry: Entry,
+    store: Path,
+    on_progress: OnProgress | None = None,
+    endpoint: str | None = None,
+    examine: Examine | None = None,
 ) -> Path:
     """Bring a model into `store`, and return its folder. Raises PullFailed.
 
     A run that was ended goes on where it was. `endpoint` is the hub, by default `$HF_ENDPOINT`.
+    `examine` is shown the folder as soon as all of the model but its weights is there; what it
+    raises ends the pull.
     """
     folder = store / entry.name
     if receipt(folder) is not None:
         return folder
     if folder.exists():
         raise PullFailed(f"{folder} is there and is no whole model: remove it, and pull again")
-    if find_spec("huggingface_hub") is None:
-        raise PullFailed("huggingface_hub is not installed: install infill-ls[pull]")
-    endpoint = endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        raise PullFailed("HF_HUB_OFFLINE is set, so nothing is fetched: unset it and pull again")
+    endpoint = _hub(endpoint)
     partial = store / f"{entry.name}.partial"
     try:
         partial.mkdir(parents=True, exist_ok=True)
         with _alone(store / f"{entry.name}.lock", entry.name):
-            revision, files = _list(entry, endpoint)
-            _check_space(partial, files)
-            _fetch(entry, revision, files, partial, endpoint, on_progress)
-            return _finish(entry, revision, files, partial, folder)
+            listing = _list(entry, endpoint)
+            _check_space(partial, listing.files)
+            _fetch(entry, listing, partial, endpoint, on_progress, examine)
+            return _finish(entry, listing.revision, listing.files, partial, folder)
     except OSError as error:
         raise PullFailed(_disk_fault(error, store)) from error
 
 
+def _hub(endpoint: str | None) -> str:
+    """Its address; raises PullFailed where nothing is to be fetched."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+        raise PullFailed("HF_HUB_OFFLINE is set, so nothing is fetched: unset it and pull again")
+    return endpoint or os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+
+
 def _fetch(
     entry: Entry,
-    revision: str,
-    files: list[Remote],
+    listing: Listing,
     partial: Path,
     endpoint: str,
     on_progress: OnProgress | None,
+    examine: Examine | None,
 ) -> None:
-    total, whole = sum(file.size for file in files), 0
-    for file in files:
+    total, whole = listing.nbytes, 0
+    # The weights last: what they belong to is looked at before they are fetched.
+    for file in sorted(listing.files, key=lambda file: file.name.endswith(WEIGHTS)):
+        if examine is not None and file.name.endswith(WEIGHTS):
+            examine(partial)
+            examine = None
         before = whole
 
         def show(here: int, before: int = before, name: str = file.name) -> None:
@@ -116,7 +151,7 @@ def _fetch(
                 on_progress(Progress(before + here, total, name))
 
         if not _is_whole(partial, file):
-            _fetch_file(entry, revision, file, partial, endpoint, show)
+            _fetch_file(entry, listing.revision, file, partial, endpoint, show)
         whole += file.size
         show(file.size)
 
@@ -213,8 +248,7 @@ class _Part:
         return str(self._hash.hexdigest())
 
 
-def _list(entry: Entry, endpoint: str) -> tuple[str, list[Remote]]:
-    """The commit, and the files that are wanted of it, small ones first."""
+def _list(entry: Entry, endpoint: str) -> Listing:
     from huggingface_hub import HfApi
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -234,11 +268,14 @@ def _list(entry: Entry, endpoint: str) -> tuple[str, list[Remote]]:
             raise PullFailed(f"{endpoint} gives no size and checksum for {name}: use another hub")
         files.append(Remote(name, each.size, checksum))
     names = {file.name for file in files}
-    missing = [name for name in NEEDED if name not in names]
-    if info.sha is None or missing or not any(name.endswith(".safetensors") for name in names):
+    missing = [" or ".join(choice) for choice in NEEDED if names.isdisjoint(choice)]
+    if info.sha is None or missing or not any(name.endswith(WEIGHTS) for name in names):
         lacking = ", ".join(missing) or "*.safetensors"
         raise PullFailed(f"{entry.repository} at {endpoint} has no {lacking}: it is no such model")
-    return info.sha, sorted(files, key=lambda file: (file.size, file.name))
+    card: Any = info.card_data or {}
+    licence = card.get("license_name") or card.get("license")
+    by_size = sorted(files, key=lambda file: (file.size, file.name))
+    return Listing(info.sha, by_size, None if licence is None else str(licence))
 
 
 def _check_space(partial: Path, files: list[Remote]) -> None:
@@ -268,13 +305,13 @@ def _is_whole(partial: Path, file: Remote) -> bool:
 def _finish(entry: Entry, revision: str, files: list[Remote], partial: Path, folder: Path) -> Path:
     for leftover in partial.glob("*.part"):
         leftover.unlink()
-    told = {
+    pulled = {
         "name": entry.name,
         "repository": entry.repository,
         "revision": revision,
         "files": {file.name: {"size": file.size, "checksum": file.checksum} for file in files},
     }
-    (partial / RECEIPT).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (partial / RECEIPT).write_text(json.dumps(pulled, indent=2) + "\n", encoding="utf-8")
     partial.rename(folder)
     return folder
 
@@ -305,25 +342,25 @@ def _explain(error: Exception, entry: Entry, endpoint: str) -> Exception:
         return error
     if isinstance(error, errors.GatedRepoError):
         why = f"{page} asks for its terms to be accepted"
-        mend = "accept them there, then set HF_TOKEN or run `hf auth login`"
+        fix = "accept them there, then set HF_TOKEN or run `hf auth login`"
     elif isinstance(error, (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)):
         why = f"{page} is not there, or only for those who may see it"
-        mend = "set HF_TOKEN or run `hf auth login` if it is private; check HF_ENDPOINT"
+        fix = "set HF_TOKEN or run `hf auth login` if it is private; check HF_ENDPOINT"
     elif isinstance(error, errors.OfflineModeIsEnabled):
-        why, mend = "HF_HUB_OFFLINE is set, so nothing is fetched", "unset it and pull again"
+        why, fix = "HF_HUB_OFFLINE is set, so nothing is fetched", "unset it and pull again"
     elif isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", "an error")
-        why, mend = f"{page} answers {status}", kept
+        why, fix = f"{page} answers {status}", kept
         if status in (401, 403):
-            mend = "set HF_TOKEN or run `hf auth login`"
+            fix = "set HF_TOKEN or run `hf auth login`"
         elif status == 404:
-            mend = "the file is gone from the hub: pull again to see what it has now"
+            fix = "the file is gone from the hub: pull again to see what it has now"
     elif isinstance(error, OSError) and error.errno is not None:
         return error
     else:
         brief = (str(error) or type(error).__name__).splitlines()[0]
-        why, mend = f"{endpoint} cannot be reached or was cut off ({brief})", kept
-    return PullFailed(f"{why}: {mend}")
+        why, fix = f"{endpoint} cannot be reached or was cut off ({brief})", kept
+    return PullFailed(f"{why}: {fix}")
 
 
 def _disk_fault(error: OSError, store: Path) -> str:
@@ -332,7 +369,7 @@ def _disk_fault(error: OSError, store: Path) -> str:
             f"{store} is full: free some room and pull again; what has come is kept, and is"
             " not taken for a whole model"
         )
-    return f"{store} cannot be written ({error.strerror or error}): mend that and pull again"
+    return f"{store} cannot be written ({error.strerror or error}): fix that and pull again"
 
 
 def _gb(size: int) -> str:

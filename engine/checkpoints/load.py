@@ -19,13 +19,13 @@ from torch import Tensor
 from engine.api import ModelMissing
 from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
+from engine.checkpoints.derived import profile_of
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.low_rank import merged, read_adapter
-from engine.checkpoints.packed import hold, stays_packed
-from engine.checkpoints.profile import read_profile
+from engine.checkpoints.packed import QUANTISED, hold, kept_on, narrows
 from engine.models.family import Model, build
-from kernels.weights import Weight
+from kernels.weights import FP8, Weight, quantise_fp8
 
 DTYPES = {
     "F64": torch.float64,
@@ -52,9 +52,11 @@ def load_model(
     """
     folder, device = Path(folder), torch.device(device)
     checkpoint = open_checkpoint(folder)
+    narrow = False
     if device.type == "cuda":
-        plan.fit(folder.name, checkpoint, read_profile(folder), device, dtype)
-    return load_weights(checkpoint, device, dtype, packed=packed)
+        profile = profile_of(folder, checkpoint.config)
+        narrow = plan.fit(folder.name, checkpoint, profile, device, dtype).narrow
+    return load_weights(checkpoint, device, dtype, packed=packed, narrow=narrow)
 
 
 def load_weights(
@@ -63,13 +65,17 @@ def load_weights(
     dtype: torch.dtype,
     *,
     packed: bool | None = None,
+    narrow: bool = False,
 ) -> Model[Any]:
     """The model of `checkpoint`, for inference, whatever memory is free.
 
     `packed` leaves quantised weights in their format, for kernels that read them so; else they are
-    dequantised to `dtype`. None: as the device wants them.
+    dequantised to `dtype`. None: as the device wants them. `narrow` is that of the plan: what is
+    stored wider is made FP8 matrix by matrix, as it is read.
     """
-    keep = stays_packed(device) if packed is None else packed
+    kept: tuple[type, ...] = QUANTISED if packed else ()
+    if packed is None:
+        kept = kept_on(device)
     with torch.device("meta"):
         model = build(checkpoint.config)
     weights = read_weights(checkpoint, device, dtype)
@@ -77,8 +83,8 @@ def load_weights(
         weights = merged(weights, read_adapter(checkpoint.adapter))
     state = {
         name: whole(weight, dtype)
-        for name, weight in weights
-        if not (keep and hold(model, name, weight))
+        for name, weight in _narrowed(weights, narrow and FP8 in kept)
+        if not (isinstance(weight, kept) and hold(model, name, weight))
     }
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)
@@ -99,6 +105,12 @@ def read_weights(
     for index, placed in enumerate(checkpoint.placed):
         yield placed.name, _read(placed, shards, device, dtype)
         shards.keep({each.first.path for each in checkpoint.placed[index + 1 : index + 2]})
+
+
+def _narrowed(weights: Iterator[tuple[str, Weight]], narrow: bool) -> Iterator[tuple[str, Weight]]:
+    for name, weight in weights:
+        is_wide = isinstance(weight, Tensor) and narrows(name, weight.shape)
+        yield name, quantise_fp8(weight) if narrow and is_wide else weight  # type: ignore[arg-type]
 
 
 def _read(placed: Placed, shards: _Shards, device: torch.device, dtype: torch.dtype) -> Weight:

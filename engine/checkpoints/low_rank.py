@@ -17,9 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from engine.api import ModelMissing
+from engine.checkpoints.formats.int8 import quantise
 from engine.checkpoints.packed import PackedLinear
 from engine.checkpoints.tuned import TUNE_AGAIN
-from kernels.weights import FP8, Weight, dequantise, quantise_fp8, quantise_nvfp4
+from kernels.weights import FP8, INT8, Weight, dequantise, quantise_fp8, quantise_nvfp4
 
 A, B = ".a", ".b"  # behind the name of the weight
 
@@ -91,6 +92,9 @@ def _added(name: str, weight: Weight, adapter: Mapping[str, Tensor]) -> Weight:
         return whole.to(weight.dtype)
     if isinstance(weight, FP8):
         return quantise_fp8(whole)
+    if isinstance(weight, INT8):
+        values, scale = quantise(whole)
+        return INT8(values, scale.float()[:, 0])
     return quantise_nvfp4(whole, weight.tensor_scale.shape[-1])
 
 

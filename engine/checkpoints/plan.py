@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,12 +18,14 @@ from engine.api import OutOfMemory
 from engine.checkpoints.catalog import EMBEDDED
 from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
-from engine.checkpoints.packed import stays_packed
+from engine.checkpoints.packed import narrows, stays_packed
 from engine.checkpoints.profile import SMALLEST_HOLE, Profile
-from engine.models.family import SLICE, Architecture, StepSize, build
+from engine.models.family import Architecture, StepSize, build
+from engine.models.scores import SLICE
 
 GB = 1_000_000_000
 BF16 = 2
+SCALE = 4  # of an output channel in FP8
 HEALED = 2  # open positions that healed seams add to a hole, one on each side
 
 # Float32 tensors as large as the logits that live at once, at the worst moment of a step. In all
@@ -34,31 +36,40 @@ HEALED = 2  # open positions that healed seams add to a hole, one on each side
 RESOLVED_FROM_LEFT, SUREST_FIRST, DRAWN = 5, 6, 8
 # Where seams heal, what may not be written differs by position: a mask, and what it adds.
 MASKED = 1 + 4
-# Ranking: the capped logits and what the cap is made of .
+# Ranking and writing on: the capped logits and what the cap is made of, for a token of the
+# vocabulary; and for each pair of a token that is read and one that it may see: which are seen, of
+# all layers, of those with a window, with keys to spare, for each head of a group of four, and what
+# attention adds for it in two bytes.
 RANK_BYTES = 3 * 4
+PAIR_BYTES = 5 + 4 * (1 + 2)
+# What is ranked beside what the canvases say, at most: lines that are written on, blocks behind
+# some of them, and what was looked up. As engine/fill has it, which a test compares.
+LINE, BLOCKS, BLOCK, BLOCK_LINES, LOOKED_UP = 20, 4, 80, 6, 8
 
 # CUDA context, compiled kernels and captured graphs, an estimate until measured on a card. On a
 # processor what its library of matrix products keeps for itself, as measured.
-RUNTIME = {"cuda": 900_000_000, "cpu": 1_500_000}
+RUNTIME = {"cuda": 900_000_000, "cpu": 2_500_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Use:
     """How a model is used: the tokens whose keys and values are kept (the prompt's and, where there
     is room, those of other windows), candidate canvases side by side, their width, the open
-    positions of each, and the tokens that ranking reads of each; and the bytes that a step holds
-    for an open position and a token of the vocabulary."""
+    positions of each, and the tokens that ranking reads, of all candidates; the bytes that a step
+    holds for an open position and a token of the vocabulary; and the tokens of one prompt, 0 for
+    all of `context`."""
 
     context: int
     candidates: int
     canvas: int
     open: int
-    ranked: int
+    ranked: int = 0
     step_bytes: int = 4 * DRAWN + MASKED
+    prompt: int = 0
 
     @property
     def step(self) -> StepSize:
-        return StepSize(self.candidates, self.canvas, self.open, self.context)
+        return StepSize(self.candidates, self.canvas, self.open, self.prompt or self.context)
 
     def __str__(self) -> str:
         return (
@@ -80,30 +91,39 @@ class Needs:
 
     def __str__(self) -> str:
         parts = ("weights", "context", "workspace", "runtime")
-        told = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
-        return f"{_gb(self.total)} ({told})"
+        listed = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
+        return f"{_gb(self.total)} ({listed})"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A profile that fits, how it uses the model, what that needs, and its rung of the ladder."""
+    """A profile that fits, how it uses the model, what that needs, and its rung of the ladder.
+    `narrow`: matrices that are stored in 16 bits or more are kept in FP8."""
 
     profile: Profile
     use: Use
     needs: Needs
     rung: int
+    narrow: bool = False
+
+    @property
+    def is_comfortable(self) -> bool:
+        return self.rung >= len(LADDER) // 2
+
+    def __str__(self) -> str:
+        return f"{self.use}, its matrices in FP8" if self.narrow else str(self.use)
 
 
 # The most that a profile may ask for: from what a fill cannot do without to more than most need.
 LADDER = (
-    Use(1024, 2, 64, 24, 96),
-    Use(2048, 2, 128, 24, 128),
-    Use(2048, 3, 128, 48, 128),
-    Use(4096, 4, 128, 48, 160),
-    Use(4096, 4, 256, 96, 192),
-    Use(4096, 7, 256, 96, 192),
-    Use(8192, 7, 256, 96, 192),
-    Use(16384, 9, 256, 96, 192),
+    Use(1024, 2, 64, 24),
+    Use(2048, 2, 128, 24),
+    Use(2048, 3, 128, 48),
+    Use(4096, 4, 128, 48),
+    Use(4096, 4, 256, 96),
+    Use(4096, 7, 256, 96),
+    Use(8192, 7, 256, 96),
+    Use(16384, 9, 256, 96),
 )
 BEST_FIRST = ("bf16", "fp8", "nvfp4")
 
@@ -115,9 +135,38 @@ def fit(
     can tell. Raises OutOfMemory saying what would fit."""
     packed = stays_packed(device)
     weights = loaded_bytes(checkpoint, dtype, packed=packed)
+    narrow = loaded_bytes(checkpoint, dtype, packed=packed, narrow=True) if packed else weights
     free = free_bytes(device)
     room = sys.maxsize if free is None else free
-    return choose(name, checkpoint.config, weights, room, profile, device.type, dtype.itemsize)
+    given = checkpoint.config, room, profile, device.type, dtype.itemsize
+    return choose_width(name, weights, narrow, *given)
+
+
+def choose_width(
+    name: str,
+    weights: int,
+    narrow: int,
+    config: Architecture,
+    free: int,
+    profile: Profile,
+    device: str = "cuda",
+    item: int = BF16,
+) -> Plan:
+    """As `choose`, for weights that take `weights` bytes as they are stored, and `narrow` bytes
+    with their matrices in FP8: which they are where that leaves more room to work in."""
+    try:
+        stored = choose(name, config, weights, free, profile, device, item)
+    except OutOfMemory:
+        if narrow >= weights:
+            raise
+        stored = None
+    if narrow >= weights or (stored is not None and stored.is_comfortable):
+        assert stored is not None
+        return stored
+    packed = choose(name, config, narrow, free, profile, device, item)
+    if stored is not None and stored.rung >= packed.rung:
+        return stored
+    return replace(packed, narrow=True)
 
 
 def choose(
@@ -140,6 +189,13 @@ def choose(
     )
 
 
+def least(
+    config: Architecture, weights: int, profile: Profile, device: str = "cuda", item: int = BF16
+) -> Needs:
+    """What the least use of a model takes."""
+    return _plan(0, config, weights, device, profile, item).needs
+
+
 def use_of(profile: Profile, context: int) -> Use:
     """What `profile` asks for at most, with one hole and `context` tokens kept."""
     lengths = max(profile.canvas.line_tokens, profile.canvas.block_tokens, key=len)
@@ -152,8 +208,9 @@ def use_of(profile: Profile, context: int) -> Use:
         candidates=candidates,
         canvas=profile.canvas.width,
         open=widest,
-        ranked=1 + profile.canvas.head_tokens + widest + profile.ranking.scored_suffix_tokens,
+        ranked=_ranked(profile, candidates, widest),
         step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
+        prompt=profile.canvas.prompt_tokens,
     )
 
 
@@ -177,9 +234,14 @@ def needs(
 ) -> Needs:
     """What `use` of a model of `weights` bytes takes, with activations of `item` bytes."""
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
-    rank = RANK_BYTES * min(SLICE, use.candidates * use.ranked) * config.vocab_size
     # A longer cache is made beside the one it continues.
     context = config.context_bytes(use.context, item)
+    # First the layers read all candidates, then they are judged, a slice at a time.
+    tree = StepSize(1, use.ranked, use.ranked, 0)
+    rank = max(
+        PAIR_BYTES * use.ranked * (use.context + use.ranked) + config.activation_bytes(tree, item),
+        RANK_BYTES * min(SLICE, use.ranked) * config.vocab_size,
+    )
     return Needs(
         weights=weights,
         context=context,
@@ -191,17 +253,24 @@ def needs(
 def weight_bytes(config: Architecture, format: str) -> int:
     """Of a whole model in one of `BEST_FIRST`, as its publishers store it: fp8 all matrices of the
     layers but the router, nvfp4 only the experts; the rest in 16 bits."""
-    return sum(_stored_bytes(name, shape, format) for name, shape in _shapes(config).items())
+    return sum(_stored_bytes(name, shape, format) for name, shape in shapes(config).items())
 
 
-def loaded_bytes(checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool) -> int:
-    """What a checkpoint's weights take once loaded: kept in their format, or dequantised."""
-    if not packed:
-        return sum(math.prod(each.shape) * dtype.itemsize for each in checkpoint.placed)
-    return sum(
-        each.nbytes if each.format.packed else math.prod(each.shape) * dtype.itemsize
-        for each in checkpoint.placed
-    )
+def loaded_bytes(
+    checkpoint: Checkpoint, dtype: torch.dtype, *, packed: bool, narrow: bool = False
+) -> int:
+    """What a checkpoint's weights take once loaded: kept in their format, or dequantised; `narrow`
+    as in Plan."""
+    total = 0
+    for each in checkpoint.placed:
+        size = math.prod(each.shape)
+        if packed and each.format.packed:
+            total += each.nbytes
+        elif narrow and narrows(each.name, each.shape):
+            total += size + SCALE * each.shape[0]
+        else:
+            total += size * dtype.itemsize
+    return total
 
 
 def best_format(
@@ -224,7 +293,7 @@ def best_format(
             except OutOfMemory:
                 continue
     for format, plan in plans.items():
-        if plan.rung >= len(LADDER) // 2:
+        if plan.is_comfortable:
             return format, plan
     return max(plans.items(), key=lambda each: each[1].rung, default=None)
 
@@ -233,6 +302,17 @@ def _tensors(profile: Profile) -> int:
     if not profile.sampling.greedy:
         return DRAWN
     return RESOLVED_FROM_LEFT if profile.sampling.order == "left" else SUREST_FIRST
+
+
+def _ranked(profile: Profile, candidates: int, widest: int) -> int:
+    """Tokens that ranking reads at most: what the candidates share (the head) once."""
+    ranking = profile.ranking
+    looked_up = LOOKED_UP if ranking.lookup else 0
+    tokens, rows = (candidates + looked_up) * widest, candidates + looked_up
+    if ranking.beams:
+        tokens += ranking.beams * LINE + BLOCKS * BLOCK
+        rows += ranking.beams + BLOCKS * BLOCK_LINES
+    return 1 + profile.canvas.head_tokens + tokens + rows * ranking.scored_suffix_tokens
 
 
 def _plan(
@@ -277,12 +357,13 @@ def _stored_bytes(name: str, shape: torch.Size, format: str) -> int:
         return size // 2 + size // 16 + 4 * tensors
     in_layers = any(part in name for part in (".experts.", ".mlp.", ".self_attn."))
     if format == "fp8" and in_layers and len(shape) > 1:
-        return size + 4 * rows
+        return size + SCALE * rows
     return size * BF16
 
 
-def _shapes(config: Architecture) -> dict[str, torch.Size]:
-    """Of every weight; kept, because a model of 30 layers takes a while even without memory."""
+def shapes(config: Architecture) -> dict[str, torch.Size]:
+    """Of every weight, by name; kept, because a model of 30 layers takes a while even without
+    memory."""
     key = repr(config)
     if key not in _SHAPES:
         with torch.device("meta"):

@@ -41,18 +41,26 @@ FEATURES = (
     "unfilled",
     "block",
     "whole",  # log-probability of all its tokens
+    "proposed",  # by the caller, and not found in the file
+    "proposed match",  # as `match`, for one that was proposed
+    "proposed times",  # the logarithm of the number of files
 )
+# Features younger than some profiles, which say nothing of them: there they weigh nothing.
+YOUNGER = frozenset(("proposed", "proposed match", "proposed times"))
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
     """`slack` fills what a hole has too much of; None where the model knows none, then holes come
     in several exact lengths and every position counts. `noise` are the ids that noise is drawn
-    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer.
+    from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer, nor
+    are those of `noise` and `never`.
 
     `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
     three it reads what follows the gap, behind the second the cursor's line and the fill, which the
     third ends. None for one that only reads on.
+
+    `expand` becomes two tokens of noise while a hole is denoised; None where a model knows no such.
     """
 
     bos: int | None
@@ -62,6 +70,8 @@ class Tokens:
     slack: int | None = None
     noise: tuple[int, ...] | None = None
     fill_marks: tuple[int, ...] | None = None
+    expand: int | None = None
+    never: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -80,6 +90,8 @@ class Layouts:
     join_indent: whether the prompt goes on to the last space before the line's first word: for
         tokenizers that join a line break with the indentation after it, that space aside.
     style: "plain" is the text itself; for "chat" see engine/fill/chat_prompt.py.
+    padded: whether the padding of a short canvas is looked at, as by a model that was trained on
+        canvases of one width; else a text ends where it ends.
     """
 
     width: int
@@ -87,12 +99,14 @@ class Layouts:
     prompt_tokens: int  # encoded before the canvas, at most
     line_tokens: tuple[int, ...]  # hole lengths tried for a line
     block_tokens: tuple[int, ...]  # hole lengths tried for a block
+    context_tokens: int = 0  # of the prompt's, that other files may have; a chat has its own share
     suffix_tokens: int | None = None  # pinned after the longest hole; None: as many as fit
     heal: bool = True
     join_indent: bool = False
     style: str = "plain"
     around_lines: int = 0  # chat: lines pinned before and after the gap's, at most
     tail_tokens: int = 0  # chat: pinned after the last hole, at most
+    padded: bool = True
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -103,6 +117,8 @@ class Layouts:
         for name in ("head_tokens", "prompt_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.context_tokens < 0:
+            raise ValueError(f"context_tokens must not be below 0, as {self.context_tokens} is")
         if (self.suffix_tokens or 0) < 0:
             raise ValueError(f"suffix_tokens must not be below 0, as {self.suffix_tokens} is")
         if self.width < self.head_tokens + SMALLEST_HOLE:
@@ -129,10 +145,15 @@ class Sampling:
     confidence_threshold: float
     stability_threshold: int
     self_conditioning: bool
-    order: Literal["surest", "left"] = "surest"
+    order: Literal["surest", "left", "confidence", "entropy", "margin", "p2"] = "surest"
     stride_growth: float = 0.0
     abandon_loss: float | None = None  # None: nothing is abandoned
     rerolls: int = 0
+    top_p: float = 1.0
+    position_temperature: float = 0.0
+    tokens_per_step: int | None = None
+    rounding: Literal["down", "nearest"] = "down"
+    prefix_refresh: int = 1
 
     def __post_init__(self) -> None:
         check_types(self)
@@ -144,6 +165,16 @@ class Sampling:
             raise ValueError(
                 f"abandon_loss must be above 0, or null for never, not {self.abandon_loss}"
             )
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if self.position_temperature < 0:
+            raise ValueError(
+                f"position_temperature must not be below 0, as {self.position_temperature} is"
+            )
+        for name in ("tokens_per_step", "prefix_refresh"):
+            given = getattr(self, name)
+            if given is not None and given < 1:
+                raise ValueError(f"{name} must be at least 1, not {given}")
         if not 0 <= self.t_min <= self.t_max or not self.t_max:
             raise ValueError(f"need 0 <= t_min <= t_max > 0, not {self.t_min} and {self.t_max}")
 
@@ -151,7 +182,10 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`weights` and `calibration` weigh FEATURES by name, all of them or none: without `weights`
-    the three numbers above them rank, without `calibration` a confidence is the raw probability.
+    the first three numbers rank, without `calibration` a confidence is not calibrated.
+
+    pseudo_likelihood: in so many rows a candidate's tokens are masked in turn, where there is no
+        causal pass to score them (engine/fill/pseudo_likelihood.py); 0: they are not scored.
     """
 
     scored_suffix_tokens: int = 8  # after a fill, whose likelihood counts
@@ -160,20 +194,22 @@ class Ranking:
     beams: int = 0  # lines that the causal pass adds to the candidates, see engine/fill/beam.py
     lookup: bool = False  # whether texts found in the file join the candidates
     each_hole: bool = False  # whether holes resolved together are then filled each by itself
+    pseudo_likelihood: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.beams < 0:
-            raise ValueError(f"beams must not be below 0, as {self.beams} is")
+        for name in ("beams", "pseudo_likelihood"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be below 0, as {getattr(self, name)} is")
         for name in ("weights", "calibration"):
             given = getattr(self, name)
             if not isinstance(given, Mapping):
                 raise ValueError(f"{name} are numbers by the name of a feature, not {given!r}")
             if not given:
                 continue
-            if odd := sorted(given.keys() ^ set(FEATURES)):
+            if odd := sorted((given.keys() ^ set(FEATURES)) - (YOUNGER - given.keys())):
                 raise ValueError(
                     f"{name} must weigh the features of this version, all of them and no other;"
                     f" these differ: {', '.join(odd)}"
@@ -191,6 +227,25 @@ class Profile:
     canvas: Layouts
     sampling: Sampling
     ranking: Ranking = field(default_factory=Ranking)
+
+    def __post_init__(self) -> None:
+        order, sampling = self.sampling.order, self.sampling
+        if order in ("confidence", "entropy", "margin", "p2") and len(self.tokens.noise or ()) != 1:
+            raise ValueError(f"the order {order!r} needs one token of noise, which masks")
+        if self.ranking.pseudo_likelihood and len(self.tokens.noise or ()) != 1:
+            raise ValueError("pseudo_likelihood needs one token of noise, which masks")
+        if self.tokens.expand is None:
+            return
+        if order not in ("confidence", "entropy", "margin") or sampling.tokens_per_step is None:
+            raise ValueError(
+                "holes grow by expand in the orders confidence, entropy and margin alone, and with"
+                " tokens_per_step"
+            )
+        if sampling.self_conditioning or self.canvas.padded:
+            raise ValueError(
+                "holes grow by expand only on canvases that are not padded, and without"
+                " self_conditioning"
+            )
 
     def but(self, **changes: Any) -> Profile:
         """The profile with other values, by the names of the parts' fields, which are all

@@ -23,7 +23,8 @@ def suited(model: str, device: torch.device) -> str:
     """
     if model != FAMILY:
         return model
-    here = {entry.format: entry for entry in CATALOG if receipt(store() / entry.name) is not None}
+    of_family = [entry for entry in CATALOG if entry.family == FAMILY]
+    here = {entry.format: entry for entry in of_family if receipt(store() / entry.name) is not None}
     if not here:
         raise ModelMissing(f"no {FAMILY} is here yet: run `infill-ls pull {FAMILY}`")
     config = architecture_of(read_json(SHAPE))

@@ -25,6 +25,7 @@ from engine.api import (
     ModelMissing,
     OutOfMemory,
     Priority,
+    Proposal,
     Shape,
     Snippet,
     Span,
@@ -113,6 +114,7 @@ def request_from_json(data: Any) -> FillRequest:
             given["draft"] = _texts(given["draft"])
         given["shape"] = Shape(given.get("shape", Shape.AUTO))
         given["context"] = tuple(Snippet(**snippet) for snippet in given.get("context", ()))
+        given["proposals"] = tuple(Proposal(**each) for each in given.get("proposals", ()))
         return FillRequest(**given)
     except (TypeError, ValueError) as error:
         raise BadRequest(f"the fill request cannot be read: {error}") from error

@@ -34,6 +34,27 @@ def sample(logits: Tensor, draws: Tensor) -> Tensor:
     return (logits.float() - draws.log()).argmax(dim=-1)
 
 
+NUCLEUS = 64  # tokens that a nucleus rarely has more of
+
+
+def nucleus(logits: Tensor, top_p: float) -> Tensor:
+    """`logits` [.., V] with -inf but for the likeliest tokens whose probabilities sum to more than
+    `top_p`, the last of them included; the likeliest is always there."""
+    if top_p >= 1:
+        return logits
+    size = logits.shape[-1]
+    total = logits.logsumexp(dim=-1, keepdim=True)
+    for count in (min(NUCLEUS, size), size):  # sorting a large vocabulary takes longer than a look
+        values = logits.topk(count, dim=-1).values
+        probability = (values - total).exp()
+        before = probability.cumsum(dim=-1) - probability
+        if count == size or bool((before[..., -1] > top_p).all()):
+            break
+    inside = before <= top_p
+    least = values.masked_fill(~inside, torch.inf).amin(dim=-1, keepdim=True)
+    return logits.masked_fill(logits < least, -torch.inf)
+
+
 def entropy(logits: Tensor) -> Tensor:
     """Entropy of softmax(logits) in nats, [B, C, V] -> [B, C] float32; -inf logits are allowed."""
     return entropy_of(*probabilities_of(logits))

@@ -1,8 +1,9 @@
-"""`python -m engine.evaluation`: a suite from beginning to end, told as JSON lines on stdout.
+"""`python -m engine.evaluation`: a suite from beginning to end, reported as JSON lines on stdout.
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
-    {"report": [...], "baselines": ..., "calibration": ..., "asked": ..., "results": FILE}
+    {"report": [...], "baselines": ..., "calibration": ..., "gains": ..., "asked": ...,
+     "results": FILE}
 
 Answers are kept in a file named after all that they depend on (engine/evaluation/question.py), so
 that the same command goes on where a run was ended, and begins anew where a model, its profile, the
@@ -27,7 +28,8 @@ from engine.evaluation.items import BadData, Item
 from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
 from engine.evaluation.report import calibrations, report
-from engine.evaluation.suites import SPLIT_OF, SUITES, TWO_HOLES, read_items
+from engine.evaluation.repositories import gains
+from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
 USUAL_METHODS = ("searched", "fixed", "oracle")
@@ -40,9 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
     usual = {**dict.fromkeys(SPLIT_OF, OF_PACKAGES), TWO_HOLES: OF_PAIRS}
     options.methods = options.methods or usual.get(options.suite, USUAL_METHODS)
     try:
+        if (options.suite == REPOSITORIES) != (options.around is not None):
+            raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
         evaluate(options)
     except (BadData, EngineError, OSError) as error:
-        _tell({"error": str(error)})
+        _report({"error": str(error)})
         return 1
     return 0
 
@@ -61,7 +65,8 @@ def evaluate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
-        **digests(options.model, items, (options.parser, options.editor)),
+        "context_tokens": options.context_tokens,
+        **digests(options.model, items, (options.parser, options.editor, options.around)),
     }
     path = options.results or _default_results(asked)
     answers = _read_results(path, asked)
@@ -72,22 +77,23 @@ def evaluate(options: argparse.Namespace) -> None:
         for method in options.methods
         if (item.id, method) not in known
     ]  # fmt: skip
-    _tell({"total": len(items) * len(options.methods), "done": len(answers)})
+    _report({"total": len(items) * len(options.methods), "done": len(answers)})
     if jobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as results:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    told = {
+    summary = {
         "asked": asked,
         "gate": options.gate,
         "report": report(answers, options.seed, options.gate),
         "baselines": baselines(items),
         "calibration": calibrations(answers),
+        "gains": gains(answers, options.seed),
         "results": str(path),
     }
-    _tell(told)
+    _report(summary)
 
 
 def _answer(
@@ -107,7 +113,7 @@ def _answer(
             )
         )
         _write(results, asdict(answers[-1]))
-        _tell({"done": done + len(answers)})
+        _report({"done": done + len(answers)})
     return answers
 
 
@@ -122,10 +128,16 @@ def _chosen(model: str, device: str | None) -> tuple[str, str]:
 
 
 def _filler(options: argparse.Namespace) -> Any:
-    from engine.evaluation.methods import Filler
+    from engine.evaluation.methods import Filler, FillerInRepository
     from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
+    if options.context_tokens is not None:
+        engine.profile = engine.profile.but(context_tokens=options.context_tokens)
+    if options.around is not None:
+        return FillerInRepository(
+            engine, _named(options.around), options.data, options.methods, options.steps
+        )
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
@@ -170,7 +182,7 @@ def _write(results: TextIO, record: dict[str, Any]) -> None:
     results.flush()
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _report(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
@@ -190,6 +202,8 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--parser", help="module:function that says whether a text parses")
     parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
+    parser.add_argument("--context-tokens", type=int, help="of the prompt, for other files")
+    parser.add_argument("--around", help="module:function that says what a repository knows")
     return parser
 
 

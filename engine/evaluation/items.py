@@ -9,14 +9,15 @@ Kind = Literal["rest of line", "whole line", "block"]
 
 
 class BadData(ValueError):
-    """The data are not what the suite needs; the message names file, line and mend."""
+    """The data are not what the suite needs; the message names file, line and fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     """A gap between `prefix` and `suffix`, and what stood there. `test` and `entry_point` decide
     whether the whole runs right; "" where only the text can be compared. `beside`: of a pair, the
-    characters [start, end) of prefix, solution and suffix where the other gap is."""
+    characters [start, end) of prefix, solution and suffix where the other gap is. `path` is that of
+    the file in a suite of repositories."""
 
     id: str
     prefix: str
@@ -27,6 +28,7 @@ class Item:
     test: str = ""
     entry_point: str = ""
     beside: tuple[int, int] | None = None
+    path: str = ""
 
     @property
     def bare(self) -> bool:

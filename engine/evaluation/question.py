@@ -15,12 +15,14 @@ from typing import Any
 
 from engine.api import ModelMissing
 from engine.checkpoints.catalog import folder_of, receipt
-from engine.checkpoints.profile import read_profile
+from engine.checkpoints.checkpoint import read_config
+from engine.checkpoints.derived import profile_of
 from engine.evaluation.items import BadData, Item
 
 # Files of a model folder that decide what it writes, beside its profile.
 MODEL_FILES = (
-    "config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+    "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
     "model.safetensors.index.json", "tuned.json",
 )  # fmt: skip
 PACKAGES = ("engine", "kernels")
@@ -49,8 +51,9 @@ def digests(
 
 
 def digest_profile(folder: Path) -> str:
-    """Of what `profile.json` means, whatever it leaves out. Raises ModelMissing."""
-    return _sha256(json.dumps(asdict(read_profile(folder)), sort_keys=True))
+    """Of the profile that a folder is used with, whatever its `profile.json` leaves out. Raises
+    ModelMissing."""
+    return _sha256(json.dumps(asdict(profile_of(folder, read_config(folder))), sort_keys=True))
 
 
 def digest_weights(folder: Path) -> str:

@@ -5,6 +5,8 @@ humaneval-infilling  JSON lines, plain or gzip: task_id, entry_point, prompt, su
                      multi-line, random-span and its light half are files of one form)
 santacoder-fim       JSON lines or parquet: prompt, suffix, canonical_solution, language, task_id
 files                a folder of source files: gaps of a line and of a block are cut from them
+repositories         a folder of repositories: 800 gaps of a line and 200 of a block, filled with
+                     and without what the rest of the repository says
 held-out, fresh,     JSON lines as engine/training/corpus.py writes them: package, path, text,
 tune                 language. 2,000 gaps of a line, half of them whole lines, and 500 of a block,
                      in the packages to report on, those of 2026, and those to fit on
@@ -24,14 +26,17 @@ from typing import Any
 from engine.evaluation import splits
 from engine.evaluation.cutting import Text, cut_files, cut_held_out, cut_pairs
 from engine.evaluation.items import BadData, Item, within_lines
+from engine.evaluation.repositories import cut_repositories
 from engine.evaluation.splits import Split, split_of
+from engine.packages import how_to_add
 
 HUMANEVAL, SANTACODER, FILES = "humaneval-infilling", "santacoder-fim", "files"
+REPOSITORIES = "repositories"
 HELD_OUT, FRESH, TUNE, TWO_HOLES = "held-out", "fresh", "tune", "two-holes"
 SPLIT_OF: Mapping[str, Split] = {
     HELD_OUT: splits.REPORT, FRESH: splits.FRESH, TUNE: splits.TUNE
 }  # fmt: skip
-SUITES = (HUMANEVAL, SANTACODER, FILES, *SPLIT_OF, TWO_HOLES)
+SUITES = (HUMANEVAL, SANTACODER, FILES, REPOSITORIES, *SPLIT_OF, TWO_HOLES)
 LINES, BLOCKS = 2000, 500  # gaps of the suites of packages
 PAIRS = 500
 
@@ -53,6 +58,8 @@ def read_items(
         items = list(cut_files(data, seed, without))
     elif suite == TWO_HOLES:
         items = cut_pairs(read_texts(data, splits.REPORT), PAIRS, seed)
+    elif suite == REPOSITORIES:
+        items = cut_repositories(data, seed, without)
     elif suite in SPLIT_OF:
         items = held_out_items(data, SPLIT_OF[suite], seed, LINES, BLOCKS)
     else:
@@ -132,7 +139,7 @@ def _parquet(data: Path) -> list[Any]:
         from pyarrow import parquet  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
         raise BadData(
-            f"{data} is parquet: install infill-ls[parquet], or turn it into JSON lines"
+            f"{data} is parquet: `{how_to_add('pyarrow')}` first, or turn it into JSON lines"
         ) from None
     try:
         rows: list[Any] = parquet.read_table(data).to_pylist()

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 PIECE = re.compile(r"\w+|\s+|[^\w\s]")
@@ -41,12 +41,31 @@ def lines_after(above: str, lines: Sequence[str]) -> Iterator[tuple[str, int]]:
     characters in which the two agree. The lines come without indentation, in their order."""
     start = PIECE.findall(above[:LONGEST_LINE])
     for line, following in pairwise(_few(lines)):
-        other = PIECE.findall(line)
-        changes = _changes(other, start) if len(other) == len(start) else None
-        if changes and len(changes) <= MOST_CHANGES:
-            agreed = sum(len(a) for a, b in zip(other, start, strict=True) if a == b)
-            pieces = PIECE.findall(following)
-            yield "".join(changes.get(piece, piece) for piece in pieces), agreed
+        found = _exchange(PIECE.findall(line), start)
+        if found is not None and found[0]:
+            yield _exchanged(following, found[0]), found[1]
+
+
+def renamed(text: str, theirs: str, ours: str) -> tuple[str, int] | None:
+    """`text`, which belongs to the line `theirs`, as it would be with the line `ours`: with the
+    words of ours in the place of those of theirs; and the characters in which the two lines agree.
+    None where they differ in more than MOST_CHANGES words, or in anything but words."""
+    if max(len(theirs), len(ours)) > LONGEST_LINE:
+        return None
+    found = _exchange(PIECE.findall(theirs), PIECE.findall(ours))
+    return None if found is None else (_exchanged(text, found[0]), found[1])
+
+
+def _exchange(theirs: Sequence[str], ours: Sequence[str]) -> tuple[dict[str, str], int] | None:
+    """The words that differ between the pieces of two lines, and the characters that agree."""
+    changes = _changes(theirs, ours) if len(theirs) == len(ours) else None
+    if changes is None or len(changes) > MOST_CHANGES:
+        return None
+    return changes, sum(len(a) for a, b in zip(theirs, ours, strict=True) if a == b)
+
+
+def _exchanged(text: str, changes: Mapping[str, str]) -> str:
+    return "".join(changes.get(piece, piece) for piece in PIECE.findall(text))
 
 
 def _changes(theirs: Sequence[str], ours: Sequence[str]) -> dict[str, str] | None:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
 from engine.api import FillRequest, Shape
 from engine.checkpoints.profile import Profile
-from engine.denoise.canvas import Layout, fill_hole
+from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
-from engine.fill.lookup import Found, look_up, look_up_block, says_again
-from engine.fill.prompt import Lead, Prompt, encode
-from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
+from engine.fill.lookup import Found, look_up, look_up_block, repeats_below
+from engine.fill.prompt import Prompt, encode
+from engine.fill.rank import Evidence, Likelihood, calibrated
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
-from engine.models.family import Model
 
+MOST_PROPOSALS = 16  # each costs the ranking a few tokens
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
+Scorer = Callable[[Sequence[str]], list[Likelihood]]
 Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
 
 
@@ -33,7 +33,7 @@ class Candidate:
     texts: tuple[str, ...]
     score: float
     evidence: Evidence
-    certainty: float | None
+    log_probability: float | None
 
     def confidence(self, profile: Profile) -> float:
         """How likely the whole fill is exactly right, 0..1.
@@ -42,18 +42,16 @@ class Candidate:
         """
         if profile.ranking.calibration:
             return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
-        return math.exp(self.certainty) if self.certainty is not None else 0.0
+        return math.exp(self.log_probability) if self.log_probability is not None else 0.0
 
 
-def read_candidates(
-    tokenizer: Tokenizer, layouts: Sequence[Layout], last: Step, slack: int | None
-) -> dict[Texts, float]:
+def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:
     """What was written on the canvases, with its log-probability; of equal texts the likeliest, and
     none with half a character in it."""
     found: dict[Texts, float] = {}
     tokens, log_p = last.tokens.tolist(), last.probability.log().tolist()
-    for row, layout in enumerate(layouts):
-        spans = layout.spans
+    for row in range(len(tokens)):
+        spans = last.spans(row)
         texts = tuple(
             read_text(tokenizer, fill_hole(tokens[row][start:end], slack)) for start, end in spans
         )
@@ -66,49 +64,48 @@ def read_candidates(
 def look_up_candidates(
     request: FillRequest, shape: Shape, prompt: Prompt, tokenizer: Tokenizer
 ) -> dict[Texts, Found]:
-    """The rest of a line, or a block, as it stands elsewhere in the text, and how it was found."""
+    """The rest of a line, or a block, as it stands elsewhere in the text or was proposed, and how
+    it was found."""
     elsewhere = [snippet.text for snippet in request.context]
     look = look_up if shape is Shape.LINE else look_up_block
-    found = look(request.texts[0], request.texts[1], elsewhere)
+    found = {each.text: each for each in look(request.texts[0], request.texts[1], elsewhere)}
+    for each in request.proposals[:MOST_PROPOSALS]:
+        known = found.get(each.text, Found(each.text, 0, 0))
+        found[each.text] = replace(known, proposal=each)
     seam = prompt.seams[0]
     return {
-        (seam.left + each.text + seam.right,): each
-        for each in found
-        if len(encode(tokenizer, each.text)) <= request.max_tokens
-        and not (shape is Shape.LINE and LINE_BREAK.search(each.text))
+        (seam.left + text + seam.right,): each
+        for text, each in found.items()
+        if len(encode(tokenizer, text)) <= request.max_tokens
+        and not (shape is Shape.LINE and LINE_BREAK.search(text))
     }
 
 
 def rank_candidates(
-    model: Model[Any],
-    tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
     around: Surroundings,
-    lead: Lead | None,
+    score: Scorer | None,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
-    nothing that says again the line below it.
+    nothing that repeats the line below it.
 
-    `around` is what stands around the holes; `lead` is where the causal pass begins, None of a
-    model without one.
+    `around` is what stands around the holes; `score` gives likelihoods of texts in their place,
+    None where a model has none.
     """
     head, suffix = prompt.texts[0], prompt.texts[-1]
     found = [
         texts
         for texts in dict.fromkeys([*written, *matches])
-        if len(texts) > 1 or not says_again(head + texts[0], suffix)
+        if len(texts) > 1 or not repeats_below(head + texts[0], suffix)
     ]
     if not found:
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
     middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
-    if model.causal is None or lead is None:
-        scores = [Likelihood(None, None)] * len(middles)
-    else:
-        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, lead)
+    scores = [Likelihood(None, None)] * len(middles) if score is None else score(middles)
     nowhere = Found("", 0, 0)
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):
@@ -116,6 +113,9 @@ def rank_candidates(
         cut = tuple(seam.cut(text) for seam, text in zip(prompt.seams, texts, strict=True))
         faults, is_block = around.faults(cut), LINE_BREAK.search(middle) is not None
         evidence = Evidence(likelihood, where.match, len(middles), where.times, faults, is_block)
+        if where.proposal is not None:
+            match, times = where.proposal.match, where.proposal.times
+            evidence = replace(evidence, proposed_match=match, proposed_times=times)
         candidate = Candidate(cut, evidence.score(profile), evidence, written.get(texts))
         candidates.append(candidate)
     return sorted(candidates, key=lambda candidate: candidate.score, reverse=True)

@@ -1,4 +1,4 @@
-"""The prompt for a model that answers in turns: the file and its gap told, the answer begun.
+"""The prompt for a model that answers in turns: the file and its gap described, the answer begun.
 
     prompt   <bos> user turn: what to do, snippets, the file with a mark for the gap; an empty
              thought, so that the model does not think aloud
@@ -19,7 +19,6 @@ from tokenizers import Tokenizer
 from engine.api import FillRequest, ModelMissing, Snippet
 from engine.checkpoints.profile import Profile
 from engine.fill.prompt import (
-    CHARACTERS_PER_TOKEN,
     Prompt,
     encode,
     encoding_of,
@@ -28,6 +27,7 @@ from engine.fill.prompt import (
     start_of_head,
 )
 from engine.fill.seams import Seam, Vocabulary
+from engine.fill.segments import CHARACTERS_PER_TOKEN, snippet_segments
 
 MARK = "<<<GAP>>>"
 FENCE = "```"
@@ -66,7 +66,7 @@ def build_chat_prompt(
         )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
-        ids=_turns(_told(request, line_start, tokenizer, profile), tokenizer, profile),
+        ids=_turns(_question(request, line_start, tokenizer, profile), tokenizer, profile),
         head=head,
         between=between,
         suffix=suffix,
@@ -76,14 +76,17 @@ def build_chat_prompt(
     )
 
 
-def _told(
+def _question(
     request: FillRequest, line_start: int, tokenizer: Tokenizer, profile: Profile
 ) -> list[int]:
     """The user's turn. What changes as a user types on the gap's line is not in it."""
     texts, budget = request.texts, profile.canvas.prompt_tokens
     where = request.path or "a file"
     around = [TASK.format(where=where, mark=MARK)]
-    context = _context(request.context, int(budget * CONTEXT_SHARE), tokenizer)
+    segments = snippet_segments(
+        request.context, int(budget * CONTEXT_SHARE), lambda text: encode(tokenizer, text), _quoted
+    )
+    context = "".join(each.text for each in segments)
     opening = encode(tokenizer, "".join(around) + context + f"{FENCE}{request.language or ''}\n")
     rest = MARK + MARK.join(texts[1:])
     most = int(budget * AFTER_SHARE)
@@ -94,27 +97,18 @@ def _told(
     return [*opening, *before, *after, *closing]
 
 
-def _context(snippets: tuple[Snippet, ...], budget: int, tokenizer: Tokenizer) -> str:
-    """As many whole snippets as the budget has room for."""
-    told, left = "", budget
-    for snippet in snippets:
-        text = SNIPPET.format(
-            where=snippet.path or "another file", text=snippet.text.strip("\n"), fence=FENCE
-        )
-        tokens = len(text) if len(text) > left * CHARACTERS_PER_TOKEN else len(
-            encode(tokenizer, text)
-        )  # fmt: skip
-        if tokens <= left:
-            told, left = told + text, left - tokens
-    return told
+def _quoted(snippet: Snippet) -> str:
+    text = snippet.text.strip("\n")
+    where = snippet.path or "another file"
+    return SNIPPET.format(where=where, text=text, fence=FENCE) if text.strip() else ""
 
 
-def _turns(told: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
+def _turns(question: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
     """The turns as the model's chat template writes them, with an empty thought."""
     turn, turn_end, channel, channel_end = (_id(name, tokenizer) for name in TURNS)
     return [
         *([profile.tokens.bos] if profile.tokens.bos is not None else []),
-        *(turn, *encode(tokenizer, "user\n"), *told, turn_end),
+        *(turn, *encode(tokenizer, "user\n"), *question, turn_end),
         *(*encode(tokenizer, "\n"), turn, *encode(tokenizer, "model\n")),
         *(channel, *encode(tokenizer, "thought\n"), channel_end),
     ]

@@ -1,4 +1,4 @@
-"""What a canvas says while it resolves: text, and the probability of each stretch of it."""
+"""What a canvas holds while it resolves: text, and the probability of each stretch of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from tokenizers import Tokenizer
 
 from engine.api import Draft, Span
-from engine.denoise.canvas import Canvas, Layout
 from engine.denoise.loop import Step
 from engine.fill.seams import Seam
 
@@ -16,20 +15,19 @@ UNFINISHED = "�"  # what decoding shows for part of a character
 
 def read_draft(
     tokenizer: Tokenizer,
-    layouts: Sequence[Layout],
-    canvas: Canvas,
     step: Step,
     of: int,
     seams: Sequence[Seam],
     slack: int | None,
 ) -> Draft:
     """The likeliest candidate so far, after `step` of at most `of`."""
-    total = step.probability.log().masked_fill(~canvas.real, 0.0).sum(-1)
-    row = int((total / canvas.real.sum(-1)).argmax())
+    real = step.real
+    total = step.probability.log().masked_fill(~real, 0.0).sum(-1)
+    row = int((total / real.sum(-1).clamp_min(1)).argmax())
     tokens, probability = step.tokens[row].tolist(), step.probability[row].tolist()
     texts: list[str] = []
     spans: list[tuple[Span, ...]] = []
-    for here, seam in zip(layouts[row].spans, seams, strict=True):
+    for here, seam in zip(step.spans(row), seams, strict=True):
         kept = [at for at in range(*here) if tokens[at] != slack]
         text, parts = read_spans(
             tokenizer, [tokens[at] for at in kept], [probability[at] for at in kept]

@@ -27,10 +27,12 @@ from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import Canvas, Layout
 from engine.denoise.drivers import Driver, driver_of, run
 from engine.denoise.loop import Answer, Denoising, Question, Step, denoise
+from engine.denoise.rules import MASKED
 from engine.denoise.sampler import Seeded
 from engine.fill.beam import Writer
 from engine.fill.candidates import (
     Candidate,
+    Scorer,
     Texts,
     look_up_candidates,
     rank_candidates,
@@ -38,9 +40,11 @@ from engine.fill.candidates import (
 )
 from engine.fill.chat_prompt import build_chat_prompt
 from engine.fill.drafts import read_draft
-from engine.fill.lengths import guess_shape, hole_lengths, lay_out_candidates
+from engine.fill.lengths import guess_shape, hole_lengths, largest_hole, lay_out_candidates
 from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
 from engine.fill.prompt import Lead, Prompt, build_prompt, encode, far_apart, lead_of
+from engine.fill.pseudo_likelihood import pseudo_likelihoods
+from engine.fill.rank import likelihoods
 from engine.fill.structure import Surroundings, woven
 from engine.fill.writable import Writable
 from engine.models.family import Context, Model
@@ -148,14 +152,17 @@ class LocalEngine:
         shape = request.shape if request.shape is not Shape.AUTO else guess_shape(request.texts)
         drafts = self._draft_ids(request, prompt)
         lengths = hole_lengths(request, self.profile, prompt, shape, drafts)
-        layouts = lay_out_candidates(prompt, self.profile, lengths)
+        largest = 0
+        if lengths:
+            largest = largest_hole(request, self.profile, prompt, shape, lengths)
+        layouts = lay_out_candidates(prompt, self.profile, lengths, largest)
         if layouts:
             cache = self._prefixes.encode(prompt.ids, asker.cancelled, asker.window)
             around = Surroundings(request.texts, request.language or "")
             lead = None
             if self.model.causal is not None:
                 lead = lead_of(prompt, self.profile, cache, self.model.encode)
-            return _Begun(prompt, shape, drafts, layouts, around, cache, lead)
+            return _Begun(prompt, shape, drafts, layouts, largest, around, cache, lead)
         if request.holes == 1:
             canvas = self.profile.canvas.width
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
@@ -167,33 +174,48 @@ class LocalEngine:
         """The canvases from noise to ranked candidates, once."""
         model, tokenizer, profile = self.model, self.tokenizer, self.profile
         prompt, layouts, cache = begun.prompt, begun.layouts, begun.cache
-        settings = self._settings(request, begun.shape)
+        settings = self._settings(request, begun)
         draws = self._draws(request.seed)
         canvas = Canvas.of(layouts, model.device)
         canvas = canvas.write(draws.ids(*canvas.places.shape))
-        canvas = canvas.begin_with(layouts, begun.drafts, profile.tokens.slack)
+        # Where a mask may become slack, what a draft leaves open is masked.
+        rest = None if settings.order in MASKED else profile.tokens.slack
+        canvas = canvas.begin_with(layouts, begun.drafts, rest)
         banned = self._writable.banned(begun.shape, prompt.seams, layouts, canvas)
 
         def show(step: Step) -> None:
             assert asker.on_draft is not None
-            of, seams = settings.steps, prompt.seams
-            asker.on_draft(
-                read_draft(tokenizer, layouts, canvas, step, of, seams, profile.tokens.slack)
-            )
+            of, seams, slack = settings.steps, prompt.seams, profile.tokens.slack
+            asker.on_draft(read_draft(tokenizer, step, of, seams, slack))
 
         on_step, cancelled = show if asker.on_draft else None, asker.cancelled
-        last = yield from denoise(cache, canvas, settings, draws, banned, on_step, cancelled)
+        memory: dict[str, Any] = {}
+        last = yield from denoise(
+            cache, canvas, settings, draws, banned, on_step, cancelled, memory
+        )
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
-        written = read_candidates(tokenizer, layouts, last, profile.tokens.slack)
+        written = read_candidates(tokenizer, last, profile.tokens.slack)
         if request.holes == 1 and profile.ranking.beams:
             written = self._continued(request, begun, cancelled) | written
         looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
-        ranked = rank_candidates(
-            model, tokenizer, profile, prompt, written, matches, begun.around, begun.lead
-        )
+        score = self._scorer(begun, memory)
+        ranked = rank_candidates(profile, prompt, written, matches, begun.around, score)
         return last, ranked
+
+    def _scorer(self, begun: _Begun, memory: dict[str, Any]) -> Scorer | None:
+        """How candidates get a likelihood: by the causal pass, where the model has one, else by the
+        masked model's own, where the profile says so."""
+        given = self.tokenizer, self.profile, begun.prompt
+        causal, lead = self.model.causal, begun.lead
+        if causal is not None and lead is not None:
+            return lambda middles: likelihoods(causal, *given, middles, lead)
+        if self.profile.ranking.pseudo_likelihood:
+            return lambda middles: pseudo_likelihoods(
+                self.model, *given, middles, begun.cache, memory
+            )
+        return None
 
     def _continued(
         self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None
@@ -214,7 +236,7 @@ class LocalEngine:
         tokenizer, profile, vocabulary = self.tokenizer, self.profile, self._writable.vocabulary
         if profile.canvas.style == "chat":
             return build_chat_prompt(request, tokenizer, profile, vocabulary)
-        return build_prompt(request.texts, tokenizer, profile, vocabulary)
+        return build_prompt(request.texts, tokenizer, profile, vocabulary, request.context)
 
     def _draft_ids(self, request: FillRequest, prompt: Prompt) -> list[list[int]]:
         """The tokens of each hole's draft, with the pieces that seams took; empty without one."""
@@ -265,10 +287,11 @@ class LocalEngine:
             alternatives=(Alternative(tuple(done), score, confidence),),
         )
 
-    def _settings(self, request: FillRequest, shape: Shape) -> Denoising:
-        sampling = self.profile.sampling
+    def _settings(self, request: FillRequest, begun: _Begun) -> Denoising:
+        sampling, tokens = self.profile.sampling, self.profile.tokens
         # What several holes lose together says nothing of one of them.
-        hurries = shape is Shape.LINE and request.holes == 1
+        hurries = begun.shape is Shape.LINE and request.holes == 1
+        healed = max(seam.tokens for seam in begun.prompt.seams)
         steps = min(request.steps or sampling.steps, sampling.steps)
         abandon = sampling.abandon_loss
         return Denoising(
@@ -278,13 +301,22 @@ class LocalEngine:
             entropy_bound=sampling.entropy_bound,
             confidence_threshold=sampling.confidence_threshold,
             stability_threshold=sampling.stability_threshold,
-            slack=self.profile.tokens.slack,
+            slack=tokens.slack,
             order=sampling.order,
             stride_growth=sampling.stride_growth if hurries else 0.0,
             abandon_loss=math.inf if abandon is None or not hurries else abandon,
             greedy=sampling.greedy,
             quota=sampling.quota,
             self_conditioning=sampling.self_conditioning,
+            prefix_refresh=sampling.prefix_refresh,
+            mask=tokens.noise[0] if tokens.noise is not None and len(tokens.noise) == 1 else None,
+            expand=tokens.expand,
+            hole_tokens=begun.largest + healed,
+            expansions=begun.largest,
+            top_p=sampling.top_p,
+            position_temperature=sampling.position_temperature,
+            tokens_per_step=sampling.tokens_per_step,
+            rounding=sampling.rounding,
         )
 
     def _draws(self, seed: int) -> Seeded:
@@ -319,12 +351,14 @@ class Rolled:
 @dataclass(frozen=True, slots=True)
 class _Begun:
     """A request made ready: `cache` holds the prompt, `drafts` are the tokens the holes begin with
-    (one list per hole, or none). `lead` is where a causal pass begins, where the model has one."""
+    (one list per hole, or none), `largest` how many new tokens a hole may come to hold. `lead` is
+    where a causal pass begins, where the model has one."""
 
     prompt: Prompt
     shape: Shape
     drafts: list[list[int]]
     layouts: list[Layout]
+    largest: int
     around: Surroundings
     cache: Context
     lead: Lead | None

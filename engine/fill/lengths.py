@@ -41,13 +41,7 @@ def hole_lengths(
     `drafts`, those that hold them. None where several holes are so far apart that even the shortest
     length does not fit.
     """
-    known = sorted(
-        profile.canvas.line_tokens if shape is Shape.LINE else profile.canvas.block_tokens
-    )
-    pinned = sum(map(len, [prompt.head, *prompt.between]))
-    healed = sum(seam.tokens for seam in prompt.seams)
-    room = (profile.canvas.width - pinned - healed) // request.holes
-    limit = min(request.max_tokens, room)
+    known, limit = _known(profile, shape), _limit(request, profile, prompt)
     if limit < (1 if request.holes == 1 else min(request.max_tokens, known[0])):
         return []
     lengths = [n for n in known if n <= limit] or [limit]
@@ -65,21 +59,50 @@ def hole_lengths(
     return [lengths[(2 * i + 1) * len(lengths) // (2 * count)] for i in range(count)]
 
 
-def lay_out_candidates(prompt: Prompt, profile: Profile, lengths: Sequence[int]) -> list[Layout]:
-    """A candidate for each of `lengths`, which are known to fit, all of one width."""
+def largest_hole(
+    request: FillRequest, profile: Profile, prompt: Prompt, shape: Shape, lengths: Sequence[int]
+) -> int:
+    """How many new tokens a hole may come to hold that begins with one of `lengths`, where it can
+    grow; else the largest of them."""
+    if profile.tokens.expand is None:
+        return max(lengths)
+    return max(*lengths, min(_known(profile, shape)[-1], _limit(request, profile, prompt)))
+
+
+def _known(profile: Profile, shape: Shape) -> list[int]:
+    canvas = profile.canvas
+    return sorted(canvas.line_tokens if shape is Shape.LINE else canvas.block_tokens)
+
+
+def _limit(request: FillRequest, profile: Profile, prompt: Prompt) -> int:
+    """The most new tokens for which each hole has room, as far as the request allows."""
+    pinned = sum(map(len, [prompt.head, *prompt.between]))
+    healed = sum(seam.tokens for seam in prompt.seams)
+    room = (profile.canvas.width - pinned - healed) // request.holes
+    return min(request.max_tokens, room)
+
+
+def lay_out_candidates(
+    prompt: Prompt, profile: Profile, lengths: Sequence[int], largest: int
+) -> list[Layout]:
+    """A candidate for each of `lengths`, which are known to fit, all of one width. On each there is
+    room for holes of `largest` new tokens."""
     if not lengths:
         return []
-    width = _width(prompt, profile, max(lengths))
+    width = _width(prompt, profile, largest)
+    holes = len(prompt.seams)
     layouts = [
         lay_out(
             prompt.head,
             prompt.between,
             prompt.suffix,
             [length + seam.tokens for seam in prompt.seams],
-            width,
+            # A hole that can grow keeps free what it may need.
+            width if profile.tokens.expand is None else width - holes * (largest - length),
             eos=profile.tokens.eos,
             pad=profile.tokens.pad,
             end_of_text=prompt.end_of_text,
+            padded=profile.canvas.padded,
         )
         for length in lengths
     ]

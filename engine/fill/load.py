@@ -9,10 +9,10 @@ import torch
 from engine.api import EngineInfo
 from engine.checkpoints import catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.derived import profile_of
 from engine.checkpoints.load import compute_dtype, load_weights
-from engine.checkpoints.profile import read_profile
 from engine.checkpoints.suited import suited
-from engine.checkpoints.tokenizer import read_tokenizer
+from engine.checkpoints.tokenizer import tokenizer_of
 from engine.fill.infill import LocalEngine
 from engine.models.family import prepared
 
@@ -30,12 +30,13 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
     model = suited(model, chosen)
     folder = catalog.folder_of(model)
     checkpoint, dtype = open_checkpoint(folder), compute_dtype(chosen)
-    fitting = plan.fit(model, checkpoint, read_profile(folder), chosen, dtype)
-    log.info("%s on %s: %s; needs %s", model, chosen, fitting.use, fitting.needs)
-    weights = load_weights(checkpoint, chosen, dtype)
+    profile = profile_of(folder, checkpoint.config)
+    fitting = plan.fit(model, checkpoint, profile, chosen, dtype)
+    log.info("%s on %s: %s; needs %s", model, chosen, fitting, fitting.needs)
+    weights = load_weights(checkpoint, chosen, dtype, narrow=fitting.narrow)
     return LocalEngine(
         prepared(weights),
-        read_tokenizer(folder / "tokenizer.json"),
+        tokenizer_of(folder),
         fitting.profile,
         EngineInfo(
             model,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise, takewhile
 
+from engine.api import Proposal
 from engine.fill.analogy import MOST_LINES, lines_after, rests_alike
 
 MOST = 8
@@ -28,11 +29,12 @@ WORD = re.compile(r"\w+")
 @dataclass(frozen=True, slots=True)
 class Found:
     """A draft for the rest of a line, how many characters before it agreed, and how often it was
-    found."""
+    found: 0 times where it was only proposed. `proposal` is the caller's, if it made the same."""
 
     text: str
     match: int
     times: int = 1
+    proposal: Proposal | None = None
 
 
 def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
@@ -50,7 +52,7 @@ def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Fou
     found += _after_same_end(lines, head)
     found += _by_analogy(above, below, head)
     cut = (replace(each, text=_without_rest(each.text.rstrip(), rest)) for each in found)
-    return _best(each for each in cut if each.text and not says_again(head + each.text, suffix))
+    return _best(each for each in cut if each.text and not repeats_below(head + each.text, suffix))
 
 
 def look_up_block(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
@@ -109,7 +111,7 @@ def _indented_as(ours: str, theirs: str, lines: Sequence[str]) -> Iterator[str]:
         yield new + line.removeprefix(old) if line.startswith(old) else line
 
 
-def says_again(line: str, suffix: str) -> bool:
+def repeats_below(line: str, suffix: str) -> bool:
     """Whether `line` is the next one in `suffix` with something on it, and no mere bracket."""
     below = suffix[:REACH].split("\n")[1:]
     following = next((text.strip() for text in below if text.strip()), "")

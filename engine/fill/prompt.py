@@ -2,13 +2,14 @@
 
 The prompt ends at the start of the cursor's line, so that it does not change while the user types
 on that line: its keys and values stay. The line so far is pinned on the canvas, in front of the
-first hole, where the model reads it in both directions.
+first hole, where the model reads it in both directions. What other files say comes before the
+file's own text (engine/fill/segments.py).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +17,12 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch import Tensor
 
+from engine.api import Snippet
 from engine.checkpoints.profile import Profile
 from engine.fill.seams import Seam, Vocabulary
+from engine.fill.segments import CHARACTERS_PER_TOKEN, plain, snippet_segments
 from engine.models.family import Context
 
-CHARACTERS_PER_TOKEN = 8  # more than any slice of code has on average: enough text to fill a budget
 FOLLOWING_TOKENS = 48  # of what follows a gap, read by the causal pass
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
 
@@ -48,10 +50,12 @@ def build_prompt(
     tokenizer: Tokenizer,
     profile: Profile,
     vocabulary: Vocabulary | None = None,
+    context: Sequence[Snippet] = (),
 ) -> Prompt:
     """Split `texts` (n + 1 texts around n holes) into prompt, head, between and suffix.
 
-    With a `vocabulary`, seams heal (engine/fill/seams.py).
+    With a `vocabulary`, seams heal (engine/fill/seams.py). Of `context` the prompt has as much as
+    the profile's `context_tokens` have room for.
     """
     head_start = start_of_head(texts[0], tokenizer, profile)
     reach = profile.canvas.width * CHARACTERS_PER_TOKEN
@@ -62,8 +66,10 @@ def build_prompt(
             pinned, tokenizer, vocabulary, right=profile.tokens.slack is None
         )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
+    other = ids_of_context(context, tokenizer, profile)
+    own = profile.but(prompt_tokens=profile.canvas.prompt_tokens - len(other))
     return Prompt(
-        ids=ids_before(texts[0][:head_start], tokenizer, profile),
+        ids=other + ids_before(texts[0][:head_start], tokenizer, own),
         head=head,
         between=between,
         suffix=suffix,
@@ -109,6 +115,17 @@ def heal_seams(
         pinned[index + 1] = pinned[index + 1].removeprefix(seam.right)
         seams.append(seam)
     return pinned, seams
+
+
+def ids_of_context(context: Sequence[Snippet], tokenizer: Tokenizer, profile: Profile) -> list[int]:
+    """What other files say, with the start of a text before it; at most `context_tokens` ids, and
+    at least one token fewer than the prompt may have."""
+    bos = [profile.tokens.bos] if profile.tokens.bos is not None else []
+    most = min(profile.canvas.context_tokens, profile.canvas.prompt_tokens - 1) - len(bos)
+    if most < 1 or not context:
+        return []
+    segments = snippet_segments(context, most, lambda text: encode(tokenizer, text), plain)
+    return bos + [id for each in segments for id in each.ids] if segments else []
 
 
 def ids_before(before: str, tokenizer: Tokenizer, profile: Profile) -> list[int]:

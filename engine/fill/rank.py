@@ -26,6 +26,7 @@ from engine.models.family import Causal
 TOTAL = 0.1  # of a log-probability, so that its weight is of the size of the others
 NONE = Faults()
 LONGEST_MATCH = 20  # characters; agreeing in more says no more
+LONGEST_AROUND = 60  # ... of a proposal, whose match counts the lines above and below too
 SUFFIX_CHARACTERS = 256  # more than the suffix tokens that count ever have
 
 
@@ -56,8 +57,8 @@ class Likelihood:
 class Evidence:
     """What speaks for a candidate: its likelihood; where it was looked up, the characters before it
     that agreed and how often it was found (0 if the model alone wrote it); how many candidates
-    there were; whether it has several lines; and how it fails to fit in
-    (engine/fill/structure.py)."""
+    there were; whether it has several lines; how it fails to fit in (engine/fill/structure.py);
+    and of one that the caller proposed (engine.api.Proposal), its match and times there."""
 
     likelihood: Likelihood
     match: int
@@ -65,12 +66,14 @@ class Evidence:
     times: int = 0
     faults: Faults = NONE
     is_block: bool = False
+    proposed_match: int = 0
+    proposed_times: int = 0
 
     def score(self, profile: Profile) -> float:
         """The rank score; higher is better."""
         if profile.ranking.weights:
             return _weighed(profile.ranking.weights, self.features())
-        agreed = profile.ranking.match_weight * min(self.match, LONGEST_MATCH)
+        agreed = profile.ranking.match_weight * min(self._agreed, LONGEST_MATCH)
         return self.likelihood.score(profile.ranking.suffix_weight) + agreed
 
     def features(self) -> dict[str, float]:
@@ -78,10 +81,14 @@ class Evidence:
         is evidence for. A family without a causal pass has none of a likelihood."""
         found = {
             "constant": 1.0,
-            "match": min(self.match, LONGEST_MATCH) / LONGEST_MATCH,
-            "looked up": float(self.match > 0),
+            "match": min(self._agreed, LONGEST_MATCH) / LONGEST_MATCH,
+            "looked up": float(self._agreed > 0),
             "only one": float(self.of == 1),
-            "times found": math.log1p(self.times),
+            # What stands in another file is, before any weight of its own, as if found here once.
+            "times found": math.log1p(max(self.times, min(self.proposed_times, 1))),
+            "proposed": float(self.proposed_times > 0 and not self.times),
+            "proposed match": min(self.proposed_match, LONGEST_AROUND) / LONGEST_AROUND,
+            "proposed times": math.log1p(self.proposed_times),
             "surplus closers": float(min(self.faults.surplus, 2)),
             "unmatched brackets": float(min(self.faults.unmatched, 2)),
             "unopened": float(self.faults.unopened),
@@ -93,9 +100,13 @@ class Evidence:
             found |= {"middle": suffix, "suffix": suffix}  # one stands in for the other
         if middle is not None:
             # A line that stands elsewhere is no less likely for being long.
-            counted = self.likelihood.tokens if not self.match else 0
+            counted = self.likelihood.tokens if not self._agreed else 0
             found |= {"middle": middle, "whole": TOTAL * counted * middle}
         return found
+
+    @property
+    def _agreed(self) -> int:
+        return max(self.match, self.proposed_match)
 
     def vector(self) -> tuple[float, ...]:
         """The features in the order of FEATURES, 0 where there is no evidence."""
@@ -115,7 +126,7 @@ def calibrated(weights: Mapping[str, float], evidence: Evidence) -> float:
 
 
 def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
-    return sum(weights[name] * features[name] for name in FEATURES if name in features)
+    return sum(weights.get(name, 0.0) * features[name] for name in FEATURES if name in features)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ class Writable:
         breaks = [bool(text and LINE_BREAK.search(text)) for text in texts]
         self._breaks = torch.tensor(breaks, device=device)
         self._special = torch.tensor([text is None for text in texts], device=device)
-        if profile.tokens.slack is not None:
-            self._special[profile.tokens.slack] = False
+        for token in (profile.tokens.slack, profile.tokens.expand):
+            if token is not None:
+                self._special[token] = False
         self.texts = [None if text and UNFINISHED in text else text for text in texts]
         self.vocabulary = None
         if profile.canvas.heal:
@@ -66,6 +67,7 @@ def _token_texts(tokenizer: Tokenizer, size: int, profile: Profile) -> list[str 
     special = {
         token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
     }
+    special |= {*profile.tokens.never, *(profile.tokens.noise or ())}
     return [
         tokenizer.decode([token], skip_special_tokens=False)
         if profile.tokens.first_text <= token < known and token not in special

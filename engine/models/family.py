@@ -5,7 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
-    signal    what a look believed -> what the next look is told of it, where the family listens
+    signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,9 @@ class Context(Protocol):
 C = TypeVar("C", bound=Context)
 In = TypeVar("In", bound=Context, contravariant=True)
 
-SLICE = 64  # places whose logits live at once when texts are ranked
+# How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
+# "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
+PromptReading = Literal["read", "keep", "reuse"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,10 +54,12 @@ class Look(Generic[C]):
 
     `canvas` [B, C] are token ids, each row after the prompt of `context`; `positions` [B, M] are
     those that get logits; `signal` is what `Model.signal` made of the last look, None at the first.
+    `lengths`: only so many tokens of each canvas are there, the rest is unseen; None for all.
 
     A family that computes something once for several steps (an approximate prefix cache) has a
     place for it: `memory` is one dictionary per fill, which nobody else looks into; `number` counts
-    the looks of a fill from 1, and `rows` [B] says which of its canvases are still there.
+    the looks of a fill from 1, `rows` [B] says which of its canvases are still there, and `prompt`
+    whether what was kept may be used. A canvas of which nothing was kept may use another's.
     """
 
     canvas: Tensor
@@ -65,6 +69,8 @@ class Look(Generic[C]):
     number: int = 1
     rows: Tensor | None = None
     memory: dict[str, Any] = field(default_factory=dict)
+    lengths: tuple[int, ...] | None = None
+    prompt: PromptReading = "read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +132,6 @@ class Causal(Protocol[C]):
         ...
 
 
-def score_tokens(
-    logits: Callable[[Tensor], Tensor],
-    hidden: Tensor,
-    some: Tensor,
-    at: Sequence[int],
-    tokens: Sequence[int],
-) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] behind place `at` [N], where `hidden` [S, H]
-    are the states of the places `some` [S], in ascending order.
-
-    The vocabulary is looked at for SLICE places at a time.
-    """
-    rows = torch.searchsorted(some, torch.tensor(at, device=some.device))
-    chosen = torch.tensor(tokens, device=some.device)
-    found = torch.empty(len(chosen), device=some.device)
-    for start in range(0, len(some), SLICE):
-        scores = logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-        inside = (rows >= start) & (rows < start + SLICE)
-        found[inside] = scores[rows[inside] - start, chosen[inside]]
-    return found
-
-
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -162,7 +146,7 @@ class FixedSize:
 class FixedLook(Protocol[In]):
     """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
 
-    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    `ids` [B, C], `positions` [B, M] and `signal` (the next look's self-conditioning) are
     there to be written. Nothing but `load` reads what is not on the device.
     """
 
@@ -186,9 +170,13 @@ class FixedLook(Protocol[In]):
 
 
 class Model(nn.Module, ABC, Generic[C]):
-    """A model with its weights, for inference. Its methods belong to one thread."""
+    """A model with its weights, for inference. Its methods belong to one thread.
+
+    `multiplies_int8`: its layers, as its family prepares them for a CPU, take weights in INT8.
+    """
 
     config: Architecture
+    multiplies_int8 = False
 
     @property
     @abstractmethod
@@ -210,15 +198,22 @@ class Model(nn.Module, ABC, Generic[C]):
     def look(self, looks: Sequence[Look[C]], /) -> list[Tensor]:
         """Logits [B, M, V] in float32 for each of `looks`, whose widths and prompts may differ:
         what one pass over the weights can answer together. Pinned positions are read like others.
+
+        Raises ValueError for `lengths` where the family's canvases have none.
         """
         ...
+
+    def log_probability(self, look: Look[C], tokens: Tensor, /) -> Tensor:
+        """The log-probability [B, M] of `tokens` [B, M] at the positions that `look` asks for."""
+        log_p = self.look([look])[0].log_softmax(dim=-1)
+        return log_p.gather(-1, tokens[..., None]).squeeze(-1)
 
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
     ) -> Tensor | None:
-        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
-        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
-        stands there. None where a family has no self-conditioning.
+        """The next look's self-conditioning: of `beliefs` [B, M, V], the logits at `positions`
+        [B, M] of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly
+        what stands there. None where a family has none.
         """
         return None
 
@@ -233,11 +228,35 @@ class Model(nn.Module, ABC, Generic[C]):
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Masked:
+    """What a model that was taught to fill masks says of it.
+
+    `mask` stands where a token is unknown; `slack` fills what a hole has too much of; `expand`
+    becomes two masks; None where there is no such token. With `shift` a token is told by the
+    position before it, so that a text needs something before its first hole. `keeps_prompt`: what
+    is read of a prompt is the same for every canvas after it; else a prompt costs as much as a
+    canvas, at every look. `length` is the longest text in tokens.
+    """
+
+    mask: int
+    slack: int | None
+    expand: int | None
+    shift: bool
+    keeps_prompt: bool
+    length: int
+
+
 class Architecture(Protocol):
     """A model's shape, as its `config.json` gives it: all that is known before a weight is read."""
 
     @property
     def vocab_size(self) -> int: ...
+
+    @property
+    def masked(self) -> Masked | None:
+        """None where noise is no mask."""
+        ...
 
     def given(self, stored: Collection[str]) -> Self:
         """The same shape, where the names of the tensors that a checkpoint stores say more of it
@@ -275,9 +294,9 @@ class Family:
     """How one kind of model is made.
 
     `read` says what the contents of a `config.json` of this `model_type` mean, to which the loader
-    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text; it
-    raises ValueError
-    naming the key that is missing, is not understood, or asks for what the family does not do.
+    adds under "added_tokens" what the tokenizer's files add to the vocabulary, ids by text, and
+    under "generation_config" the contents of the file of that name; it raises ValueError naming the
+    key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
     are there; what it was given may be used up.
@@ -328,6 +347,12 @@ def build(architecture: Architecture) -> Model[Any]:
     return _family_of(architecture).build(architecture)
 
 
+def unset_embedding(count: int, size: int) -> nn.Embedding:
+    """With a weight [count, size] of any value: drawing a random one on the meta device, as torch
+    does by itself, would import its compiler, which takes longer than reading a small model."""
+    return nn.Embedding(count, size, _weight=torch.empty(count, size))
+
+
 def prepared(model: Model[Any]) -> Model[Any]:
     """The same model as its device runs it fastest; `model` may be used up."""
     prepare = _family_of(model.config).prepare
@@ -341,7 +366,6 @@ def _family_of(architecture: Architecture) -> Family:
 
 
 __all__ = [
-    "SLICE",
     "Architecture",
     "Causal",
     "Context",
@@ -349,7 +373,9 @@ __all__ = [
     "FixedLook",
     "FixedSize",
     "Look",
+    "Masked",
     "Model",
+    "PromptReading",
     "StepSize",
     "Work",
     "architecture_of",
@@ -358,4 +384,5 @@ __all__ = [
     "prepared",
     "refuse",
     "register",
+    "unset_embedding",
 ]

@@ -59,7 +59,8 @@ def load_remote(address: str) -> RemoteEngine:
 
 
 def look_at(server: Server, address: str) -> Served:
-    """The model that the address names, or the first that the server lists."""
+    """The model that the address names, or the first that the server lists. One that lists none
+    may load what it is asked for (mlx-vlm, after it was asked for another)."""
     listed = server.ask(f"{server.path}/models").get("data")
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         raise EngineError(f"{server} is no OpenAI-compatible server: check its address")
@@ -67,6 +68,8 @@ def look_at(server: Server, address: str) -> Served:
     name = server.model or next(iter(known), None)
     if name is not None and name not in known and f"{name}:latest" in known:
         name = f"{name}:latest"  # Ollama's names have a tag
+    if name is not None and not known:
+        return Served(server, name)
     if name is None or name not in known:
         raise ModelMissing(
             f"{server} does not serve {name or 'any model'}; it has"

@@ -101,6 +101,7 @@ class Exchange:
 
     def _run(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> None:
         connection: HTTPConnection | None = None
+        has_begun = False
         try:
             request = (method, path, data, headers)
             connection = connections.take(self._place, PATIENCE)
@@ -112,6 +113,7 @@ class Exchange:
             assert connection is not None
             fields = {name.lower(): value for name, value in response.getheaders()}
             self._parts.put((response.status, fields))
+            has_begun = True
             for line in response:
                 self._parts.put(line)
             if response.length:  # it announced more than came
@@ -124,8 +126,7 @@ class Exchange:
         except TimeoutError:
             self._parts.put(EngineError(f"{self._server} does not answer within {PATIENCE:g} s"))
         except (OSError, http.client.HTTPException, ValueError) as error:
-            cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            self._parts.put(EngineError(f"{self._server} cannot be reached: {cause}"))
+            self._parts.put(EngineError(f"{self._server} {_what_happened(error, has_begun)}"))
         finally:
             if connection is not None:
                 connection.close()
@@ -155,6 +156,14 @@ class Exchange:
         with self._lock:
             self._socket = None
             return not self._closed
+
+
+def _what_happened(error: Exception, has_begun: bool) -> str:
+    """To a connection, in words. A server that ends in the middle of an answer was reached."""
+    if has_begun:
+        return "broke off in the middle of its answer: try again"
+    cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return f"cannot be reached: {cause}"
 
 
 def _authorization(server: Place) -> dict[str, str]:

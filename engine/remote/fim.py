@@ -10,8 +10,6 @@ the model only says which family is tried first.
 
 from __future__ import annotations
 
-import logging
-
 from engine.api import BadRequest, FillRequest, IsCancelled, ModelMissing, OnDraft
 from engine.remote import openai
 from engine.remote.families import Family, likely
@@ -22,8 +20,6 @@ from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
 from engine.remote.writing import Written, write
 
-log = logging.getLogger("engine.remote")
-
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
 
@@ -32,8 +28,13 @@ def recognises(served: Served) -> FillTokens | str:
     why_not = "its tokenizer has no fill tokens that we know"
     failed: set[str] = set()
     for family in likely(names):
-        if family.template in failed or not _has_tokens(served, family):
+        if family.template in failed:
             continue
+        try:
+            if not _has_tokens(served, family):
+                continue
+        except (BadRequest, ModelMissing, Failed) as error:
+            return f"it completes no text of ours: {error}"
         found = FillTokens(served, family, f"its tokenizer has the fill tokens of {family.name}")
         if fills_gaps(found.fill):
             return found
@@ -107,19 +108,16 @@ def _has_tokens(served: Served, family: Family) -> bool:
 
 
 def _count_tokens(served: Served, text: str) -> int | None:
-    """By the server's /tokenize, else by the usage that it reports; None where it tells neither."""
+    """By the server's /tokenize, else by the usage that it reports; None where it tells neither.
+    Raises BadRequest, ModelMissing or Failed where it does not complete a text."""
     body = {"model": served.model, "prompt": text, "add_special_tokens": False}
     tokens = (served.look(f"{served.root}/tokenize", body) or {}).get("tokens")
     if isinstance(tokens, list) and tokens:
         return len(tokens)
-    try:
-        answer = served.ask(
-            f"{served.path}/completions",
-            {"model": served.model, "prompt": text, "max_tokens": 1, "temperature": 0},
-        )
-    except (BadRequest, ModelMissing, Failed) as error:
-        log.info("%s completes nothing: %s", served, error)
-        return None
+    answer = served.ask(
+        f"{served.path}/completions",
+        {"model": served.model, "prompt": text, "max_tokens": 1, "temperature": 0},
+    )
     usage = answer.get("usage")
     count = usage.get("prompt_tokens") if isinstance(usage, dict) else None
     return count if type(count) is int and count > 0 else None

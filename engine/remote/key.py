@@ -6,7 +6,7 @@ Looked for in this order, and never logged:
     a file              that is the user's alone: INFILL_API_KEY_FILE, or
                         ~/.config/infill-ls/api-key
     the system's keyring, service "infill-ls", user "machine:port", where the package `keyring` is
-                        installed (infill-ls[keyring])
+                        installed
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.api import EngineError
+from engine.packages import how_to_add
 
 log = logging.getLogger("engine.remote")
 
@@ -39,9 +40,9 @@ def forget_key() -> None:
 
 
 def how_to_give_one(server: str) -> str:
-    """The mend of a server that refuses us, in words."""
+    """What to do about a server that refuses us, in words."""
     if importlib.util.find_spec("keyring") is None:
-        keyring = "; the system's keyring is used too once infill-ls[keyring] is installed"
+        keyring = f"; the system's keyring is used too after `{how_to_add('keyring')}`"
     else:
         keyring = f", or run `keyring set {SERVICE} {server}`"
     return (

@@ -29,17 +29,20 @@ OPTIONAL = (
     "keep_alive",
     "diffusion_read_only",
 )
+# What only tells more of an answer. A server that breaks on a request is asked without these.
+TELLING = frozenset({"logprobs", "top_logprobs", "n_probs"})
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """`card` is the model's entry in the server's list; `refused` the parameters that it does not
-    take, which grows."""
+    take, which grows; `suspected` those without which it did once what it had broken on."""
 
     server: Server
     model: str
     card: dict[str, Any] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    suspected: set[str] = field(default_factory=set)
 
     def __str__(self) -> str:
         return str(self.server)
@@ -83,25 +86,49 @@ class Served:
     def stream(
         self, path: str, body: dict[str, Any], cancelled: IsCancelled | None = None
     ) -> Iterator[dict[str, Any]]:
-        """As `Server.stream`, without the parameters that it refuses."""
+        """As `Server.stream`, without the parameters that it refuses or breaks on."""
+        without: frozenset[str] = frozenset()
+        began = False
         while True:
-            began = False
             try:
-                for event in self.server.stream(path, self._accepted(body), cancelled):
+                for event in self.server.stream(path, self._accepted(body, without), cancelled):
+                    if not began:
+                        self._suspects(without)
                     began = True
                     yield event
                 return
             except BadRequest as error:
                 if began or not self._learns(error, body):
                     raise
+            except Failed as error:
+                if began:
+                    raise
+                without = self._telling(error, body, without)
 
-    def _accepted(self, body: dict[str, Any]) -> dict[str, Any]:
+    def _accepted(
+        self, body: dict[str, Any], without: frozenset[str] = frozenset()
+    ) -> dict[str, Any]:
         """`body` and the objects in it, without what is refused."""
         return {
-            name: self._accepted(value) if isinstance(value, dict) else value
+            name: self._accepted(value, without) if isinstance(value, dict) else value
             for name, value in body.items()
-            if name not in self.refused
+            if name not in self.refused and name not in without
         }
+
+    def _telling(
+        self, error: Failed, body: dict[str, Any], without: frozenset[str]
+    ) -> frozenset[str]:
+        """What to ask without next time, where there is something left; or else raises `error`."""
+        sent = TELLING & set(_names(self._accepted(body, without)))
+        if not sent:
+            raise error
+        log.info("%s is asked once more without %s: %s", self, ", ".join(sorted(sent)), error)
+        return without | sent
+
+    def _suspects(self, without: frozenset[str]) -> None:
+        """A server may have broken by chance; twice is none."""
+        self.refused.update(without & self.suspected)
+        self.suspected.update(without)
 
     def _learns(self, error: BadRequest, body: dict[str, Any]) -> bool:
         """Whether the refusal names parameters that can be left out the next time."""

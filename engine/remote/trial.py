@@ -1,7 +1,8 @@
 """Whether a model fills gaps, asked with one that has a single answer.
 
-Many models have the tokens for it and were never taught to use them; whoever only continues a text
-goes on after what follows the gap, and does not find the missing number.
+Many models have the tokens for it and were never taught to use them. Whoever only continues a text
+goes on after what follows the gap, and does not find the missing number; or, where a server shows
+what follows first, finds it and goes on counting. Whoever was taught writes it and ends there.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ FillsOne = Callable[[FillRequest, OnDraft, IsCancelled | None], Written]
 
 def fills_gaps(fill: FillsOne) -> bool:
     """Raises an EngineError, as `fill` does."""
-    return fill(TRIAL, _ignore, None).fill.texts[0].lstrip().startswith(ANSWER)
+    return fill(TRIAL, _ignore, None).fill.texts[0].strip() == ANSWER
 
 
 def _ignore(draft: Draft) -> None:

@@ -160,6 +160,23 @@ def fit(
 
 
 @app.command()
+def checkout(
+    folder: Annotated[Path, typer.Argument(help="Where the packages go")],
+    split: Annotated[str, typer.Option(help="tune, report or fresh")] = "report",
+    corpus: Corpus = CORPUS,
+) -> None:
+    """Write the packages of a split as folders, for `infill-ls eval repositories`."""
+    from engine.evaluation.splits import HELD_OUT
+    from engine.training.checkout import check_out
+
+    chosen = next((each for each in HELD_OUT if each == split), None)
+    if chosen is None:
+        raise typer.BadParameter(f"choose one of {', '.join(HELD_OUT)}, not {split}")
+    for name, files in check_out(chosen, corpus / "archives", folder):
+        print(f"{name}: {files} files")
+
+
+@app.command()
 def card(
     evaluation: Annotated[
         list[Path], typer.Argument(help="What `infill-ls eval held-out --json` printed, and fresh")

@@ -80,7 +80,7 @@ class Learner:
             loss = loss_of(self.model, lesson, self_conditioning=self_conditioning)
             total = loss.total(self.settings.causal_weight)
             if total is not None and total.requires_grad and bool(total.isfinite()):
-                (total / len(lessons)).backward()  # type: ignore[no-untyped-call]
+                (total / len(lessons)).backward()
             if loss.hole is not None:
                 losses.append(float(loss.hole.detach()))
         torch.nn.utils.clip_grad_norm_(self.learned.values(), self.settings.clip)

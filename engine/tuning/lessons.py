@@ -22,14 +22,9 @@ from engine.evaluation.cutting import Text, draw_gap
 from engine.evaluation.items import Kind, within_lines
 from engine.evaluation.pauses import find_pauses
 from engine.fill.chat_prompt import build_chat_prompt
-from engine.fill.lengths import hole_lengths, lay_out_candidates
-from engine.fill.prompt import (
-    CHARACTERS_PER_TOKEN,
-    FOLLOWING_TOKENS,
-    Prompt,
-    build_prompt,
-    encode,
-)
+from engine.fill.lengths import hole_lengths, largest_hole, lay_out_candidates
+from engine.fill.prompt import FOLLOWING_TOKENS, Prompt, build_prompt, encode
+from engine.fill.segments import CHARACTERS_PER_TOKEN
 from engine.fill.writable import Writable
 
 STRETCH = 384  # tokens of a file that are read for a lesson, at most
@@ -180,7 +175,10 @@ class Lessons:
         if slack is None:
             exact = len(wanted) - seam.tokens
             lengths = [exact] if 1 <= exact <= max(lengths, default=0) else []
-        layouts = lay_out_candidates(prompt, profile, lengths)
+        if not lengths:
+            return None
+        largest = largest_hole(request, profile, prompt, gap.shape, lengths)
+        layouts = lay_out_candidates(prompt, profile, lengths, largest)
         roomy = [layout for layout in layouts if len(layout.holes[0]) >= len(wanted)]
         if not roomy:
             return None

@@ -13,6 +13,7 @@ from lsp_server.commands import (
     engine,
     eval,
     fill,
+    index,
     models,
     playground,
     pull,
@@ -38,6 +39,7 @@ app.command("demo")(demo.command)
 app.add_typer(engine.app, name="engine")
 app.command("settings")(settings.command)
 app.command("stats")(stats.command)
+app.command("index")(index.command)
 app.command("pull")(pull.command)
 app.command("models")(models.command)
 app.command("eval")(eval.command)
@@ -51,10 +53,10 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="infill-ls", standalone_mode=False)
     except typer.TyperException as mistake:
-        said = mistake.format_message().strip().rstrip(".")
+        message = mistake.format_message().strip().rstrip(".")
         context = getattr(mistake, "ctx", None)
         command = context.command_path if context is not None else "infill-ls"
-        raise CommandError(f"{said}: see `{command} --help`", mistake.exit_code) from mistake
+        raise CommandError(f"{message}: see `{command} --help`", mistake.exit_code) from mistake
     return code if isinstance(code, int) else 0
 
 

@@ -15,9 +15,9 @@ from rich.table import Table
 
 from engine.api import EngineError
 from engine.evaluation.items import BadData
-from engine.evaluation.suites import SUITES
-from lsp_server import secrets
-from lsp_server.commands import child, grammatical, pauses
+from engine.evaluation.suites import REPOSITORIES, SUITES
+from lsp_server import child, secrets
+from lsp_server.commands import around, grammatical, pauses
 from lsp_server.commands.fault import FAILED, USAGE, CommandError, engine_fault
 from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Anyway, Device, Factory, Model, Seed, Steps
@@ -27,6 +27,7 @@ PARSER = f"{grammatical.__name__}:{grammatical.parses.__name__}"
 EDITOR = f"{grammatical.__name__}:{grammatical.put_in.__name__}"
 TYPING = "typing"  # the one suite that goes through the language server
 KNOWN = (*SUITES, TYPING)
+AROUND = f"{around.__name__}:{around.around.__name__}"
 CALIBRATED = ("searched", "checked")  # what a confidence is of
 COLUMNS = (
     TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
@@ -64,6 +65,18 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
+        ),
+    ] = None,
+    ways: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--way", metavar="WAY", help=f"Of {REPOSITORIES}: only {', '.join(around.WAYS)}."
+        ),
+    ] = None,
     results: Annotated[
         str | None, typer.Option(metavar="FILE", help="Keep the answers there.")
     ] = None,
@@ -88,10 +101,15 @@ def command(
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
     arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
-        "--device": device, "--limit": limit, "--steps": steps, "--results": results
+        "--device": device, "--limit": limit, "--steps": steps, "--results": results,
+        "--context-tokens": context_tokens,
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
+    if suite == REPOSITORIES:
+        arguments += ["--around", AROUND, "--methods", *(ways or around.WAYS)]
+    elif ways:
+        raise CommandError(f"only the suite {REPOSITORIES} has ways to choose from", USAGE)
     if not anyway:
         arguments += ["--without", WITHOUT]
     if execute:
@@ -103,6 +121,8 @@ def command(
     console = terminal()
     for table in as_tables(found["report"]):
         console.print(table, "")
+    for row in found["gains"]:
+        console.print(in_words(row))
     for method, calibration in found["calibration"].items():
         if method in CALIBRATED:
             console.print(f"{method}: confidence is off by {100 * calibration['error']:.1f} points")
@@ -161,8 +181,8 @@ def evaluate(arguments: list[str]) -> dict[str, Any]:
     """Run it in a process of its own, behind a progress bar; the report it ends with."""
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("answers", total=None)
-        with messages(arguments) as told:
-            for message in told:
+        with messages(arguments) as report:
+            for message in report:
                 if "error" in message:
                     raise CommandError(message["error"], USAGE)
                 if "report" in message:
@@ -205,7 +225,14 @@ def as_tables(rows: list[dict[str, Any]]) -> Iterator[Table]:
         yield table
 
 
-def percent(told: dict[str, Any] | None) -> str:
-    if told is None:
+def in_words(row: dict[str, Any]) -> str:
+    """How much more of a part is exact by one way than by the file alone, in points."""
+    gain = {key: 100 * value for key, value in row["gain"].items()}
+    points = f"{gain['mean']:+.1f} points ({gain['low']:+.1f} to {gain['high']:+.1f})"
+    return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
+
+
+def percent(report: dict[str, Any] | None) -> str:
+    if report is None:
         return "-"
-    return f"{100 * told['mean']:.1f} ({100 * told['low']:.0f}-{100 * told['high']:.0f})"
+    return f"{100 * report['mean']:.1f} ({100 * report['low']:.0f}-{100 * report['high']:.0f})"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from engine.api import BadRequest, EngineError, ModelMissing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.api import EngineError
 
 USAGE = 2  # the command line, or a file it names, is not usable as given
 FAILED = 1  # the command was right and still could not be done
@@ -16,6 +19,8 @@ class CommandError(Exception):
 
 def engine_fault(error: EngineError) -> CommandError:
     """What the user asked for (a model, a length) is theirs to fix; the rest is a failure."""
+    from engine.api import BadRequest, ModelMissing  # not for a server that starts
+
     asked_wrongly = isinstance(error, (BadRequest, ModelMissing))
     return CommandError(_brief(str(error)), USAGE if asked_wrongly else FAILED)
 

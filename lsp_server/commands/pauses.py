@@ -16,11 +16,10 @@ from pygls.lsp.client import LanguageClient
 
 from engine.client import connect
 from engine.evaluation.cutting import read_folder
-from engine.evaluation.pauses import Heard, Pause, draw_pauses, tell
+from engine.evaluation.pauses import Heard, Pause, draw_pauses, summarise
 from engine.evaluation.splits import REPORT
 from engine.evaluation.suites import read_texts
-from lsp_server import languages
-from lsp_server.commands import child
+from lsp_server import child, languages
 from lsp_server.commands.bench.typist import meeting_alone
 from lsp_server.document import Document
 from lsp_server.secrets import is_secret
@@ -57,7 +56,7 @@ def type_and_listen(
     return {
         "model": info.model,
         "device": info.device,
-        "report": {way: tell(heard[way]) for way in WAYS},
+        "report": {way: summarise(heard[way]) for way in WAYS},
         "answers": [
             {"id": pause.id, "kind": pause.kind, **{way: heard[way][at].text for way in WAYS}}
             for at, pause in enumerate(pauses)

@@ -69,10 +69,8 @@ class Playground:
 
     async def serve(self, port: int, show: Callable[[str], object] | None = None) -> None:
         """Until cancelled. `show` is called with the page's address. Raises OSError."""
-        try:
-            from websockets.asyncio.server import serve
-        except ImportError:
-            raise CommandError("the playground needs another package: infill-ls[ws]") from None
+        from websockets.asyncio.server import serve
+
         async with serve(
             self._connected, LOCAL, port, process_request=self.answer, max_size=None
         ) as listener:

@@ -17,7 +17,7 @@ from engine.api import ModelMissing
 from engine.checkpoints.catalog import FAMILY, folder_of
 from engine.client.lock import FileLock
 from engine.tuning.kept import Kept, Record, all_kept, base_name
-from lsp_server.commands import child
+from lsp_server import child
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
 from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Device, Model

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from lsp_server import sync
+from lsp_server import languages, sync
 from lsp_server.document import Document
 from lsp_server.documents import Documents
 from lsp_server.gap import with_lf
-from lsp_server.languages.comments import line_comment
 from lsp_server.notebook import Notebooks
 
 # Characters of other cells that the model is sent from either side.
@@ -45,5 +44,5 @@ class Cells:
         text = with_lf(other.text).strip("\n")
         if cell.is_code and other.language == asking.language:
             return text
-        comment = line_comment(asking.language)
+        comment = languages.of(asking.language).comment
         return "\n".join(f"{comment} {line}".rstrip() for line in text.split("\n"))

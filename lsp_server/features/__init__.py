@@ -1,1 +1,1 @@
-"""One file per LSP method: `OPTIONS` for the capability, `answer` for the request."""
+"""One file per LSP method. `capabilities` says what is offered, `answers` who answers it."""

@@ -16,9 +16,10 @@ from pygls.exceptions import JsonRpcRequestCancelled
 
 from engine.api import Draft, EngineError, Fill
 from lsp_server.anchor import Placed, place
+from lsp_server.capabilities import ACTIONS, Action
 from lsp_server.document import Document
 from lsp_server.features.code_action_choices import Choices, choices_of, picked
-from lsp_server.features.code_actions import ACTIONS, Action
+from lsp_server.features.code_actions import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.notify.progress import FillProgress
@@ -27,11 +28,6 @@ from lsp_server.reading import position
 from lsp_server.session import Session
 from lsp_server.stats import Kind
 from lsp_server.syntax.tree import SyntaxTree
-
-OPTIONS = t.CodeActionOptions(
-    code_action_kinds=[action.KIND for action in ACTIONS.values()], resolve_provider=True
-)
-
 
 # How often the patience for a parse is renewed where the user has asked by hand.
 PATIENCE = 8
@@ -44,7 +40,7 @@ async def answer(
     asked = {
         name: action
         for name, action in ACTIONS.items()
-        if _is_wanted(action.KIND, params.context.only)
+        if _is_wanted(action.kind, params.context.only)
     }
     if not asked or session.fills.withheld_because(document) is not None:
         return None
@@ -54,7 +50,7 @@ async def answer(
     offered = [
         _offer(session, name, action, plan, params.range)
         for name, action in asked.items()
-        if (plan := action.plan(spot)) is not None
+        if (plan := PLANS[name](spot)) is not None
     ]
     return offered or None
 
@@ -74,9 +70,9 @@ async def plan_of(session: Session, name: str, document: Document, range: t.Rang
         raise failed(secret)
     start, end = document.offsets(range)
     spot = Spot(document, start, end, await _tree(session, document, start, PATIENCE))
-    plan = ACTIONS[name].plan(spot)
+    plan = PLANS[name](spot)
     if plan is None:
-        raise failed(f"there is nothing here for {ACTIONS[name].COMMAND} to do")
+        raise failed(f"there is nothing here for {ACTIONS[name].command} to do")
     return plan
 
 
@@ -195,11 +191,11 @@ def _offer(session: Session, name: str, action: Action, plan: Plan, range: t.Ran
         "start": [range.start.line, range.start.character],
         "end": [range.end.line, range.end.character],
     }
-    offer = t.CodeAction(title=plan.title, kind=action.KIND)
+    offer = t.CodeAction(title=plan.title, kind=action.kind)
     if session.support.resolves_actions or not session.support.applies_edits:
         offer.data = data
         return offer
-    offer.command = t.Command(title=plan.title, command=action.COMMAND, arguments=[data])
+    offer.command = t.Command(title=plan.title, command=action.command, arguments=[data])
     return offer
 
 

@@ -62,25 +62,41 @@ async def choices_of(
 ) -> Choices:
     """The candidates of `fill` that change something, the fewest errors first, as they would be put
     in. Of several that come to the same, the confidence is that of the likeliest."""
-    found: dict[tuple[str, ...], float] = {}
-    for candidate, confidence in fill.candidates.items():
-        texts = _changes(plan, candidate)
-        if any(texts):
-            found[texts] = max(confidence, found.get(texts, 0.0))
-    if not found:
-        return Choices()
-    tree = await session.parsing.tree(plan.document)
-    holes = [(hole.start, hole.end) for hole in plan.holes]
-    guard = await Guard.of(session.parsing, plan.document, tree, holes, plan.plain)
+    guard = await guard_of(session, plan)
 
     async def candidates() -> AsyncIterator[Candidate[tuple[str, ...]]]:
-        for texts, confidence in islice(found.items(), MOST_JUDGED):
-            yield Candidate(texts, texts, plan.filled(texts), confidence)
+        for candidate, confidence in islice(fill.candidates.items(), MOST_JUDGED):
+            texts = plan.changes(await best_fit(plan, candidate, guard))
+            if any(texts):
+                yield Candidate(texts, texts, plan.filled(texts), confidence)
 
     chosen = await choose(candidates(), guard)
     sound = tuple(Choice(each.what, each.confidence) for each in chosen.sound)
-    shown = _changes(plan, last.texts) if last is not None else None
+    if last is None:
+        return Choices(sound, len(chosen.broken))
+    shown = plan.changes(await best_fit(plan, last.texts, guard))
     return Choices(sound, len(chosen.broken), shown)
+
+
+async def guard_of(session: Session, plan: Plan) -> Guard:
+    """Of what the holes of `plan` touch."""
+    tree = await session.parsing.tree(plan.document)
+    holes = [(hole.start, hole.end) for hole in plan.holes]
+    return await Guard.of(session.parsing, plan.document, tree, holes, plan.plain)
+
+
+async def best_fit(plan: Plan, fills: tuple[str, ...], guard: Guard) -> tuple[str, ...]:
+    """What becomes of each hole: of the ways to fit `fills` in the one that breaks least, the first
+    of several. A way that changes nothing is none, if there is another."""
+    known = plan.ways_to_fit(fills)
+    ways = [way for way in known if any(plan.changes(way))] or [*known[:1]]
+    if len(ways) == 1:
+        return ways[0]
+    judged = [await guard.judge(plan.filled(way)) for way in ways]
+    return min(
+        zip(ways, judged, strict=True),
+        key=lambda pair: (pair[1][1], pair[1][0]),  # whether it breaks anything, and the errors
+    )[0]
 
 
 async def picked(session: Session, plan: Plan, choices: Choices) -> Choice | None:
@@ -118,10 +134,3 @@ async def picked(session: Session, plan: Plan, choices: Choices) -> Choice | Non
             f" infill.minConfidence ({needed:.2f}), so nothing was put in"
         ) from error
     return offered.get(answer.title) if answer is not None else None
-
-
-def _changes(plan: Plan, fills: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(
-        "" if text == plan.document.text[hole.start : hole.end] else text
-        for hole, text in zip(plan.holes, plan.fitted(fills), strict=True)
-    )

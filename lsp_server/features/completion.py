@@ -16,8 +16,6 @@ from lsp_server.notify.progress import FillProgress
 from lsp_server.session import Session
 from lsp_server.suggest.suggestions import Ask
 
-OPTIONS = t.CompletionOptions(resolve_provider=True)
-
 LABEL_LENGTH = 60
 LONGEST_WORD = 200
 

@@ -10,14 +10,12 @@ from typing import Any
 
 from lsprotocol import types as t
 
+from lsp_server.capabilities import ACTIONS, PAUSE, RESUME
 from lsp_server.features.code_action import edit_of, filled, plan_of, range_of
-from lsp_server.features.code_actions import ACTIONS
 from lsp_server.protocol import failed
 from lsp_server.session import Session
 
-PAUSE, RESUME = "infill.pause", "infill.resume"
-ACTION_OF = {action.COMMAND: name for name, action in ACTIONS.items()}
-COMMANDS = (*ACTION_OF, PAUSE, RESUME)
+ACTION_OF = {action.command: name for name, action in ACTIONS.items()}
 
 
 async def answer(session: Session, params: t.ExecuteCommandParams) -> Any:

@@ -21,15 +21,17 @@ from typing import Any
 from lsprotocol import types as t
 
 from engine.api import Alternative, BadRequest, Draft, EngineError, Fill, Span
+from lsp_server.capabilities import FILL
 from lsp_server.document import Document
+from lsp_server.features.code_action_choices import best_fit, guard_of
 from lsp_server.gap import cut
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.notify.drafts import spans_in_units
 from lsp_server.protocol import failed
 from lsp_server.reading import integer, position
 from lsp_server.session import Session
+from lsp_server.suggest.guard import Guard
 
-METHOD = "infill/fill"
 _NUMBERS = {"steps": "steps", "candidates": "candidates", "seed": "seed", "maxTokens": "max_tokens"}
 
 
@@ -39,14 +41,15 @@ async def answer(session: Session, params: Any) -> dict[str, Any]:
     plan = await _plan(session, document, ranges)
     trace = Trace(document, plan.holes) if traced else None
     try:
-        request = replace(session.fills.request_for_plan(plan), **numbers)
+        request = replace(await session.fills.request_for_plan(plan), **numbers)
         fill = await session.fills.fill_plan(plan, trace.on_draft if trace else None, request)
     except BadRequest as error:
         raise failed(str(error), t.ErrorCodes.InvalidParams) from error
     except EngineError as error:
         raise failed(str(error)) from error
-    told = as_json(plan, fill) | session.status.engine()
-    return told | {"drafts": trace.drafts} if trace else told
+    guard = await guard_of(session, plan)
+    result = await as_json(plan, fill, guard) | session.status.engine()
+    return result | {"drafts": trace.drafts} if trace else result
 
 
 class Trace:
@@ -74,13 +77,13 @@ class Trace:
         )
 
 
-def as_json(plan: Plan, fill: Fill) -> dict[str, Any]:
+async def as_json(plan: Plan, fill: Fill, guard: Guard) -> dict[str, Any]:
     """Candidates that are the same once they are cleaned are one, with the better score."""
     found: dict[tuple[str, ...], Alternative] = {}
     for each in fill.alternatives:
-        found.setdefault(plan.fitted(each.texts), each)
+        found.setdefault(await best_fit(plan, each.texts, guard), each)
     return {
-        "texts": list(plan.fitted(fill.texts)),
+        "texts": list(await best_fit(plan, fill.texts, guard)),
         "confidence": round(fill.confidence, 4),
         "steps": fill.steps,
         "canvasTokens": fill.canvas_tokens,
@@ -110,7 +113,7 @@ def _read(session: Session, params: Any) -> tuple[Document, list[t.Range], dict[
         }
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise failed(
-            f"{METHOD} needs textDocument.uri and holes, a list of ranges: {error!r}",
+            f"{FILL} needs textDocument.uri and holes, a list of ranges: {error!r}",
             t.ErrorCodes.InvalidParams,
         ) from error
     document = session.documents.get(uri)

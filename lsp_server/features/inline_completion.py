@@ -10,8 +10,6 @@ from lsp_server.notify.progress import FillProgress
 from lsp_server.session import Session
 from lsp_server.suggest.suggestions import Ask
 
-OPTIONS = t.InlineCompletionOptions()
-
 
 async def answer(
     session: Session, document: Document, params: t.InlineCompletionParams

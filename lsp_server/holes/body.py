@@ -28,6 +28,32 @@ def missing_body(spot: Spot, function: Node) -> Hole | None:
     return None if hole is None else replace(hole, wanted=Wanted.CODE)
 
 
+def whole_body(spot: Spot, function: Node) -> Hole | None:
+    """The hole in place of a body that is there: all of it but the docstring. None where
+    there is none to take the place of."""
+    inside = interior(spot, function)
+    if inside is None or is_meant_to_be_empty(spot, function):
+        return None
+    start, end = inside
+    docstring = docstring_of(function) if spot.record.has_docstrings else None
+    kept_to = spot.end_of(docstring) if docstring is not None else start
+    text = spot.document.text[kept_to:end]
+    first, last = kept_to + len(text) - len(text.lstrip(_SPACE)), kept_to + len(text.rstrip(_SPACE))
+    if first >= last:
+        return None
+    outer = spot.indent_at(spot.start_of(function))
+    is_below = spot.begins_line(first)
+    inner = spot.indent_at(first) if is_below else outer + spot.unit()
+    closer = "" if spot.record.body is Body.COLON else f"\n{outer}"
+    before = "" if is_below else f"\n{inner}"
+    after = ""
+    if not is_below:
+        first = kept_to
+    if not spot.ends_line(last):
+        last, after = end, closer
+    return Hole(first, last, Shape.BLOCK, before, after, indent=inner, wanted=Wanted.CODE)
+
+
 def _missing_body(spot: Spot, function: Node) -> Hole | None:
     inside = interior(spot, function)
     if inside is None or is_meant_to_be_empty(spot, function):
@@ -46,8 +72,8 @@ def _missing_body(spot: Spot, function: Node) -> Hole | None:
     if not items:
         return _where_nothing_is(spot, kept_to, end, inner, closer)
     first, last = items[0], items[-1]
-    said = any(item.kind == "todo" for item in items)
-    comments = [item for item in items if said and item.kind != "placeholder"]
+    says_what_to_do = any(item.kind == "todo" for item in items)
+    comments = [item for item in items if says_what_to_do and item.kind != "placeholder"]
     lead = lead_of(comments, inner)
     hole_start, before = first.start, ""
     if not spot.begins_line(first.start):

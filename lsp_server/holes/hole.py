@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from engine.api import Shape
 from lsp_server.document import Document
@@ -10,7 +11,7 @@ from lsp_server.gap import Gap, with_lf
 from lsp_server.holes.fit import fit
 from lsp_server.holes.literal import before_stops, written
 from lsp_server.holes.wanted import Wanted, is_copied, is_placeholder
-from lsp_server.suggest.clean import clean
+from lsp_server.suggest.clean import DISPUTABLE, Cleaned, cleaned
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,20 @@ class Plan:
 
     def fitted(self, fills: tuple[str, ...]) -> tuple[str, ...]:
         """What becomes of each hole of the document; "" for one with nothing to put into it."""
+        return self._fitted(fills, set())
+
+    def ways_to_fit(self, fills: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """`fitted`; where that took a cut that may be wrong, without such cuts; and without
+        repetitions that may be chance. As with ghost text the parser has the last word."""
+        fired: set[str] = set()
+        found = [self._fitted(fills, fired)]
+        if not fired.isdisjoint(DISPUTABLE):
+            found.append(self._fitted(fills, set(), without=DISPUTABLE))
+        found.append(self._fitted(fills, set(), doubtful=True))
+        return tuple(dict.fromkeys(found))
+
+    def _fitted(self, fills: tuple[str, ...], fired: set[str], **how: Any) -> tuple[str, ...]:
+        """As `fitted`, cleaned as `how` says; `fired` learns which filters changed something."""
         prefix, *between, suffix = self._around()
         rest = [*between, suffix]
         so_far, texts = prefix, []
@@ -83,7 +98,9 @@ class Plan:
             if self.is_documentation:
                 raw = before_stops(raw, self.document.language)
             text = fit(raw, hole.shape, self.document.language, hole.stops)
-            text = self._cleaned(so_far, text, after, hole)
+            clean = self._cleaned(so_far, text, after, hole, **how)
+            text = clean.text
+            fired |= clean.fired
             if self._is_no_answer(text, hole):
                 text = ""
                 if self.is_documentation:  # nothing is documented without its first sentence
@@ -115,6 +132,13 @@ class Plan:
                 return is_copied(text, self.document)
         return False
 
+    def changes(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """`texts`, "" for a hole that holds that text already."""
+        return tuple(
+            "" if text == self.document.text[hole.start : hole.end] else text
+            for hole, text in zip(self.holes, texts, strict=True)
+        )
+
     def filled(self, texts: tuple[str, ...]) -> str:
         """The document's text with each of `texts` in its hole; "" leaves a hole as it is."""
         text, parts, at = self.document.text, [], 0
@@ -140,11 +164,11 @@ class Plan:
         ]
         return [prefix, *between, suffix]
 
-    def _cleaned(self, prefix: str, text: str, suffix: str, hole: Hole) -> str:
+    def _cleaned(self, prefix: str, text: str, suffix: str, hole: Hole, **how: Any) -> Cleaned:
         """As ghost text is cleaned, in the document that this plan makes."""
         old = self.document
         replaced = with_lf(old.text[hole.start : hole.end])
         whole = prefix + replaced + suffix
         made = Document(old.uri, old.version, old.language, whole, old.encoding)
         start, end = len(prefix), len(prefix) + len(replaced)
-        return clean(text, Gap(made, start, end, hole.shape, hole.indent))
+        return cleaned(text, Gap(made, start, end, hole.shape, hole.indent), **how)

@@ -6,7 +6,6 @@ import re
 from functools import cache
 
 from lsp_server import languages
-from lsp_server.languages.comments import line_comment
 
 _ANYWHERE = r"(?<![.\w])\.\.\.(?![.\w])|(?<!\?)\?\?\?(?!\?)|(?<![\w.])TODO\b(?:\(\))?(?![\w.])"
 
@@ -30,12 +29,12 @@ def in_code(language: str) -> re.Pattern[str]:
 
 def _pattern(language: str, *placeholders: str | None) -> re.Pattern[str]:
     known = languages.of(language)
-    comment = line_comment(language)
-    line = re.escape(comment) + r"[^\r\n]*"
+    line = re.escape(known.comment) + r"[^\r\n]*"
     begin, end = known.block_comment or (("", "") if known.line_comment else _BLOCK_COMMENT)
     placeholder = "|".join(f"(?:{each})" for each in placeholders if each)
     # What is not closed is a comment to the end, and nothing is looked for in it again.
     block = rf"{begin}[\s\S]*?{end}|(?P<open>{begin}[\s\S]*)|" if begin else "(?P<open>(?!))|"
     # What none of them can begin with is passed over by the first look, in a quarter of the time.
-    first = re.escape(comment[0] + "/.?T" + known.placeholders.first)
+    opening = begin.lstrip("\\")[:1]
+    first = re.escape(f"{known.comment[0]}{opening}/.?T{known.placeholders.first}")
     return re.compile(f"(?=[{first}])(?:(?P<comment>{block}{line})|(?P<placeholder>{placeholder}))")

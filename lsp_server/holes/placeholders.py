@@ -15,7 +15,6 @@ from lsp_server.holes.hole import Hole
 from lsp_server.holes.marks import TODO, in_body, in_code
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import Wanted
-from lsp_server.languages.comments import line_comment
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -63,7 +62,7 @@ def items_only(spot: Spot, start: int, end: int) -> list[Item] | None:
     text, at = spot.document.text, start
     items: list[Item] = []
     pattern = in_body(spot.language)
-    between = " \t\r\n\f" if line_comment(spot.language) == ";" else " \t\r\n\f;"
+    between = " \t\r\n\f" if spot.record.comment == ";" else " \t\r\n\f;"
     while True:
         while at < end and text[at] in between:
             at += 1

@@ -49,8 +49,7 @@ class Spot:
         if self.tree is None:
             return
         first, last = self.tree.byte(self.start), self.tree.byte(self.end)
-        node = self.tree.tree.root_node.descendant_for_byte_range(first, last)
-        yield from self.tree.notable(node)
+        yield from self.tree.notable(self.tree.smallest(first, last))
         yield from self.tree.notable(self.tree.leaf_before(self.start))
 
     def node_before(self) -> Node | None:
@@ -58,7 +57,7 @@ class Spot:
         if self.tree is None:
             return None
         at = self.tree.byte(self.start)
-        return self.tree.tree.root_node.descendant_for_byte_range(max(0, at - 1), at)
+        return self.tree.smallest(max(0, at - 1), at)
 
     def upwards(self, node: Node | None) -> Iterator[Node]:
         """`node`, what it is in, and so on to the root: for who looks at what is near."""
@@ -74,8 +73,7 @@ class Spot:
     def node_of(self, start: int, end: int) -> Node | None:
         if self.tree is None:
             return None
-        first, last = self.tree.byte(start), self.tree.byte(end)
-        return self.tree.tree.root_node.descendant_for_byte_range(first, last)
+        return self.tree.smallest(self.tree.byte(start), self.tree.byte(end))
 
     def start_of(self, node: Node) -> int:
         assert self.tree is not None

@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 from lsp_server.languages.bash import BASH
 from lsp_server.languages.c import C
+from lsp_server.languages.commented import COMMENTED
 from lsp_server.languages.cpp import CPP
 from lsp_server.languages.css import CSS
 from lsp_server.languages.go import GO
@@ -29,7 +30,7 @@ __all__ = ["LANGUAGES", "Language", "of", "of_file"]
 
 LANGUAGES = (
     *(PYTHON, JAVASCRIPT, JAVASCRIPT_REACT, TYPESCRIPT, TYPESCRIPT_REACT, RUST, GO, C, CPP, JAVA),
-    *(LUA, BASH, RUBY, HTML, CSS, JSON, YAML, COMPOSE, TOML, XML, MAKEFILE, *INDENTED),
+    *(LUA, BASH, RUBY, HTML, CSS, JSON, YAML, COMPOSE, TOML, XML, MAKEFILE, *INDENTED, *COMMENTED),
 )
 _OTHER = Language(ids=())
 _BY_ID = {each: language for language in LANGUAGES for each in language.ids}

@@ -170,6 +170,11 @@ class Language:
     levels: Levels | None = None
 
     @property
+    def comment(self) -> str:
+        """What makes the rest of a line a comment; as most languages have it where nobody knows."""
+        return self.line_comment or "//"
+
+    @property
     def has_docstrings(self) -> bool:
         """Documentation is the string that a body begins with."""
         return self.body is Body.COLON

@@ -1,3 +1,3 @@
 from lsp_server.languages.language import Language
 
-MAKEFILE = Language(ids=("makefile",), needs_tabs=True)
+MAKEFILE = Language(ids=("makefile",), line_comment="#", needs_tabs=True)

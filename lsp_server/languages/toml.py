@@ -1,3 +1,3 @@
 from lsp_server.languages.language import Language
 
-TOML = Language(ids=("toml",), has_data_strings=True)
+TOML = Language(ids=("toml",), line_comment="#", has_data_strings=True)

@@ -1,11 +1,14 @@
 """infill/draft: the canvas after each denoising step, for editors that show the text sharpen.
 
-A notification per hole: {id, uri, version, hole, holes, range, text, step, of, confidence, done}.
+A notification per hole: {id, uri, version, hole, holes, range, text, step, of, confidence, done,
+note}.
 `id` is the same for all drafts of a fill. `range`, in `version` of the document, is what `text`
-would replace; `confidence` is a list of {start, end, confidence}, in characters of `text` as the
-position encoding counts them. The last draft of a fill is sent again with `done` when the fill has
-ended in any way: what is shown can go. Where it goes into the document, `text` is then exactly what
-is put in first, which another candidate may have become, and `confidence` is empty.
+would replace, a token that is repeated again and again shown once (see folding.py); `confidence`
+is a list of {start, end, confidence}, in characters of `text` as the position encoding counts them.
+The last draft of a fill is sent again with `done` when the fill has ended in any way: what is shown
+can go. Where it goes into the document, `text` is then exactly what is put in first, and
+`confidence` is empty. That may be another candidate than the last draft, or less than all of it:
+`note` says so, in words for the user, and is empty otherwise.
 
 Holes may share a place: the parts of a docstring all have the same empty range. What stands there
 is their texts one after another, by `hole`; all that goes between them is in the texts.
@@ -24,6 +27,7 @@ from pygls.lsp.server import LanguageServer
 from engine.api import Draft, Span
 from lsp_server.document import Document, count_units
 from lsp_server.holes.hole import Hole
+from lsp_server.notify.folding import folded
 
 METHOD = "infill/draft"
 LEAST_INTERVAL = 1 / 30
@@ -59,6 +63,7 @@ class DraftStream:
         """`settled`: what each hole becomes in the document; "" for one that stays as it is."""
         if self._waiting is not None:
             self._waiting.cancel()
+            self._send_newest()  # or else what is seen last was not the last draft
         if self._newest is not None:
             self._send(self._newest, True, settled)
 
@@ -74,8 +79,10 @@ class DraftStream:
         ):
             spans = draft.confidence[number] if draft.confidence else ()
             shown = self._as_written(hole, text, spans)
+            note = ""
             if settled is not None:
                 stays = self._document.text[hole.start : hole.end]
+                note = note_on(hole.before + text + hole.after, settled[number])
                 shown = {"text": settled[number] or stays, "confidence": []}
             self._server.protocol.notify(
                 METHOD,
@@ -90,16 +97,30 @@ class DraftStream:
                     "step": draft.step,
                     "of": draft.of,
                     "done": done,
+                    "note": note,
                 },
             )
 
     def _as_written(self, hole: Hole, text: str, spans: Sequence[Span]) -> dict[str, Any]:
         """The text with what is written around it and the document's line ends, and its spans."""
+        text, spans = folded(text, spans)
         whole = hole.before + text + hole.after
         return {
             "text": whole.replace("\n", self._document.newline),
             "confidence": spans_in_units(self._document, hole, text, spans),
         }
+
+
+def note_on(draft: str, settled: str) -> str:
+    """How what is put in differs from the last `draft`, white space aside."""
+    shown, put = ("".join(each.split()) for each in (draft, settled))
+    if put == shown:
+        return ""
+    if not put:
+        return "the hole stays as it is: nothing that fits it was found"
+    if put in shown:
+        return "what is put in is the last draft, shortened to what fits there"
+    return "what is put in is another candidate than the last draft: it fits better"
 
 
 def spans_in_units(

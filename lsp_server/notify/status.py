@@ -1,6 +1,9 @@
-"""infill/status: {state, model, device, message, way, why, better, confidence}, for a status bar.
+"""infill/status: {state, model, device, message, way, why, better, confidence, quiet}, for a status
+bar.
 
-The last four are those of `EngineInfo`: how a server is asked, and what a confidence is worth.
+`way` to `confidence` are those of `EngineInfo`: how a server is asked, and what a confidence is
+worth. `quiet` is null, or {reason, confidence, needed}: why nothing was shown at the last pause,
+with two numbers where the confidence of what there was to show is under the one that is needed.
 
 Sent when it changes, to clients that ask for it: others warn of a notification that they do not
 know.
@@ -8,12 +11,14 @@ know.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
 
 from pygls.lsp.server import LanguageServer
 
 from engine.api import EngineInfo
+from lsp_server.suggest.policy import Quiet
 
 METHOD = "infill/status"
 
@@ -27,7 +32,7 @@ class State(StrEnum):
 
 
 class Status:
-    """On the event loop. What is told is the most important of what holds."""
+    """On the event loop. The most important of what holds is reported."""
 
     def __init__(self, server: LanguageServer, model: str, wanted: bool) -> None:
         self._server = server
@@ -37,9 +42,10 @@ class Status:
         self._info: EngineInfo | None = None
         self._state = State.STARTING
         self._message = ""
+        self._quiet: Quiet | None = None
         self._filling = 0
         self._paused = False
-        self._told: dict[str, Any] | None = None
+        self._reported: dict[str, Any] | None = None
 
     def starting(self, model: str) -> None:
         self._model, self._device, self._info = model, None, None
@@ -55,15 +61,20 @@ class Status:
 
     def paused(self, paused: bool) -> None:
         self._paused = paused
-        self._tell()
+        self._report()
 
     def begun(self) -> None:
         self._filling += 1
-        self._tell()
+        self._report()
 
     def ended(self) -> None:
         self._filling -= 1
-        self._tell()
+        self._report()
+
+    def quiet(self, why: Quiet | None) -> None:
+        """The last pause showed nothing, and why; or it did show something."""
+        self._quiet = why
+        self._report()
 
     def engine(self) -> dict[str, Any]:
         """What serves, as far as it is known."""
@@ -84,14 +95,15 @@ class Status:
             "why": info.why if info is not None else "",
             "better": info.better if info is not None else "",
             "confidence": info.confidence if info is not None else None,
+            "quiet": asdict(self._quiet) if self._quiet is not None else None,
         }
 
     def _set(self, state: State, message: str = "") -> None:
         self._state, self._message = state, message
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         now = self.as_json()
-        if self._wanted and now != self._told:
-            self._told = now
+        if self._wanted and now != self._reported:
+            self._reported = now
             self._server.protocol.notify(METHOD, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from dataclasses import dataclass
 from enum import StrEnum
 
 from lsp_server import languages
@@ -66,24 +67,36 @@ def silent_at(gap: Gap, trigger: Trigger, settings: Settings) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Why nothing is shown; `confidence` and `needed` where the first is under the second."""
+
+    reason: str
+    confidence: float | None = None
+    needed: float | None = None
+
+
 def hidden_because(
     confidence: float, breaks: bool, trigger: Trigger, settings: Settings, outcomes: Outcomes
-) -> str | None:
+) -> Quiet | None:
     """Once there is a fill."""
     if trigger is Trigger.INVOKED:
         return None
     if breaks:
-        return "the file would have more syntax errors"
+        return Quiet("the file would have more syntax errors")
     needed = outcomes.needed(settings.min_confidence)
     if confidence < needed:
-        return f"confidence {confidence:.2f} is under {needed:.2f}"
+        reason = f"its confidence {confidence:.2f} is under {needed:.2f}"
+        return Quiet(reason, confidence, needed)
     return None
 
 
 class Outcomes:
-    """The last suggestions that were taken or turned down: a run of noes raises the bar."""
+    """The last suggestions that were taken or turned down. Several rejections in a row raise the
+    bar, until something is taken; more taken than turned down lowers it."""
 
     REMEMBERED = 10
+    SEVERAL = 3
     STEP = 1.15
 
     def __init__(self) -> None:
@@ -93,9 +106,16 @@ class Outcomes:
         self._taken.append(taken)
 
     def needed(self, confidence: float) -> float:
-        """`confidence`, as the last outcomes change it; at most four times, at least half."""
-        balance = sum(-1 if taken else 1 for taken in self._taken)
-        return min(1.0, max(confidence / 2, confidence * self.STEP**balance))
+        """`confidence`, as the last outcomes change it: at least half of it, at most three times as
+        much, and never over 1."""
+        rejections = 0
+        for taken in reversed(self._taken):
+            if taken:
+                break
+            rejections += 1
+        surplus = 2 * sum(self._taken) - len(self._taken)
+        steps = max(0, rejections - self.SEVERAL + 1) or min(0, -surplus)
+        return min(1.0, max(confidence / 2, confidence * self.STEP**steps))
 
 
 class Pace:

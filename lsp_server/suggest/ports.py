@@ -9,6 +9,7 @@ from engine.api import Draft, Fill
 from lsp_server.document import Document
 from lsp_server.gap import Gap
 from lsp_server.settings import Settings
+from lsp_server.suggest.policy import Quiet
 from lsp_server.syntax.parsing import Parsing
 
 OnDraft = Callable[[Draft], None]
@@ -20,7 +21,8 @@ class Ports:
 
     `outside` changes with what the model reads around a document. `fill` waits so many seconds, and
     gives None where there is no fill; `fill_ahead` gives way to it and raises an EngineError.
-    `show_once` shows the user a message.
+    `show_once` shows the user a message; `quiet` is told why the last pause showed nothing, or None
+    where it did show something.
     """
 
     documents: Mapping[str, Document]
@@ -31,3 +33,4 @@ class Ports:
     fill_ahead: Callable[[Gap], Awaitable[Fill]]
     is_idle: Callable[[], bool]
     show_once: Callable[[str], None]
+    quiet: Callable[[Quiet | None], None] = lambda _: None

@@ -26,7 +26,7 @@ from lsp_server.suggest.choose import Judged, best_by_hand, first_sound
 from lsp_server.suggest.clean import Cleaned
 from lsp_server.suggest.feedback import Feedback
 from lsp_server.suggest.history import Edit, History
-from lsp_server.suggest.policy import Outcomes, Pace, Trigger
+from lsp_server.suggest.policy import Outcomes, Pace, Quiet, Trigger
 from lsp_server.suggest.ports import OnDraft, Ports
 
 log = logging.getLogger(__name__)
@@ -107,8 +107,8 @@ class Suggestions:
         elif outcome is not Outcome.TYPED:
             self.outcomes.add(True)
             self._accepted = new.uri, new.version
-        for told in self.on_outcome:
-            told(new, outcome)
+        for listener in self.on_outcome:
+            listener(new, outcome)
 
     def closed(self, uri: str) -> None:
         self.history.closed(uri)
@@ -197,7 +197,7 @@ class Suggestions:
         return self._ports.documents.get(document.uri) is document
 
     async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Judged[Cleaned]]:
-        """At most `ask.most` candidates that say something and were not rejected here; see
+        """At most `ask.most` candidates that are not empty and were not rejected here; see
         `best_by_hand` for who asks by hand, else `first_sound`."""
         settings, parsing = self._ports.settings(), self._ports.parsing
         is_automatic = ask.trigger is not Trigger.INVOKED
@@ -225,11 +225,11 @@ class Suggestions:
             self._nothing(ask, "the model would put nothing here, or only what breaks the file")
             return []
         first, best = good[0], good[0].what
-        reason = policy.hidden_because(
+        hidden = policy.hidden_because(
             first.confidence, first.breaks, ask.trigger, self._ports.settings(), self.outcomes
         )
-        if reason is not None:
-            self._nothing(ask, reason)
+        if hidden is not None:
+            self._nothing(ask, hidden)
             return []
         entry = self.cache.store(gap.document, gap.start, best.text, first.confidence, outside)
         current = self._ports.documents.get(gap.document.uri)
@@ -250,10 +250,14 @@ class Suggestions:
 
     def _shown(self, ask: Ask, entry: Entry, document: Document, offset: int, text: str) -> None:
         self.cache.show(entry)
+        self._ports.quiet(None)
         self.feedback.show(document, offset, text, self._clock())
 
-    def _nothing(self, ask: Ask, reason: str) -> None:
-        log.debug("nothing is shown (%s): %s", ask.trigger, reason)
+    def _nothing(self, ask: Ask, why: Quiet | str) -> None:
+        quiet = Quiet(why) if isinstance(why, str) else why
+        log.debug("nothing is shown (%s): %s", ask.trigger, quiet.reason)
+        if ask.ghost:
+            self._ports.quiet(quiet)
 
     def _is_unwanted(self, ask: Ask, text: str) -> bool:
         """Not what the popup has chosen; or turned down here, and not asked for by hand now."""

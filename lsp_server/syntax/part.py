@@ -8,6 +8,7 @@ whatever is open among them ends with them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 
 from lsp_server.difference import difference
@@ -23,9 +24,12 @@ DEPTHS = (0, 2, 4, 8)
 # On either side of the offset: the definition that has just ended is part of what is around it.
 NEIGHBOURS = 2
 
+# What is searched for them at first, on either side.
+FIRST_LINES = 32
+
 # Nodes that are not to be taken apart.
 _WHOLE = re.compile("string|comment|function|method|lambda|closure")
-_PARAGRAPH = re.compile(r"(?:\r\n?|\n)[^\S\r\n]*+(?:\r\n?|\n)(?P<line>[^\S\r\n]*+)(?=[^\r\n])")
+_PARAGRAPH = re.compile(r"(?:\r\n?+|\n)[^\S\r\n]*+(?:\r\n?+|\n)(?P<line>[^\S\r\n]*+)(?=[^\r\n])")
 _CLOSERS = (")", "]", "}", "*/", "end")
 
 
@@ -36,17 +40,18 @@ def part_around(document: Document, offset: int, known: SyntaxTree) -> tuple[int
     not have inside of anything that is one piece.
     """
     changed = difference(known.document.text, document.text)
-    above, below = _paragraphs(document, offset)
 
-    def edge(paragraphs: list[tuple[int, int]], depth: int) -> int | None:
-        """Where the NEIGHBOURS-th definition among `paragraphs` begins, if that is near."""
+    def edge(depth: int, *, above: bool) -> int | None:
+        """Where the NEIGHBOURS-th definition on that side begins, if it is near."""
         begins = (
-            at for at, indent in paragraphs if indent <= depth and _is_between(at, known, changed)
+            at
+            for at, indent in _paragraphs(document, offset, above=above)
+            if indent <= depth and _is_between(at, known, changed)
         )
         return next(islice(begins, NEIGHBOURS - 1, None), None)
 
     for depth in DEPTHS:
-        start, end = edge(above, depth), edge(below, depth)
+        start, end = edge(depth, above=True), edge(depth, above=False)
         if start is None and offset <= LONGEST:
             start = 0
         if end is None and len(document.text) - offset <= LONGEST:
@@ -56,22 +61,38 @@ def part_around(document: Document, offset: int, known: SyntaxTree) -> tuple[int
     return None
 
 
-def _paragraphs(
-    document: Document, offset: int
-) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Where paragraphs begin, and how deep: above the offset and below, the nearest first.
+def _paragraphs(document: Document, offset: int, *, above: bool) -> Iterator[tuple[int, int]]:
+    """Where paragraphs begin, and how deep: above the offset or below, the nearest first.
 
-    They begin after a blank line, but not with what ends something that began before.
+    They begin after a blank line, but not with what ends something that began before. Mostly the
+    first few are wanted, so the text is searched by pieces that grow.
     """
-    text, here = document.text, document.line_at(offset)
-    first, last = max(0, offset - LONGEST), min(len(text), offset + LONGEST)
-    begins = []
-    for found in _PARAGRAPH.finditer(text, first, last):
+    edge, count = document.line_at(offset) + 1, FIRST_LINES
+    last = len(document.line_starts)
+    while edge > 0 if above else edge < last:
+        lines = (max(0, edge - count), edge) if above else (edge, min(last, edge + count))
+        found = _paragraphs_of(document, offset, *lines)
+        yield from reversed(list(found)) if above else found
+        edge, count = lines[0 if above else 1], 2 * count
+        if above and document.line_starts[edge] < offset - LONGEST:
+            return
+        if not above and edge < last and document.line_starts[edge] > offset + LONGEST:
+            return
+
+
+def _paragraphs_of(
+    document: Document, offset: int, first: int, last: int
+) -> Iterator[tuple[int, int]]:
+    """Those that begin in lines [first, last), within LONGEST of the offset."""
+    text, starts = document.text, document.line_starts
+    # The blank line, and what ends the line before it.
+    start = starts[first - 1] - len("\r\n") if first else 0
+    end = starts[last] if last < len(starts) else len(text)
+    start, end = max(0, start, offset - LONGEST), min(end, offset + LONGEST)
+    for found in _PARAGRAPH.finditer(text, start, end):
         at = found.start("line")
-        if at - offset >= -LONGEST and not text.startswith(_CLOSERS, found.end()):
-            begins.append((at, indent_width(found["line"])))
-    above = [each for each in reversed(begins) if document.line_at(each[0]) <= here]
-    return above, [each for each in begins if document.line_at(each[0]) > here]
+        if at >= starts[first] and not text.startswith(_CLOSERS, found.end()):
+            yield at, indent_width(found["line"])
 
 
 def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bool:
@@ -80,7 +101,7 @@ def _is_between(at: int, known: SyntaxTree, changed: tuple[int, int, int]) -> bo
     if start < at < new_end:
         return True
     byte = known.byte(at if at <= start else at - new_end + old_end)
-    node = known.tree.root_node.descendant_for_byte_range(byte, byte)
+    node = known.smallest(byte, byte)
     return not any(
         each.start_byte < byte < each.end_byte and _WHOLE.search(each.type)
         for each in known.notable(node)

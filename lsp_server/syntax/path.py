@@ -8,7 +8,7 @@ from the root down. A walk upwards by them takes the square of the depth, 1.2 s 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,11 @@ NOTABLE = re.compile(
     r"|use_declaration|extern_crate|interpolation|substitution|expansion"
 )
 
-# Levels. A way that is longer is that of no code that anybody wrote: what lies between these and
-# the node itself stays unknown, so that a cursor in it costs milliseconds.
-DEEPEST = 6_000
+# Levels from the root down. A way that is longer is that of no code that anybody wrote: of the rest
+# only what is around the node is known, so that a cursor in it costs a millisecond.
+DEEPEST = 1_000
+# Bytes on one side of a node: what ends or begins within these is around it.
+AROUND = 256
 
 # A node, what is above it, and the nearest notable one from it on, linked likewise: whoever walks
 # up such links is not disturbed by the next way.
@@ -72,10 +74,21 @@ class Path:
         depth = self._go_to(node)
         return self._links[depth - 1][0] if depth else None
 
+    def smallest(self, start: int, end: int, *, named: bool = False) -> Node:
+        """As `descendant_for_byte_range` of the root, which looks through all levels above."""
+        # Strictly inside: of two nodes that meet at `start`, the root's search may want the other.
+        inside = self._count(lambda at: at.start_byte < start < at.end_byte and end <= at.end_byte)
+        at = self._links[inside - 1][0]
+        while named and not at.is_named:
+            inside -= 1
+            at = self._links[inside - 1][0]
+        search = at.named_descendant_for_byte_range if named else at.descendant_for_byte_range
+        return search(start, end) or at
+
     def _go_to(self, node: Node) -> int:
         """The depth of `node`, which is on the kept way afterwards."""
         start, end = node.start_byte, node.end_byte
-        around = self._count_around(start, end)
+        around = self._count(lambda at: at.start_byte <= start and end <= at.end_byte)
         for depth in range(around - 1, -1, -1):
             at = self._links[depth][0]
             if at.id == node.id:
@@ -87,13 +100,12 @@ class Path:
             self._add(node)
         return len(self._links) - 1
 
-    def _count_around(self, start: int, end: int) -> int:
-        """How many nodes of the kept way hold these bytes; the root counts in any case."""
+    def _count(self, holds: Callable[[Node], bool]) -> int:
+        """How many nodes of the kept way do what all above them do; the root counts in any case."""
         low, high = 1, len(self._links)
         while low < high:
             middle = (low + high) // 2
-            at = self._links[middle][0]
-            if at.start_byte <= start and end <= at.end_byte:
+            if holds(self._links[middle][0]):
                 low = middle + 1
             else:
                 high = middle
@@ -102,18 +114,43 @@ class Path:
     def _descend(self, node: Node, kept: int) -> bool:
         """Whether `node` has been reached, or as much of the way to it as is wanted."""
         del self._links[kept:]
+        at = self._walk(node, max(DEEPEST - kept, AROUND))
+        if at is None or at.id == node.id:
+            return at is not None
+        near = self._near(node)
+        if near.end_byte - near.start_byte < at.end_byte - at.start_byte:
+            self._add(near)
+        at = self._walk(node, DEEPEST)
+        if at is None or at.id != node.id:
+            self._add(node)
+        return True
+
+    def _walk(self, node: Node, levels: int) -> Node | None:
+        """So many levels down from the end of the way, or to `node`; None where it is not there."""
         links, kinds, wanted = self._links, self._kinds, node.id
         link = links[-1]
         at: Node | None = link[0]
-        for _ in range(DEEPEST - kept):
+        for _ in range(levels):
             if at is None or at.id == wanted:
-                return at is not None
+                break
             at = at.child_with_descendant(node)
             if at is not None:
                 link = (at, link, (at, link[2]) if at.kind_id in kinds else link[2])
                 links.append(link)
-        self._add(node)
-        return True
+        return at
+
+    def _near(self, node: Node) -> Node:
+        """What `node` is in, and few levels above it: each of these begins and ends around it."""
+        root = self._links[0][0]
+        first = max(root.start_byte, node.start_byte - AROUND)
+        last = min(root.end_byte, node.end_byte + AROUND)
+        found = [root]
+        # The smallest around as many bytes as the node itself has may be a node within it.
+        if first < node.start_byte:
+            found.append(root.descendant_for_byte_range(first, node.end_byte) or root)
+        if last > node.end_byte:
+            found.append(root.descendant_for_byte_range(node.start_byte, last) or root)
+        return min(found, key=lambda each: each.end_byte - each.start_byte)
 
     def _add(self, node: Node) -> None:
         above = self._links[-1] if self._links else None

@@ -56,9 +56,7 @@ def place_at(document: Document, offset: int, tree: SyntaxTree | None) -> Place:
 def _by_tree(tree: SyntaxTree, offset: int) -> Place | None:
     """None where the tree does not know."""
     at = tree.byte(offset)
-    touching = tree.tree.root_node.descendant_for_byte_range(max(0, at - 1), at)
-    if touching is None:
-        return None
+    touching = tree.smallest(max(0, at - 1), at)
     is_code, found = False, None
     for node in tree.notable(touching):
         inside = node.start_byte < at < node.end_byte

@@ -51,9 +51,8 @@ def statement(tree: SyntaxTree, start: int, end: int) -> tuple[int, int] | None:
 
 def _function(tree: SyntaxTree, start: int, end: int) -> Node | None:
     functions = languages.of(tree.document.language).functions
-    first, last = tree.byte(start), tree.byte(end)
-    around = tree.tree.root_node.descendant_for_byte_range(first, last)
-    return next((node for node in tree.upwards(around) if node.type in functions), None)
+    around = tree.smallest(tree.byte(start), tree.byte(end))
+    return next((node for node in tree.notable(around) if node.type in functions), None)
 
 
 def _block(document: Document, first: int, last: int) -> tuple[int, int]:

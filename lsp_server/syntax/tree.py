@@ -56,7 +56,11 @@ class SyntaxTree:
     def node_at(self, offset: int) -> Node | None:
         """The smallest named node around the cursor at `offset`."""
         at = self.byte(offset)
-        return self.tree.root_node.named_descendant_for_byte_range(at, at)
+        return self.path.smallest(at, at, named=True)
+
+    def smallest(self, first: int, last: int) -> Node:
+        """The smallest node, named or not, around the bytes from `first` to `last`."""
+        return self.path.smallest(first, last)
 
     def leaf_before(self, offset: int) -> Node | None:
         """The last token that ends at or before `offset`, comments aside; None below too many."""
@@ -66,9 +70,7 @@ class SyntaxTree:
                 end -= 1
             if end == 0:
                 return None
-            leaf = self.tree.root_node.descendant_for_byte_range(end - 1, end)
-            if leaf is None:
-                return None
+            leaf = self.smallest(end - 1, end)
             comment = next((node for node in self.notable(leaf) if "comment" in node.type), None)
             if comment is None:
                 return leaf
@@ -172,7 +174,8 @@ def parse_part(
     range = Range(_point(document, part[0]), _point(document, part[1]), start, end)
     parser = Parser(language, included_ranges=[range])
     watched = time_cap if end - start > UNWATCHED else None
-    return SyntaxTree(document, source, _parsed(parser, source, None, watched), part)
+    tree = _parsed(parser, source, None, watched)
+    return SyntaxTree(document, source, tree, part, [(part[0], start)])
 
 
 def _parsed(

@@ -96,3 +96,25 @@ def source(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str, str], None]:
+    """Puts a shell script under a name on a PATH that holds nothing else."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(name: str, script: str) -> None:
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+
+    return put
+
+
+@pytest.fixture
+def meeting(monkeypatch: pytest.MonkeyPatch, short_folder: Path) -> Path:
+    """A runtime folder of this test's own."""
+    folder = short_folder / "run"
+    monkeypatch.setenv("INFILL_RUNTIME_DIR", str(folder))
+    return folder

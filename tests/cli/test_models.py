@@ -15,7 +15,8 @@ from lsp_server.commands import models, pull
 from tests.cli.conftest import Infill
 from tests.engine.checkpoints.hub import Fault, Hub, serving
 
-NAME = CATALOG[0].name
+GEMMA = next(entry for entry in CATALOG if entry.family == catalog.FAMILY)
+NAME = GEMMA.name
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_pull(infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
-    def pull(entry: catalog.Entry, into: Path, show: Any) -> Path:
+    def pull(entry: catalog.Entry, into: Path, show: Any, examine: Any) -> Path:
         for done in (10, 60, 100):
             show(download.Progress(done, 100, "model.safetensors"))
         return into / entry.name
@@ -34,7 +35,7 @@ def test_pull(infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path) -> N
     outcome = infill("pull", NAME)
     assert outcome.code == 0
     assert outcome.out == f"{NAME} is here: {store / NAME}\nuse it with --model {NAME}\n"
-    assert CATALOG[0].repository in outcome.err
+    assert GEMMA.repository in outcome.err
 
 
 def test_pull_from_a_hub(
@@ -48,7 +49,7 @@ def test_pull_from_a_hub(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
-    with serving(Hub(CATALOG[0].repository, files)) as hub:
+    with serving(Hub(GEMMA.repository, files)) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         close_session()
         hub.faults["model.safetensors"] = [Fault(cut=2000)]
@@ -56,9 +57,9 @@ def test_pull_from_a_hub(
         close_session()
     assert (outcome.code, outcome.out.splitlines()[0]) == (0, f"{NAME} is here: {store / NAME}")
     assert hub.asked("model.safetensors") == [None, "bytes=2000-"]
-    first = json.loads(infill("models", "--json").out)["models"][0]
-    assert first["here"]
-    assert "config.json cannot be used" in first["fault"]
+    listed = {each["name"]: each for each in json.loads(infill("models", "--json").out)["models"]}
+    assert listed[NAME]["here"]
+    assert "config.json cannot be used" in listed[NAME]["fault"]
 
 
 def test_pull_what_is_here(infill: Infill, store: Path) -> None:
@@ -77,12 +78,10 @@ def test_pull_what_is_not_known(infill: Infill) -> None:
 def test_pull_leaves_the_format_to_the_card(
     infill: Infill, monkeypatch: pytest.MonkeyPatch, store: Path
 ) -> None:
-    found = {"card": {}, "models": [{"name": e.name, "best": e.name == NAME} for e in CATALOG]}
-    monkeypatch.setattr(pull, "survey", lambda: found)
-    monkeypatch.setattr(download, "pull", lambda entry, into, show: into / entry.name)
+    monkeypatch.setattr(pull, "survey", lambda: {"card": {}, "suited": NAME})
+    monkeypatch.setattr(download, "pull", lambda entry, into, show, examine: into / entry.name)
     assert infill("pull", "diffusiongemma").out.startswith(f"{NAME} is here: ")
-    none = {"card": None, "models": [{"name": NAME, "best": False}]}
-    monkeypatch.setattr(pull, "survey", lambda: none)
+    monkeypatch.setattr(pull, "survey", lambda: {"card": None, "suited": None})
     outcome = infill("pull", "diffusiongemma")
     assert (outcome.code, "has no CUDA card" in outcome.err) == (1, True)
 
@@ -106,23 +105,49 @@ def test_models(infill: Infill, store: Path) -> None:
     )
 
 
-def test_models_for_people(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = {
-        **{name: getattr(CATALOG[0], name) for name in CATALOG[0].__slots__},
-        "needs": 20_000_000_000,
-        "here": False,
-        "runs": {"use": "4 canvases", "needs": ""},
-        "fault": None,
-        "best": True,
-    }
-    small = {**model, "name": "other", "runs": None, "fault": "12.0 GB are free", "best": False}
-    card = {"name": "RTX 4090", "free": 23e9, "total": 24e9, "capability": "8.9"}
-    found = {"store": "/somewhere", "card": card, "models": [model, small]}
-    monkeypatch.setattr(models, "survey", lambda: found)
-    outcome = infill("models")
-    assert "RTX 4090: 23.0 of 24.0 GB free" in outcome.out
-    assert "on this machine: the best choice: 4 canvases" in outcome.out
-    assert "on this machine: 12.0 GB are free" in outcome.out
+CARD = {"name": "RTX 4090", "free": 23e9, "total": 24e9, "capability": "8.9"}
+MODEL = {
+    **{name: getattr(GEMMA, name) for name in GEMMA.__slots__},
+    "needs": 20_000_000_000,
+    "needs_on_a_card": 18_000_000_000,
+    "here": False,
+    "runs": {"use": "4 canvases", "needs": ""},
+    "suits": True,
+    "fault": None,
+    "best": False,
+}
+FOUND = {"store": "/somewhere", "card": CARD, "device": "cuda", "free": 23e9, "best": "x"}
+PROCESSOR = {**FOUND, "card": None, "device": "cpu"}
+
+TOLD = [
+    ("a card", FOUND, {}, "RTX 4090: 23.0 of 24.0 GB free"),
+    ("a processor", PROCESSOR, {}, "on the processor, with 23.0 GB of memory free"),
+    ("nobody can tell", {**PROCESSOR, "free": None}, {}, "models run on the processor\n"),
+    ("the best", FOUND, {"best": True}, "on this machine: the best choice: 4 canvases"),
+    ("one that suits", FOUND, {}, "on this machine: it suits: 4 canvases"),
+    ("none that fits", FOUND, {"runs": None}, "on this machine: too little memory is free"),
+    ("too slow", PROCESSOR, {"suits": False}, "too slow for ghost text on the processor: 4"),
+    ("damaged", FOUND, {"fault": "12.0 GB are free"}, "on this machine: 12.0 GB are free"),
+    ("memory here", FOUND, {}, "at least 20.0 GB of memory, "),
+    ("memory elsewhere", PROCESSOR, {"suits": False}, "at least 18.0 GB of memory on a card"),
+    ("terms", FOUND, {"terms": "somewhere"}, ", to be accepted\n"),
+    ("terms that were", FOUND, {"terms": "somewhere", "here": True}, f"{GEMMA.licence}\n"),
+    ("the one that ships", {**FOUND, "best": "embedded"}, {}, "the best choice: it runs"),
+]
+
+
+@pytest.mark.parametrize(
+    ("found", "model", "says"), [case[1:] for case in TOLD], ids=[case[0] for case in TOLD]
+)
+def test_models_for_people(
+    infill: Infill,
+    monkeypatch: pytest.MonkeyPatch,
+    found: dict[str, Any],
+    model: dict[str, Any],
+    says: str,
+) -> None:
+    monkeypatch.setattr(models, "survey", lambda: {**found, "models": [{**MODEL, **model}]})
+    assert says in infill("models").out
 
 
 ROW = {

@@ -14,19 +14,23 @@ from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.features.code_action_choices import best_fit
+from lsp_server.features.code_actions import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.wanted import is_placeholder
+from lsp_server.suggest.guard import Guard
+from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.tree import parse
 from tests.lsp_server.conftest import Editor, StartEditor, editors, until
 from tests.lsp_server.test_drafts import DRAFTS, drafts
+from tests.suggest.test_said_twice import AFTER, BEFORE
 
 
 def plan_of(action: str, language: str, marked: str) -> Plan:
     document = Document("file:///a", 1, language, marked.replace("‸", ""))
     at = marked.index("‸")
-    plan = ACTIONS[action].plan(Spot(document, at, at, parse(document)))
+    plan = PLANS[action](Spot(document, at, at, parse(document)))
     assert plan is not None
     return plan
 
@@ -235,6 +239,19 @@ async def test_what_is_touched_is_not_broken(editor: Editor, number: int) -> Non
     assert made == (None if after is None else elsewhere + after)
     if made is None:
         await until(lambda: any("would break" in each for each in editor.messages()), "a word")
+
+
+@pytest.mark.parametrize(("language", "marked", "fill", "left"), AFTER + BEFORE)
+async def test_the_parser_has_the_last_word_as_with_ghost_text(
+    language: str, marked: str, fill: str, left: str
+) -> None:
+    plan, parsing = plan_of("fill_gap", language, marked), Parsing()
+    holes = [(hole.start, hole.end) for hole in plan.holes]
+    tree = parse(plan.document)
+    guard = await Guard.of(parsing, plan.document, tree, holes, plan.plain)
+    texts = await best_fit(plan, (fill,), guard)
+    parsing.close()
+    assert plan.filled(texts) == marked.replace("‸", left)
 
 
 UNSURE = {

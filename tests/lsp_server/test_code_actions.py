@@ -11,8 +11,9 @@ import pytest_asyncio
 from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
+from lsp_server.capabilities import ACTIONS
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.features.code_actions import PLANS
 from lsp_server.holes.hole import Plan
 from lsp_server.holes.spot import Spot
 from lsp_server.syntax.tree import parse
@@ -23,7 +24,7 @@ from tests.lsp_server.conftest import Editor, StartEditor, editors, until
 def plan_of(case: Case) -> Plan | None:
     document = Document("file:///a", 1, case.language, case.text)
     spot = Spot(document, case.start, case.end, parse(document))
-    return ACTIONS[case.action].plan(spot)
+    return PLANS[case.action](spot)
 
 
 @pytest.mark.parametrize("case", ALL, ids=[case.name for case in ALL])
@@ -47,8 +48,8 @@ def test_an_action_is_never_at_a_loss(action: str) -> None:
             document = Document("file:///a", 1, case.language, case.text[:end])
             tree = parse(document)
             for start in range(0, end + 1, 3):
-                plan = ACTIONS[action].plan(Spot(document, start, min(end, start + 4), tree))
-                plan = plan or ACTIONS[action].plan(Spot(document, start, start, tree, True))
+                plan = PLANS[action](Spot(document, start, min(end, start + 4), tree))
+                plan = plan or PLANS[action](Spot(document, start, start, tree, True))
                 if plan is not None:
                     check_plan(plan)
 
@@ -75,14 +76,14 @@ def test_the_light_bulb_is_dark_elsewhere(spot: str) -> None:
 def automatic_gap(marked: str) -> bool:
     document = Document("file:///a", 1, "python", marked.replace("‸", ""))
     spot = Spot(document, marked.index("‸"), marked.index("‸"), parse(document), automatic=True)
-    return ACTIONS["fill_gap"].plan(spot) is not None
+    return PLANS["fill_gap"](spot) is not None
 
 
 def test_a_long_document_is_sent_in_part() -> None:
     text = "x = 1\n" * 40_000
     document = Document("file:///a", 1, "python", f"{text}def f():\n    pass\n{text}")
     spot = Spot(document, len(text), len(text), parse(document))
-    plan = ACTIONS["fill_body"].plan(spot)
+    plan = PLANS["fill_body"](spot)
     assert plan is not None
     before, after = plan.texts()
     assert before.endswith("def f():\n    ")
@@ -111,7 +112,7 @@ async def test_through_the_server(editor: Editor, case: Case) -> None:
     uri = editor.open(case.text, f"file://{path_of(case)}", case.language)
     offered = await editor.code_actions(uri, case.start, case.end)
     (action,) = (each for each in offered if each.title == case.title)
-    assert action.kind == ACTIONS[case.action].KIND
+    assert action.kind == ACTIONS[case.action].kind
     assert (action.edit, action.command) == (None, None)
     resolved = await editor.resolve(action)
     (change,) = resolved.edit.document_changes

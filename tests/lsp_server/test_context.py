@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from lsprotocol import types as t
 
-from lsp_server.context.open_documents import MOST_CHARACTERS, MOST_SNIPPETS, folder_of, snippets
+from engine.api import Shape
+from lsp_server.context.asked import Asked, OpenText
+from lsp_server.context.open_documents import (
+    MOST_CHARACTERS,
+    MOST_SNIPPETS,
+    folder_of,
+    open_documents,
+)
 from lsp_server.document import Document
-from lsp_server.suggest.history import History
 from tests.lsp_server.conftest import StartEditor, until
 
 NOTEBOOK = "file:///n.ipynb"
@@ -84,47 +93,53 @@ def document(uri: str, text: str = "x = 1\n", language: str = "python") -> Docum
     return Document(uri, 1, language, text)
 
 
-def test_other_open_documents_nearest_first() -> None:
-    here = document("file:///one/a.py")
-    others = [
-        document("file:///two/far.py"),
-        document("file:///one/other.js", language="javascript"),
-        document("file:///one/near.py", "y = 2\r\n"),
-        document("file:///one/.env"),
-        document("file:///one/empty.py", " \n"),
-        here,
-    ]
-    got = snippets(here, others, History(), ["file:///one", "file:///two"])
-    assert [snippet.path for snippet in got] == ["/one/near.py", "/one/other.js", "/two/far.py"]
-    assert got[0].text == "y = 2\n"
-    assert (
-        snippets(here, others, History(), without={"file:///one/near.py"})[0].path != "/one/near.py"
+def asked(*opened: OpenText, prefix: str = "", suffix: str = "", **given: Any) -> Asked:
+    return Asked(
+        **{"language": "python", "path": "/one/a.py", "shape": Shape.LINE, **given},
+        prefix=prefix,
+        suffix=suffix,
+        open_texts=opened,
     )
 
 
-def test_the_last_edited_come_first_and_around_their_edit() -> None:
-    here, history = document("file:///a.py"), History()
+def test_other_open_documents_nearest_last() -> None:
+    got = open_documents(
+        asked(
+            OpenText("/two/far.py", "python", "x = 1\n", is_near=False),
+            OpenText("/one/other.js", "javascript", "x = 1\n"),
+            OpenText("/one/near.py", "python", "y = 2\n"),
+            OpenText("/one/empty.py", "python", " \n"),
+        )
+    )
+    assert [each.path for each in got] == ["/two/far.py", "/one/other.js", "/one/near.py"]
+
+
+def test_what_is_like_the_lines_around_the_gap_is_read_of_an_open_document() -> None:
+    lines = "".join(f"plain = {number}\n" for number in range(500))
+    alike = "reader.parse(header, body)\nwriter.close()\n"
+    other = OpenText("/one/b.py", "python", lines + alike + lines)
+    prefix = "reader.parse(header, body)\nwriter.flush()\n    typed"
+    (got,) = open_documents(asked(other, prefix=prefix))
+    assert alike in got.text
+    assert len(got.text) <= MOST_CHARACTERS
+    # The line that is being typed changes nothing.
+    assert open_documents(asked(other, prefix=prefix + "plain")) == (got,)
+
+
+def test_else_what_surrounds_the_last_edit_of_those_edited_last() -> None:
     lines = "".join(f"line = {number}\n" for number in range(1000))
-    others = [document(f"file:///{number}.py", lines) for number in range(9)]
-    for at, number in enumerate([3, 7]):
-        edited = Document(f"file:///{number}.py", 2, "python", lines.replace("= 500", "= 5000"))
-        history.changed(others[number], edited, float(at))
-        others[number] = edited
-    got = snippets(here, others, history)
-    assert [snippet.path for snippet in got] == ["/7.py", "/3.py", "/0.py", "/1.py"]
+    at = lines.index("line = 500\n")
+    opened = [OpenText(f"/one/{number}.py", "python", lines) for number in range(9)]
+    for when, number in enumerate([3, 7], 1):
+        opened[number] = replace(opened[number], edited=at, edited_at=float(when))
+    got = open_documents(asked(*opened))
+    assert [each.path for each in got] == ["/one/1.py", "/one/0.py", "/one/3.py", "/one/7.py"]
     assert len(got) == MOST_SNIPPETS
+    assert "line = 500\n" in got[3].text
+    assert got[0].text.startswith("line = 0\n")
     for snippet in got:
-        assert len(snippet.text) <= MOST_CHARACTERS
         assert snippet.text.startswith("line = ")
         assert snippet.text.endswith("\n")
-    assert "= 5000" in got[0].text
-    assert "= 0\n" in got[2].text
-
-
-def test_an_untitled_document_has_context_too() -> None:
-    others = [document("file:///a.py"), document("untitled:Untitled-2")]
-    got = snippets(document("untitled:Untitled-1"), others, History())
-    assert {snippet.path for snippet in got} == {"/a.py", "untitled:Untitled-2"}
 
 
 FOLDERS = ["file:///w/one", "file:///w/one/inner", "file:///w/t%20wo/"]
@@ -140,3 +155,20 @@ HOMES = [
 def test_the_folder_of_a_document_is_the_one_that_holds_it() -> None:
     for uri, folder in HOMES:
         assert folder_of(uri, FOLDERS) == folder
+
+
+async def test_open_documents_are_read_and_secrets_are_not(start: StartEditor) -> None:
+    editor = await start({"text": "1"})
+    for uri in ("file:///w/b.py", "file:///w/.env", "file:///w/secrets/c.py", "untitled:d"):
+        editor.open(f"y = {uri!r}\n", uri)
+    uri = editor.open("x = ", "file:///w/a.py")
+    await editor.inline(uri, 4)
+    (begun,) = editor.events("begin")
+    assert sorted(begun["context"]) == ["/w/b.py", "untitled:d"]
+
+
+async def test_a_source_that_is_off_is_not_read(start: StartEditor) -> None:
+    editor = await start({"text": "1"}, options={"context": {"openDocuments": False}})
+    editor.open("y = 2\n", "file:///w/b.py")
+    await editor.inline(editor.open("x = ", "file:///w/a.py"), 4)
+    assert editor.events("begin")[0]["context"] == []

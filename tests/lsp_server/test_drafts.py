@@ -10,7 +10,8 @@ import pytest
 from engine.api import Draft, Shape, Span
 from lsp_server.document import Document, Encoding
 from lsp_server.holes.hole import Hole
-from lsp_server.notify.drafts import LEAST_INTERVAL, METHOD, DraftStream
+from lsp_server.notify.drafts import LEAST_INTERVAL, METHOD, DraftStream, note_on
+from lsp_server.notify.folding import folded
 from tests.lsp_server.conftest import Editor, StartEditor, until
 
 DRAFTS = {"drafts": True}
@@ -138,7 +139,9 @@ async def test_drafts_keep_their_distance_and_the_last_one_comes() -> None:
     assert len(steps) < 30
     assert server.sent[-1]["text"] == "40"
     assert [each["done"] for each in server.sent] == [False] * (len(steps) - 1) + [True]
-    gaps = [b - a for a, b in zip(server.times, server.times[1:-1], strict=False)]
+    # What waits at the end is sent at once: the last draft is seen, and then the settled text.
+    assert steps[-2:] == [40, 40]
+    gaps = [b - a for a, b in zip(server.times, server.times[1:-2], strict=False)]
     assert all(gap >= LEAST_INTERVAL * 0.95 for gap in gaps)
 
 
@@ -159,3 +162,41 @@ async def test_spans_count_what_is_written_as_the_client_does(
     assert sent["text"] == "\r\n   éé🎉\r\n"
     shift = 1 if encoding is Encoding.Utf8 else 0
     assert sent["confidence"] == [{"start": start - shift, "end": end - shift, "confidence": 0.5}]
+
+
+@pytest.mark.parametrize(
+    ("draft", "settled", "words"),
+    [
+        ("return a", "return a", ""),
+        ("return a  \n", "return a", ""),
+        ("return a\n\ndef g():", "return a", "shortened"),
+        ("return a", "return b", "another candidate"),
+        ("...", "", "stays as it is"),
+    ],
+)
+def test_a_fill_that_is_not_the_last_draft_is_explained(
+    draft: str, settled: str, words: str
+) -> None:
+    note = note_on(draft, settled)
+    assert words in note
+    assert bool(words) is bool(note)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("count" * 17, "count…"),
+        ("return " + "count" * 5 + " + 1", "return count… + 1"),
+        ("count" * 4, "count" * 4),
+        ("a, " * 6, "a, …"),
+        (") " * 8, ") …"),
+        (" " * 40 + "x", " " * 40 + "x"),
+        ("a\n" * 9, "a\n" * 9),
+        ("é🎉" * 5 + "\n" + "count" * 5, "é🎉…\ncount…"),
+        ("", ""),
+    ],
+)
+def test_runs_of_one_token_are_shown_once(text: str, expected: str) -> None:
+    shown, spans = folded(text, [Span(at, at + 1, 0.5) for at in range(len(text))])
+    assert shown == expected
+    assert "".join(shown[each.start : each.end] for each in spans) == expected

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pygls.exceptions import JsonRpcException
 
-from lsp_server.features.fill import METHOD
+from lsp_server.capabilities import FILL
 from tests.lsp_server.conftest import Editor, StartEditor
 from tests.lsp_server.test_drafts import plain
 
@@ -24,7 +24,7 @@ def hole(editor: Editor, uri: str, start: int, end: int) -> dict[str, Any]:
 
 async def fill(editor: Editor, uri: str, *holes: Any, **more: Any) -> dict[str, Any]:
     params = {"textDocument": {"uri": uri}, "holes": holes, **more}
-    return dict(plain(await editor.send(METHOD, params)))
+    return dict(plain(await editor.send(FILL, params)))
 
 
 async def test_holes_are_filled_together_with_a_trace(start: StartEditor) -> None:

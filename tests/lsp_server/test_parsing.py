@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from lsp_server.difference import CHUNK, difference
 from lsp_server.document import Document
 from lsp_server.syntax import parsing
+from lsp_server.syntax import part as parts
 from lsp_server.syntax import tree as trees
 from lsp_server.syntax.parsing import Parsing
 from lsp_server.syntax.part import LONGEST, part_around
@@ -198,6 +199,30 @@ def test_a_part_of_a_long_class_is_some_of_its_members() -> None:
     tree = parse_part(document, part)
     assert tree is not None
     assert "method_declaration" in str(tree.tree.root_node)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_paragraphs_are_found_piece_by_piece(newline: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "LONGEST", 400)
+    draw = random.Random(5)
+    for _ in range(100):
+        monkeypatch.setattr(parts, "FIRST_LINES", draw.choice([1, 2, 32]))
+        lines = draw.choices(["", "  ", " x", "x", "\ty", "    z)", "}", "  end", "ü" * 9], k=90)
+        document = python(newline.join(lines))
+        offset = draw.randrange(len(document.text))
+        here = document.line_at(offset)
+        starts = [
+            (line, document.line_starts[line])
+            for line in range(2, len(lines))
+            if not lines[line - 1].strip()
+            and lines[line].strip()
+            and not lines[line].strip().startswith(("}", "end"))
+        ]
+        near = [each for each in starts if abs(each[1] - offset) < 390]
+        for above in (True, False):
+            found = [at for at, _ in parts._paragraphs(document, offset, above=above)]
+            side = [at for line, at in near if (line <= here) == above]
+            assert [at for at in found if abs(at - offset) < 390] == sorted(side, reverse=above)
 
 
 def test_one_long_function_has_no_parts() -> None:

@@ -12,8 +12,8 @@ from lsprotocol import types as t
 from pygls.exceptions import JsonRpcException
 
 from engine.api import FillRequest, Snippet
-from lsp_server.features import execute_command, fill
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server import capabilities
+from lsp_server.capabilities import ACTIONS
 from lsp_server.secrets import Withheld, cleared
 from lsp_server.server import create_server
 from tests.lsp_server.conftest import Editor, StartEditor
@@ -48,13 +48,13 @@ async def resolved(editor: Editor, uri: str) -> None:
 async def commands(editor: Editor, uri: str) -> None:
     for name, action in ACTIONS.items():
         if name in ("do_todo", "fill_holes"):
-            await editor.command(action.COMMAND, [data_of(editor, uri, name)])
+            await editor.command(action.command, [data_of(editor, uri, name)])
 
 
 async def fill_request(editor: Editor, uri: str) -> None:
     at = {"line": 2, "character": 8}
     hole = {"start": at, "end": at}
-    await editor.send(fill.METHOD, {"textDocument": {"uri": uri}, "holes": [hole]})
+    await editor.send(capabilities.FILL, {"textDocument": {"uri": uri}, "holes": [hole]})
 
 
 # Every method that may lead to the engine. None: it carries no text of a document to it.
@@ -64,13 +64,14 @@ DOORS: dict[str, Door | None] = {
     t.TEXT_DOCUMENT_CODE_ACTION: every_action,
     t.CODE_ACTION_RESOLVE: resolved,
     t.WORKSPACE_EXECUTE_COMMAND: commands,
-    fill.METHOD: fill_request,
+    capabilities.FILL: fill_request,
     t.COMPLETION_ITEM_RESOLVE: None,  # shows what the item holds already
     t.INITIALIZE: None,
     t.INITIALIZED: None,
     t.WORKSPACE_DID_CHANGE_CONFIGURATION: None,
+    t.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: None,
 }
-SAYS_SO = {t.CODE_ACTION_RESOLVE, t.WORKSPACE_EXECUTE_COMMAND, fill.METHOD}
+SAYS_SO = {t.CODE_ACTION_RESOLVE, t.WORKSPACE_EXECUTE_COMMAND, capabilities.FILL}
 
 
 def test_every_method_is_a_door_that_is_tried() -> None:
@@ -78,7 +79,7 @@ def test_every_method_is_a_door_that_is_tried() -> None:
     known = set(features.features) | {t.WORKSPACE_EXECUTE_COMMAND}
     # Notifications about documents are taken by the protocol itself, and answered with nothing.
     assert known == set(DOORS)
-    assert set(features.commands) == set(execute_command.COMMANDS)
+    assert set(features.commands) == set(capabilities.COMMANDS)
 
 
 @pytest.mark.parametrize("method", [name for name, door in DOORS.items() if door])

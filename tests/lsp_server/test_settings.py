@@ -61,7 +61,7 @@ TYPES: list[tuple[str, dict[str, Any], list[Any], list[Any], str]] = [
         {"type": "array", "items": {"type": "string"}},
         [[], ["a"]],
         ["a", [1]],
-        "a list, each a text",
+        "a list, each item a string",
     ),
     (
         "languages",

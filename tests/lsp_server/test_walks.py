@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lsp_server.document import Document
-from lsp_server.features.code_actions import ACTIONS
+from lsp_server.features.code_actions import PLANS
 from lsp_server.gap import cut
 from lsp_server.holes.spot import Spot
 from lsp_server.languages import LANGUAGES
@@ -52,6 +52,17 @@ DEEP = {
     "arrays": ("json", "[" * 400 + "1" + "]" * 400),
     "substitutions": ("shellscript", 'f() { a="' + "$(b " * 60 + ")" * 60 + '"; }\n'),
     "broken": ("cpp", "int f() {\n" + "if (a) { (\n" * 100),
+}
+
+VERY_DEEP = {
+    "a long expression": ("python", "def f(a):\n    x = (\n" + "        a +\n" * 5000 + "    b)\n"),
+    "powers": ("python", "def f(a):\n    x = (\n" + "        a **\n" * 5000 + "    b)\n"),
+    "else if": ("javascript", "function f(a) {\n" + "if (a) { b() } else " * 3000 + "{ c() }\n}\n"),
+    "brackets": ("c", "int f(int a) { return " + "(" * 3000 + "a" + ")" * 3000 + "; }\n"),
+    "calls": ("java", "class A { int f() { return a" + ".b()\n" * 3000 + "; } }\n"),
+    "a string": ("go", "package p\nvar a = `" + "b\n" * 3000 + "` +\n" + '"c" +\n' * 3000 + "d\n"),
+    "arrays": ("json", "[" * 3000 + "1" + "]" * 3000),
+    "at the start": ("typescript", "a" + " + b" * 3000),
 }
 
 
@@ -95,17 +106,73 @@ def test_a_walk_goes_on_while_another_begins() -> None:
     assert [*begun, *walk] == upwards(last)
 
 
-def test_beyond_what_anybody_wrote_the_function_is_still_found(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("name", DEEP)
+def test_the_smallest_node_is_found_from_the_kept_way_as_from_the_root(name: str) -> None:
+    tree, draw = parsed(*DEEP[name]), random.Random(2)
+    root, length = tree.tree.root_node, len(tree.source)
+    for _ in range(200):
+        start = draw.randrange(length + 1)
+        end = min(length, start + draw.choice([0, 0, 1, 1, 7, 300]))
+        found = root.descendant_for_byte_range(start, end)
+        assert tree.path.smallest(start, end) == found
+        named = root.named_descendant_for_byte_range(start, end)
+        assert tree.path.smallest(start, end, named=True) == named
+        if draw.random() < 0.5:
+            assert found is not None
+            list(tree.notable(found))  # now the way is kept
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_beyond_what_anybody_wrote_what_is_around_is_still_known(
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths, "DEEPEST", 100)
-    tree = parsed(*DEEP["a long expression"])
-    leaf = tree.leaf_before(60)
-    assert leaf is not None
-    way = Way(tree.tree.root_node, "python")
-    assert len(list(way.upwards(leaf))) <= 101
-    assert "function_definition" in [each.type for each in way.notable(leaf)]
-    assert next(way.upwards(leaf)) == leaf
+    monkeypatch.setattr(paths, "DEEPEST", 20)
+    monkeypatch.setattr(paths, "AROUND", 8)
+    tree, draw = parsed(*DEEP[name]), random.Random(3)
+    root, length = tree.tree.root_node, len(tree.source)
+    for _ in range(60):
+        start = draw.randrange(length)
+        node = root.descendant_for_byte_range(start, start + 1)
+        assert node is not None
+        expected = upwards(node)
+        found = list(tree.upwards(node))
+        assert [each for each in expected if each in found] == found
+        assert found[:2] == expected[:2]
+        assert found[-20:] == expected[-20:]
+        assert tree.parent(node) == node.parent
+        around = [
+            each
+            for each in expected
+            if start - 8 < each.start_byte and each.end_byte < node.end_byte + 8
+        ]
+        assert found[: len(around)] == around
+        notable = [each for each in found if NOTABLE.search(each.type)]
+        assert list(tree.notable(node)) == notable
+
+
+@pytest.mark.parametrize("name", VERY_DEEP)
+def test_the_light_bulb_takes_few_steps_however_deep_the_syntax(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    language, text = VERY_DEEP[name]
+    tree, draw = parsed(language, text), random.Random(4)
+    steps: list[int] = []
+    walk = Way._walk
+
+    def counted(way: Way, node: Node, levels: int) -> Node | None:
+        before = len(way._links)
+        reached = walk(way, node, levels)
+        steps.append(len(way._links) - before)
+        return reached
+
+    monkeypatch.setattr(Way, "_walk", counted)
+    for _ in range(20):
+        at, before = draw.randrange(len(text)), sum(steps)
+        spot = Spot(tree.document, at, at, tree)
+        for plan in PLANS.values():
+            plan(spot)
+        cut(tree.document, at, tree=tree)
+        assert sum(steps) - before <= 3 * paths.DEEPEST
 
 
 def test_what_is_asked_for_however_far_above_is_notable() -> None:
@@ -168,8 +235,8 @@ def test_no_text_makes_the_light_bulb_hang(name: str) -> None:
         tree = None
     for at in (12, len(text) // 2, len(text) - 3, len(text)):
         spot = Spot(document, at, at, tree)
-        for action in ACTIONS.values():
-            action.plan(spot)
+        for plan in PLANS.values():
+            plan(spot)
         cut(document, at, tree=tree)
         if tree is not None:
             part_around(document, at, tree)

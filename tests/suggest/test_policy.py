@@ -124,8 +124,13 @@ HIDDEN = [
     (0.05, False, INVOKED, [], False),
     (0.5, True, AUTO, [], True),
     (0.5, True, INVOKED, [], False),
-    (0.12, False, AUTO, [False] * 3, True),
-    (0.12, False, AUTO, [False, True, False, True], False),
+    (0.101, False, AUTO, [False], False),
+    (0.101, False, AUTO, [False] * 2, False),
+    (0.101, False, AUTO, [False] * 3, True),
+    (0.12, False, AUTO, [False] * 3, False),
+    (0.12, False, AUTO, [False] * 4, True),
+    (0.101, False, AUTO, [False] * 3 + [True] + [False] * 2, False),
+    (0.101, False, AUTO, [False, True, False, True], False),
     (0.08, False, AUTO, [True] * 3, False),
     (0.99, False, AUTO, [False] * 50, False),
     (0.04, False, AUTO, [True] * 50, True),
@@ -141,6 +146,19 @@ def test_hidden(
         outcomes.add(each)
     said = hidden_because(confidence, breaks, trigger, Settings(min_confidence=0.1), outcomes)
     assert (said is not None) is hidden
+    assert said is None or (said.confidence is None) is breaks
+
+
+def test_the_bar_rises_after_several_rejections_in_a_row_and_falls_with_what_is_taken() -> None:
+    outcomes = Outcomes()
+    bars = []
+    for taken in [False, False, False, False, True, True, True, True, True, True]:
+        outcomes.add(taken)
+        bars.append(outcomes.needed(0.2))
+    assert bars[:2] == [0.2, 0.2]
+    assert 0.2 < bars[2] < bars[3]
+    assert bars[4] == 0.2
+    assert bars[9] < 0.2
 
 
 def pace(interval: float | None, answer: float | None) -> Pace:

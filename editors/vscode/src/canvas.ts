@@ -7,7 +7,7 @@
  */
 
 import * as vscode from 'vscode';
-import { type Line, type Sureness, layout } from './layout';
+import { type Line, type Sureness, clipped, layout } from './layout';
 import type { Draft } from './protocol';
 
 const COLOURS: Record<Sureness, string> = {
@@ -16,6 +16,8 @@ const COLOURS: Record<Sureness, string> = {
   sure: 'infill.draftSure',
 };
 const BACKGROUND = 'infill.draftBackground';
+/** How long a word on what was put in stays, in milliseconds. */
+const NOTED = 8_000;
 
 interface Shown {
   readonly draft: Draft;
@@ -36,10 +38,12 @@ export class Canvas implements vscode.Disposable {
   /** `uri` is the draft's, as the editor knows it. */
   show(draft: Draft, uri: vscode.Uri): void {
     const key = `${draft.id}/${draft.hole}`;
-    if (draft.done) {
-      this.#shown.delete(key);
-    } else {
+    // The last one is what is put in: it stays until the edit is there, or the fill is over.
+    if (!draft.done || this.#shown.has(key)) {
       this.#shown.set(key, { draft, uri });
+    }
+    if (draft.done && draft.note !== undefined && draft.note !== '') {
+      vscode.window.setStatusBarMessage(`Infill: ${draft.note}`, NOTED);
     }
     this.#draw();
   }
@@ -79,10 +83,12 @@ export class Canvas implements vscode.Disposable {
 }
 
 function written(draft: Draft, editor: vscode.TextEditor): vscode.DecorationOptions[] {
-  const { start } = rangeOf(draft);
+  const { start, end } = rangeOf(draft);
   const last = editor.document.lineCount - 1;
   const tabSize = Number(editor.options.tabSize) || 4;
-  return layout(draft.text, draft.confidence, tabSize).map((line, number) => {
+  // What lies over the lines below is only readable where no other hole is drawn there.
+  const rows = draft.holes > 1 ? end.line - start.line + 1 : Number.POSITIVE_INFINITY;
+  return clipped(layout(draft.text, draft.confidence, tabSize), rows).map((line, number) => {
     const anchor = Math.min(start.line + number, last);
     const place = number === 0 ? '' : over(start.line + number - anchor, line.width);
     const at = number === 0 ? start : new vscode.Position(anchor, 0);

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import { Canvas } from './canvas';
 import { Fills } from './fills';
 import { install, offerServer } from './install';
-import { chooseModel, runTool, showMenu, toggleTrigger } from './menu';
+import { chooseModel, runTool, showAnyway, showMenu, toggleTrigger } from './menu';
 import { Server } from './server';
 import { SECTION } from './settings';
 import { MENU, StatusBar } from './status_bar';
@@ -20,11 +20,11 @@ export interface Api {
 
 let server: Server | undefined;
 
-export async function activate(context: vscode.ExtensionContext): Promise<Api> {
+export function activate(context: vscode.ExtensionContext): Api {
   const log = vscode.window.createOutputChannel('Infill', { log: true });
   const fills = new Fills();
   const canvas = new Canvas();
-  const here = (server = new Server(log, fills, canvas));
+  const here = (server = new Server(context, log, fills, canvas));
   const statusBar = new StatusBar(here);
   context.subscriptions.push(log, fills, canvas, statusBar);
   context.subscriptions.push(
@@ -49,7 +49,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
 
   async function restart(): Promise<void> {
     if (!(await here.restart())) {
-      await offerServer(here);
+      void offerServer(here);
     }
   }
 
@@ -59,6 +59,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
     'infill.restart': restart,
     'infill.install': () => install(here),
     'infill.toggleTrigger': toggleTrigger,
+    'infill.showAnyway': showAnyway,
     'infill.model': () => chooseModel(here),
     'infill.doctor': () => runTool(here, 'doctor'),
     'infill.stats': () => runTool(here, 'stats'),
@@ -70,8 +71,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<Api> {
   for (const [name, run] of Object.entries(commands)) {
     context.subscriptions.push(vscode.commands.registerCommand(name, run));
   }
-  await greet(context);
-  void restart();
+  // Once it is known whether there is a server: the walkthrough begins with the step that is next.
+  void restart().then(() => greet(context));
   return { server: here, statusBar, canvas, fills };
 }
 

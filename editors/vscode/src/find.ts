@@ -9,11 +9,14 @@ export interface Surroundings {
   /** Folders of the workspace whose programs may be run: none where it is not trusted. */
   readonly folders: readonly string[];
   readonly isExecutable: (path: string) => boolean;
+  /** The program that this extension has installed, if it has. */
+  readonly own: string;
 }
 
+type Source = 'setting' | 'workspace' | 'PATH' | 'tool' | 'extension';
+
 export type Found =
-  | { readonly path: string; readonly source: 'setting' | 'workspace' | 'PATH' | 'tool' }
-  | { readonly problem: string };
+  { readonly path: string; readonly source: Source } | { readonly problem: string };
 
 /** The server's program. `configured` is the setting `infill.server.path`, empty for a search. */
 export function findServer(configured: string, where: Surroundings): Found {
@@ -31,13 +34,17 @@ export function findServer(configured: string, where: Surroundings): Found {
       }
     }
   }
+  if (where.isExecutable(where.own)) {
+    return { path: where.own, source: 'extension' };
+  }
   return {
-    problem: 'infill-ls was found neither in the workspace’s .venv, nor on PATH, nor as a tool',
+    problem:
+      'infill-ls is neither in the workspace’s .venv, nor on the PATH that VS Code has, nor where uv and pipx put it',
   };
 }
 
-function places(where: Surroundings): ['workspace' | 'PATH' | 'tool', string[]][] {
-  const { env, home, platform } = where;
+function places(where: Surroundings): [Source, string[]][] {
+  const { env, platform } = where;
   const bin = platform === 'win32' ? 'Scripts' : 'bin';
   const environments = where.folders.flatMap((folder) => [
     join(where, folder, '.venv', bin),
@@ -49,8 +56,27 @@ function places(where: Surroundings): ['workspace' | 'PATH' | 'tool', string[]][
   return [
     ['workspace', environments],
     ['PATH', path.split(platform === 'win32' ? ';' : ':').filter(isGiven)],
-    ['tool', [...tools.filter(isGiven), join(where, home, '.local', 'bin')]],
+    ['tool', [...tools.filter(isGiven), ...toolFolders(where)]],
   ];
+}
+
+/** Where programs of one's own are put: a server's shell resets PATH, a desktop never reads it. */
+function toolFolders(where: Surroundings): string[] {
+  const { env, home, platform } = where;
+  const bin = platform === 'win32' ? 'Scripts' : 'bin';
+  const data = isGiven(env['XDG_DATA_HOME'])
+    ? env['XDG_DATA_HOME']
+    : join(where, home, '.local', 'share');
+  const folders = [
+    join(where, home, '.local', 'bin'),
+    join(where, data, 'uv', 'tools', 'infill-ls', bin),
+    join(where, data, 'pipx', 'venvs', 'infill-ls', bin),
+    join(where, home, '.local', 'pipx', 'venvs', 'infill-ls', bin),
+  ];
+  if (platform === 'win32') {
+    return [...folders, join(where, env['APPDATA'] ?? home, 'uv', 'tools', 'infill-ls', bin)];
+  }
+  return [...folders, '/usr/local/bin', ...(platform === 'darwin' ? ['/opt/homebrew/bin'] : [])];
 }
 
 function expanded(path: string, where: Surroundings): string {

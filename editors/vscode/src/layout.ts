@@ -18,6 +18,8 @@ export interface Line {
 }
 
 const LIKELY = 0.5;
+/** After the last line that is shown of more. */
+const MORE = ' …';
 const SURE = 0.9;
 
 /** What no span covers is written by no model, and so is sure. Tabs become spaces. */
@@ -31,6 +33,20 @@ export function layout(text: string, spans: readonly Span[], tabSize: number): L
     offset += line.length;
   }
   return lines;
+}
+
+/** At most `rows` lines; the last of them says where there are more. */
+export function clipped(lines: readonly Line[], rows: number): Line[] {
+  if (lines.length <= rows) {
+    return [...lines];
+  }
+  const kept = lines.slice(0, rows);
+  const last = kept.at(-1);
+  if (last !== undefined) {
+    const runs: Run[] = [...last.runs, { width: MORE.length, sureness: 'unsure' }];
+    kept[rows - 1] = { text: last.text + MORE, width: last.width + MORE.length, runs };
+  }
+  return kept;
 }
 
 export function surenessOf(confidence: number): Sureness {

@@ -16,7 +16,7 @@ interface Entry extends vscode.QuickPickItem {
 export async function showMenu(server: Server): Promise<void> {
   const entry = await vscode.window.showQuickPick(entries(server), {
     title: 'Infill',
-    placeHolder: [server.status?.message, server.problem].find(Boolean) ?? 'What shall it do?',
+    placeHolder: [server.status?.message, server.problem].find(Boolean) ?? 'Choose an action',
   });
   await entry?.run?.();
 }
@@ -25,11 +25,32 @@ export async function toggleTrigger(): Promise<void> {
   await settings.update('trigger', settings.onlyWhenAsked() ? 'auto' : 'manual');
 }
 
+/** What the last pause kept back: who asks by hand passes the threshold. */
+export async function showAnyway(): Promise<void> {
+  await vscode.commands.executeCommand('workbench.action.focusActiveEditorGroup');
+  await vscode.commands.executeCommand('editor.action.inlineSuggest.trigger');
+}
+
+/** What needs no looking up is there at once; the rest comes while the list is open. */
 export async function chooseModel(server: Server): Promise<void> {
-  const model = await vscode.window.showQuickPick(models(server), {
-    title: 'Infill: the model that fills',
+  const picker = vscode.window.createQuickPick<Entry>();
+  picker.title = 'Infill: the model that fills';
+  picker.placeholder = 'Looking for models…';
+  picker.busy = true;
+  picker.items = models([]);
+  const chosen = new Promise<Entry | undefined>((resolve) => {
+    picker.onDidAccept(() => resolve(picker.selectedItems[0]));
+    picker.onDidHide(() => resolve(undefined));
   });
-  await model?.run?.();
+  picker.show();
+  void survey(server).then((found) => {
+    picker.busy = false;
+    picker.placeholder = 'Choose a model';
+    picker.items = models(listed(server, found));
+  });
+  const entry = await chosen;
+  picker.dispose();
+  await entry?.run?.();
 }
 
 /** `infill-ls WHAT` in a terminal, where its words stay. */
@@ -61,14 +82,21 @@ function entries(server: Server): Entry[] {
     { label: '$(gear) Settings', run: run('infill.settings') },
   ];
   if (server.life === 'missing') {
-    const get = { label: '$(cloud-download) Install the Server…', run: () => install(server) };
+    const get = { label: '$(cloud-download) Install the Server', run: () => install(server) };
     return [get, restart(), separator(), ...common];
   }
   if (server.life !== 'running') {
     return [restart(), separator(), ...tool, ...common];
   }
   const isPaused = server.status?.state === 'paused';
+  const quiet = server.status?.quiet;
+  const anyway: Entry = {
+    label: '$(eye) Show Anyway',
+    description: `nothing was shown: ${quiet?.reason ?? ''}`,
+    run: run('infill.showAnyway'),
+  };
   return [
+    ...(quiet == null || isPaused ? [] : [anyway]),
     isPaused
       ? {
           label: '$(debug-continue) Resume',
@@ -114,25 +142,29 @@ interface Survey {
   }[];
 }
 
-/** The model that ships, those that have been fetched, and a folder of the user's. */
-async function models(server: Server): Promise<Entry[]> {
-  const choose = (model: string) => () => settings.update('model', model);
-  const found = await survey(server);
-  return [
-    {
-      label: 'embedded',
-      description: 'ships with the server',
-      detail: 'good for any machine',
-      run: choose('embedded'),
-    },
-    ...(found?.models ?? []).map((model) => ({
-      label: model.name,
-      description: model.here ? 'here' : 'to be fetched first',
-      detail: `good for ${model.good_for}`,
-      run: model.here ? choose(model.name) : () => runTool(server, 'pull', model.name),
-    })),
-    { label: 'A folder…', description: 'that holds a model', run: () => chooseFolder() },
-  ];
+/** The model that ships, those that have been found, and a folder of the user's. */
+function models(found: Entry[]): Entry[] {
+  const embedded = {
+    label: 'embedded',
+    description: 'ships with the server',
+    detail: 'good for any machine',
+    run: choose('embedded'),
+  };
+  const folder = { label: 'A folder…', description: 'that holds a model', run: chooseFolder };
+  return [embedded, ...found, folder];
+}
+
+function choose(model: string) {
+  return () => settings.update('model', model);
+}
+
+function listed(server: Server, found: Survey | undefined): Entry[] {
+  return (found?.models ?? []).map((model) => ({
+    label: model.name,
+    description: model.here ? 'here' : 'to be fetched first',
+    detail: `good for ${model.good_for}`,
+    run: model.here ? choose(model.name) : () => runTool(server, 'pull', model.name),
+  }));
 }
 
 async function survey(server: Server): Promise<Survey | undefined> {

@@ -22,6 +22,8 @@ export interface Draft {
   readonly of: number;
   readonly confidence: readonly Span[];
   readonly done: boolean;
+  /** How what is put in differs from the last draft, in words; mostly empty. */
+  readonly note?: string;
 }
 
 export type State = 'starting' | 'ready' | 'filling' | 'paused' | 'failed';
@@ -32,6 +34,15 @@ export interface Status {
   readonly device: string | null;
   /** Why it has failed, and what mends it; empty in every other state. */
   readonly message: string;
+  /** Why nothing was shown at the last pause; absent or null where something was. */
+  readonly quiet?: Quiet | null;
+}
+
+/** `confidence` and `needed` where the first was under the second. */
+export interface Quiet {
+  readonly reason: string;
+  readonly confidence: number | null;
+  readonly needed: number | null;
 }
 
 export const DRAFT = new NotificationType<Draft>('infill/draft');

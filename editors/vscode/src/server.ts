@@ -15,15 +15,20 @@ import { Backoff } from './backoff';
 import type { Canvas } from './canvas';
 import type { Fills } from './fills';
 import { type Found, findServer } from './find';
+import { ownProgram } from './install';
 import { middleware } from './middleware';
 import { DRAFT, STATUS, type Status } from './protocol';
 import * as settings from './settings';
+import { fits } from './version';
 import type { Life } from './wording';
 
 const LANGUAGES = [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }];
 
 export class Server implements vscode.Disposable {
   readonly log: vscode.LogOutputChannel;
+  /** Where this extension lies, and where it may keep a server of its own. */
+  readonly extensionFolder: string;
+  readonly storage: string;
   life: Life = 'starting';
   status: Status | undefined;
   latency: number | undefined;
@@ -39,7 +44,17 @@ export class Server implements vscode.Disposable {
   /** Anything of the above is another. */
   readonly onDidChange = this.#changed.event;
 
-  constructor(log: vscode.LogOutputChannel, fills: Fills, canvas: Canvas) {
+  readonly #version: string;
+
+  constructor(
+    context: vscode.ExtensionContext,
+    log: vscode.LogOutputChannel,
+    fills: Fills,
+    canvas: Canvas,
+  ) {
+    this.extensionFolder = context.extensionPath;
+    this.storage = vscode.Uri.joinPath(context.globalStorageUri, 'server').fsPath;
+    this.#version = (context.extension.packageJSON as { version: string }).version;
     this.log = log;
     this.#fills = fills;
     this.#canvas = canvas;
@@ -54,6 +69,7 @@ export class Server implements vscode.Disposable {
       platform: process.platform,
       folders: folders.filter(({ uri }) => uri.scheme === 'file').map(({ uri }) => uri.fsPath),
       isExecutable,
+      own: ownProgram(this),
     });
   }
 
@@ -122,8 +138,24 @@ export class Server implements vscode.Disposable {
     }
     if (this.#client === client) {
       this.#is('running');
+      void this.#compareVersions(client.initializeResult?.serverInfo?.version);
     }
     return true;
+  }
+
+  /** Extension and server are released together; one that is left behind is told of. */
+  async #compareVersions(theirs: string | undefined): Promise<void> {
+    if (fits(this.#version, theirs)) {
+      return;
+    }
+    const update = 'Update the Server';
+    const answer = await vscode.window.showWarningMessage(
+      `Infill: this extension is version ${this.#version}, and the server is ${theirs ?? 'of an unknown version'}: bring both to the same version.`,
+      update,
+    );
+    if (answer === update) {
+      await vscode.commands.executeCommand('infill.install');
+    }
   }
 
   async #stop(): Promise<void> {
@@ -162,6 +194,7 @@ export class Server implements vscode.Disposable {
     this.life = life;
     this.problem = problem;
     void vscode.commands.executeCommand('setContext', 'infill.running', life === 'running');
+    void vscode.commands.executeCommand('setContext', 'infill.missing', life === 'missing');
     this.#changed.fire();
   }
 

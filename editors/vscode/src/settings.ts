@@ -21,7 +21,12 @@ export function showsCanvas(): boolean {
 /** What the server is told. */
 export function forServer(): Record<string, unknown> {
   const section = vscode.workspace.getConfiguration().get<Record<string, unknown>>(SECTION, {});
-  return Object.fromEntries(Object.entries(section).filter(([name]) => !OURS.has(name)));
+  return Object.fromEntries(
+    Object.entries(section)
+      .filter(([name]) => !OURS.has(name))
+      // The settings editor knows no null for a text.
+      .map(([name, value]) => [name, value === '' ? null : value]),
+  );
 }
 
 export function onlyWhenAsked(): boolean {

@@ -18,7 +18,6 @@ export class StatusBar implements vscode.Disposable {
   constructor(server: Server) {
     this.#server = server;
     this.#item.name = 'Infill';
-    this.#item.command = MENU;
     this.refresh();
     this.#item.show();
   }
@@ -32,6 +31,8 @@ export class StatusBar implements vscode.Disposable {
     const { life, status, latency, problem } = this.#server;
     const now = wording({ life, status, latency, problem, onlyWhenAsked: onlyWhenAsked() });
     this.#item.text = `$(${now.icon}) ${now.text}`;
+    // Where there is one thing to do, a click does it.
+    this.#item.command = life === 'missing' ? 'infill.install' : MENU;
     this.#item.tooltip = tooltip(now);
     this.#item.accessibilityInformation = {
       label: `Infill: ${now.rows.map((row) => row.join(' ')).join(', ')}`,

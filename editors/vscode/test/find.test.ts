@@ -7,6 +7,7 @@ const LINUX: Surroundings = {
   platform: 'linux',
   folders: ['/project'],
   isExecutable: () => false,
+  own: '/storage/server/bin/infill-ls',
 };
 const WINDOWS: Surroundings = {
   ...LINUX,
@@ -78,6 +79,21 @@ const CASES: {
     on: WINDOWS,
     there: ['C:\\tools\\infill-ls.exe'],
     found: 'C:\\tools\\infill-ls.exe',
+  },
+  {
+    name: 'in uv’s environment, where its folder of programs is on no path',
+    there: ['/home/me/.local/share/uv/tools/infill-ls/bin/infill-ls'],
+    found: '/home/me/.local/share/uv/tools/infill-ls/bin/infill-ls',
+  },
+  {
+    name: 'in pipx’s environment',
+    there: ['/home/me/.local/share/pipx/venvs/infill-ls/bin/infill-ls'],
+    found: '/home/me/.local/share/pipx/venvs/infill-ls/bin/infill-ls',
+  },
+  {
+    name: 'what this extension has installed, after everything else',
+    there: ['/storage/server/bin/infill-ls'],
+    found: '/storage/server/bin/infill-ls',
   },
   { name: 'nowhere', there: [], found: null },
 ];

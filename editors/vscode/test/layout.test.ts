@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Line, type Run, layout } from '../src/layout';
+import { type Line, type Run, clipped, layout } from '../src/layout';
 import type { Span } from '../src/protocol';
 
 const run = (width: number, sureness: Run['sureness']): Run => ({ width, sureness });
@@ -66,4 +66,13 @@ const CASES: { name: string; text: string; spans: Span[]; lines: Line[] }[] = [
 
 it.each(CASES)('$name', ({ text, spans, lines }) => {
   expect(layout(text, spans, 4)).toEqual(lines);
+});
+
+it.each([
+  { rows: 1, texts: ['a …'] },
+  { rows: 2, texts: ['a', 'b …'] },
+  { rows: 3, texts: ['a', 'b', 'c'] },
+  { rows: Number.POSITIVE_INFINITY, texts: ['a', 'b', 'c'] },
+])('$rows lines of three', ({ rows, texts }) => {
+  expect(clipped(layout('a\nb\nc', [], 4), rows).map(({ text }) => text)).toEqual(texts);
 });

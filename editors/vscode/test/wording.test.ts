@@ -8,6 +8,10 @@ const status = (state: State, message = ''): Status => ({
   device: 'cpu',
   message,
 });
+const quiet = (reason: string, confidence: number | null, needed: number | null): Status => ({
+  ...status('ready'),
+  quiet: { reason, confidence, needed },
+});
 const FACTS: Facts = {
   life: 'running',
   status: status('ready'),
@@ -37,6 +41,18 @@ const CASES: {
     text: 'small on cpu · 1.2 s',
   },
   {
+    name: 'quiet for confidence, and not the latency',
+    facts: { latency: 120, status: quiet('confidence 0.18 is under 0.35', 0.18, 0.35) },
+    icon: 'sparkle',
+    text: 'small on cpu · quiet: 0.18 is under 0.35',
+  },
+  {
+    name: 'quiet for another reason',
+    facts: { latency: 120, status: quiet('the last edit was a deletion', null, null) },
+    icon: 'sparkle',
+    text: 'small on cpu · 120 ms',
+  },
+  {
     name: 'only when asked',
     facts: { onlyWhenAsked: true },
     icon: 'circle-outline',
@@ -52,47 +68,47 @@ const CASES: {
     name: 'paused',
     facts: { status: status('paused') },
     icon: 'debug-pause',
-    text: 'small on cpu',
+    text: 'small on cpu · paused',
   },
   {
     name: 'loading',
     facts: { status: status('starting') },
     icon: 'loading~spin',
-    text: 'small on cpu',
+    text: 'small on cpu · loading',
   },
   {
     name: 'failed',
-    facts: { status: status('failed', 'no memory') },
+    facts: { status: status('failed', 'no memory: close something') },
     icon: 'warning',
-    text: 'infill',
+    text: 'infill · no memory',
     isBad: true,
   },
   {
     name: 'no server',
     facts: { life: 'missing', status: undefined },
     icon: 'warning',
-    text: 'infill',
+    text: 'infill · no server: click to install',
     isBad: true,
   },
   {
     name: 'ended',
     facts: { life: 'waiting', status: undefined },
     icon: 'sync~spin',
-    text: 'infill',
+    text: 'infill · restarting',
     isBad: true,
   },
   {
     name: 'given up',
     facts: { life: 'stopped', status: undefined },
     icon: 'warning',
-    text: 'infill',
+    text: 'infill · the server ends',
     isBad: true,
   },
   {
     name: 'starting',
     facts: { life: 'starting', status: undefined },
     icon: 'loading~spin',
-    text: 'infill',
+    text: 'infill · starting',
   },
 ];
 
@@ -108,6 +124,21 @@ it('tells the whole in its rows', () => {
     ['Last fill', '5 ms'],
     ['Shows fills', 'while you type'],
   ]);
+});
+
+it('says in its rows why nothing was shown', () => {
+  const facts = { ...FACTS, status: quiet('the last edit was a deletion', null, null) };
+  expect(wording(facts).rows).toContainEqual([
+    'Last pause',
+    'nothing was shown: the last edit was a deletion',
+  ]);
+});
+
+it('never is amber without saying why', () => {
+  for (const { facts } of CASES) {
+    const { isBad, text } = wording({ ...FACTS, ...facts });
+    expect(isBad && text === 'infill').toBe(false);
+  }
 });
 
 it.each([

@@ -3,7 +3,7 @@
 Everything a step reads lies in tensors of its own, and it leaves the next canvas and the next
 signal there. Nothing is read back inside a step, and after it nothing but whether all canvases are
 done, one step late, so that the card never waits for the host. The step that is too many changes
-nothing: a canvas that is done keeps what it said then. Canvases do not leave the batch, whose size
+nothing: a canvas that is done keeps what it held then. Canvases do not leave the batch, whose size
 is captured.
 
 Fills take turns at the graph of their size. One that another has taken its place from finds its
@@ -44,7 +44,9 @@ def bucket_of(length: int) -> int:
 
 
 def does(settings: Denoising, draws: Draws) -> bool:
-    """Whether the captured step decides as `settings` ask: by DiffusionGemma's own rule."""
+    """Whether the captured step decides as `settings` ask: by DiffusionGemma's own rule. The orders
+    of masked models are not captured, nor are holes that change their length: their canvases have
+    another size after such a step."""
     return (
         settings.order == "surest"
         and settings.slack is None
@@ -81,7 +83,7 @@ class Captured:
         """The step of this size and rule, captured when it first runs. None where there can be
         none, for this or any other question of the fill."""
         settings, draws = question.settings, question.draws
-        if not does(settings, draws):
+        if not does(settings, draws) or question.look.lengths is not None:
             return None
         assert isinstance(draws, Seeded)
         size = size_of(question)
@@ -242,7 +244,7 @@ class CapturedStep:
         self.done.copy_(done)
         self.before.copy_(likeliest)
         self.tokens.copy_(likeliest)
-        self.probability.copy_(beliefs.certainty.view(shape))
+        self.probability.copy_(beliefs.probability.view(shape))
 
 
 _HERE = "captured"

@@ -1,6 +1,12 @@
 """The order in which open positions are accepted: what a step keeps, and when it was enough. One
 file per rule, chosen by `Denoising.order`.
 
+surest_first    "surest": DiffusionGemma's, for uniform noise
+from_left       "left": of models that know slack
+most_certain    "confidence", "entropy", "margin": as masked models are published, where what is
+                chosen stays, and holes may grow and shrink (growing)
+path_planning   "p2": the same, where what has become doubtful is masked again
+
 Shapes as in engine/denoise/loop.py: B candidates, M open positions, V tokens. A row may hold
 several holes, one after the other.
 """
@@ -9,13 +15,35 @@ from __future__ import annotations
 
 from engine.denoise.canvas import Canvas
 from engine.denoise.rules.from_left import FromLeft
-from engine.denoise.rules.rule import Denoising, Reading, Rule
+from engine.denoise.rules.most_certain import MostCertainFirst
+from engine.denoise.rules.path_planning import PathPlanning
+from engine.denoise.rules.rule import MASKED, MOST_CERTAIN, Denoising, Order, Reading, Rule
 from engine.denoise.rules.surest_first import SurestFirst
 
 
 def rule_of(settings: Denoising, canvas: Canvas) -> Rule:
-    """A rule that has not seen a step yet, for these canvases."""
-    return FromLeft(settings, canvas) if settings.order == "left" else SurestFirst(settings)
+    """A rule that has not seen a step yet, for these canvases as denoising begins with them."""
+    match settings.order:
+        case "surest":
+            return SurestFirst(settings)
+        case "left":
+            return FromLeft(settings, canvas)
+        case "p2":
+            return PathPlanning(settings, canvas)
+        case _:
+            return MostCertainFirst(settings, canvas)
 
 
-__all__ = ["Denoising", "FromLeft", "Reading", "Rule", "SurestFirst", "rule_of"]
+__all__ = [
+    "MASKED",
+    "MOST_CERTAIN",
+    "Denoising",
+    "FromLeft",
+    "MostCertainFirst",
+    "Order",
+    "PathPlanning",
+    "Reading",
+    "Rule",
+    "SurestFirst",
+    "rule_of",
+]

@@ -76,6 +76,9 @@ class FromLeft:
         """The nats that what is resolved has lost in likelihood, [B]."""
         return -torch.where(self._resolved, self._probability, 1.0).log().sum(dim=-1)
 
+    def is_last(self, number: int) -> bool:
+        return number == self._settings.steps
+
     def keep(self, rows: Tensor) -> None:
         self._has_good = self._has_good | (self._good & ~rows).any()
         self._resolved = self._resolved[rows]

@@ -43,6 +43,9 @@ class SurestFirst:
             beliefs=beliefs,
         )
 
+    def is_last(self, number: int) -> bool:
+        return number == self._settings.steps
+
     def keep(self, rows: Tensor) -> None:
         self._stopping.keep(rows)
 

@@ -7,7 +7,7 @@ is a language model's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,8 +17,10 @@ from engine.models.branches import Branches
 from engine.models.dense.backbone import GRAIN, Backbone
 from engine.models.dense.config import Config
 from engine.models.dense.heads import from_heads, to_heads
-from engine.models.family import Look, score_tokens
+from engine.models.dense.texts import Texts, run_texts
+from engine.models.family import Look
 from engine.models.kv_cache import KVCache
+from engine.models.scores import score_in_slices, score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
 
@@ -64,27 +66,31 @@ class CausalPrefix(Backbone[KVCache]):
         return self.logits(hidden), longer
 
     def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
-        ids = torch.cat([look.canvas.flatten() for look in looks])
-        positions = torch.cat([_positions(look) for look in looks])
-        sizes = [look.canvas.numel() for look in looks]
+        hidden = self._look(looks)
+        logits = self.logits(torch.cat(hidden)).split([len(each) for each in hidden])
+        return [
+            each.view(*look.positions.shape, -1) for look, each in zip(looks, logits, strict=True)
+        ]
+
+    def log_probability(self, look: Look[KVCache], tokens: Tensor) -> Tensor:
+        (hidden,) = self._look([look])
+        return score_in_slices(self.logits, hidden, tokens.flatten()).view(tokens.shape)
+
+    def _look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        """The hidden states [B * M, H] of the positions that each look asks for."""
+        texts = [Texts.of(look, look.canvas[0, :0], look.context.length) for look in looks]
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            seen = []
+            sizes = [len(text.ids) for text in texts]
             own = (each.split(sizes) for each in (query, key, value))
-            for look, q, k, v in zip(looks, *own, strict=True):
-                q, k, v = (to_heads(each, len(look.canvas)) for each in (q, k, v))
-                context = look.context
-                past = context.keys[index], context.values[index]
-                seen.append(from_heads(canvas_attention(q, k, v, *past, context.length)))
+            seen = []
+            for text, look, *parts in zip(texts, looks, *own, strict=True):
+                past = look.context.keys[index], look.context.values[index]
+                after = partial(_after, past, look.context.length)
+                seen.append(text.each(after, *parts))
             return torch.cat(seen)
 
-        starts = accumulate(sizes[:-1], initial=0)
-        rows = [_rows(look) + start for look, start in zip(looks, starts, strict=True)]
-        logits = self.logits(self.run(ids, positions, attend, torch.cat(rows)))
-        return [
-            each.view(*look.positions.shape, -1)
-            for look, each in zip(looks, logits.split([len(each) for each in rows]), strict=True)
-        ]
+        return run_texts(self, texts, attend, [look.positions for look in looks])
 
     def _read(
         self, ids: Tensor, context: KVCache | None, some: Tensor | None
@@ -140,17 +146,10 @@ class _Keep:
         return KVCache(tuple(self._keys), tuple(self._values))
 
 
-def _positions(look: Look[KVCache]) -> Tensor:
-    rows, width = look.canvas.shape
-    start = look.context.length
-    return torch.arange(start, start + width, device=look.canvas.device).repeat(rows)
-
-
-def _rows(look: Look[KVCache]) -> Tensor:
-    """The positions that were asked for, among the look's tokens [B * C]: [B * M]."""
-    rows, width = look.canvas.shape
-    first = torch.arange(rows, device=look.positions.device)[:, None] * width
-    return (look.positions + first).flatten()
+def _after(
+    past: tuple[Tensor, Tensor], length: int, query: Tensor, key: Tensor, value: Tensor
+) -> Tensor:
+    return canvas_attention(query, key, value, *past, length)
 
 
 __all__ = ["CausalPrefix"]

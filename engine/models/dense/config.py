@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from engine.models.dense.rope import Rope
-from engine.models.family import StepSize, Work
+from engine.models.family import Masked, StepSize, Work
 
 Attention = Literal["causal_prefix", "bidirectional"]
 
@@ -83,6 +83,20 @@ class Config:
             )
         if self.head_dim % 2:
             raise ValueError(f"head_dim must be even, not {self.head_dim}")
+
+    @property
+    def masked(self) -> Masked | None:
+        given = self.masking
+        if given.mask is None:
+            return None
+        return Masked(
+            mask=given.mask,
+            slack=given.slack,
+            expand=given.expand,
+            shift=given.shift,
+            keeps_prompt=given.attention == "causal_prefix",
+            length=self.max_position_embeddings,
+        )
 
     def stored_as(self, name: str) -> tuple[str, ...]:
         """A model that was saved without its head has no prefix either."""

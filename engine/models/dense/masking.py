@@ -1,7 +1,9 @@
 """How each release was taught to fill masks, and where it says so.
 
 ours            `infill` in config.json: attention, shift, and the tokens' ids
-Dream, DreamOn  model_type Dream; `mask_token_id` in config.json
+Dream           model_type Dream; `mask_token_id` in config.json
+DreamOn         the same, and a token that grows a hole: `expand_token_id` in generation_config.json
+                or config.json, or one that the tokenizer adds; what deletes is the end of a text
 Tiny-A2D        model_type a2d-*; the mask is a token that the tokenizer adds
 Open-dCoder     a plain qwen2; the mask is a token that the tokenizer adds
 """
@@ -15,6 +17,7 @@ from engine.models.dense.config import Masking
 
 A2D_MASK = "<|mask|>"
 OPEN_DCODER_MASK = "<M>"
+DREAM_ON_EXPAND = "<|expand|>"
 
 # Their canvas is causal block by block.
 BLOCK_CAUSAL = ("Fast_dLLM_Qwen", "llada2_moe", "sdar", "sdar_moe")
@@ -25,8 +28,9 @@ WRITES_ON = (
 
 
 def masking_of(model_type: str, document: Mapping[str, Any]) -> Masking:
-    """How the model of a `config.json` fills masks; `added_tokens` in it are ids by text. Raises
-    ValueError where nothing says that it does, KeyError where it does not say which token masks."""
+    """How the model of a `config.json` fills masks, with "added_tokens" and "generation_config" as
+    engine.models.family.Family has them. Raises ValueError where nothing says that it does,
+    KeyError where it does not say which token masks."""
     added = document.get("added_tokens") or {}
     given = document.get("infill")
     if given is not None:
@@ -38,7 +42,7 @@ def masking_of(model_type: str, document: Mapping[str, Any]) -> Masking:
             expand=given.get("expand_token_id"),
         )
     if model_type == "Dream":
-        return Masking("bidirectional", shift=True, mask=document["mask_token_id"])
+        return _dream(document, added)
     if model_type.startswith("a2d-"):
         mask = document.get("mask_token_id")
         return Masking("bidirectional", shift=False, mask=added[A2D_MASK] if mask is None else mask)
@@ -47,6 +51,16 @@ def masking_of(model_type: str, document: Mapping[str, Any]) -> Masking:
     raise ValueError(
         f"nothing says that this {model_type} model fills gaps: it has neither `infill` in its"
         " config.json nor a mask among its tokens, as a language model that only writes on has none"
+    )
+
+
+def _dream(document: Mapping[str, Any], added: Mapping[str, int]) -> Masking:
+    both = {**document, **(document.get("generation_config") or {})}
+    expand = both.get("expand_token_id", added.get(DREAM_ON_EXPAND))
+    # Of a release that cannot grow a hole, nothing was taught to shrink one either.
+    delete = None if expand is None else both.get("delete_token_id", both.get("eos_token_id"))
+    return Masking(
+        "bidirectional", shift=True, mask=both["mask_token_id"], slack=delete, expand=expand
     )
 
 

@@ -101,6 +101,10 @@ class Config:
         if self.top_k_experts > self.num_experts:
             raise ValueError(f"top_k_experts {self.top_k_experts} > num_experts {self.num_experts}")
 
+    @property
+    def masked(self) -> None:
+        return None
+
     def given(self, stored: Collection[str]) -> Config:
         return self
 

@@ -19,8 +19,9 @@ from engine.models.diffusion_gemma.config import FULL, SLIDING
 from engine.models.diffusion_gemma.fixed import GemmaLook
 from engine.models.diffusion_gemma.joint import look_together
 from engine.models.diffusion_gemma.stack import GRAIN, Stack
-from engine.models.family import FixedSize, Look, score_tokens
+from engine.models.family import FixedSize, Look
 from engine.models.kv_cache import KVCache
+from engine.models.scores import score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
 
@@ -65,7 +66,7 @@ class DiffusionGemma(Stack):
         places = torch.cat((past, cache.length + branches.depth))
         sees = nn.functional.pad(branches.sees, (cache.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
-        hidden, _ = self._read_tree(branches.ids, places, sees, cache, some)
+        hidden, _ = self._read_tree(branches.ids, places, sees, cache, some, keeps=False)
         return score_tokens(self.logits, hidden, some, at, tokens)
 
     def score_tree(
@@ -82,19 +83,29 @@ class DiffusionGemma(Stack):
         return self.logits(hidden), longer
 
     def _read_tree(
-        self, ids: Tensor, places: Tensor, sees: Tensor, cache: KVCache, some: Tensor
+        self,
+        ids: Tensor,
+        places: Tensor,
+        sees: Tensor,
+        cache: KVCache,
+        some: Tensor,
+        *,
+        keeps: bool = True,
     ) -> tuple[Tensor, KVCache]:
-        """As `score_tree`, but the hidden states [S, H] of the tokens `some` [S]."""
+        """As `score_tree`, but the hidden states [S, H] of the tokens `some` [S]; the cache is an
+        empty one unless it `keeps` what it reads."""
         past = cache.length
-        near = places[past:, None] - places[None, :] < self.config.sliding_window
+        # Compared, not subtracted: of numbers the matrix would be eight times as large.
+        near = places[past:, None] < (places + self.config.sliding_window)[None, :]
         masks = {FULL: sees, SLIDING: sees & near}
         keys: list[Tensor] = []
         values: list[Tensor] = []
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             before = cache.keys[index], cache.values[index]
-            keys.append(torch.cat((before[0], key), dim=2))
-            values.append(torch.cat((before[1], value), dim=2))
+            if keeps:
+                keys.append(torch.cat((before[0], key), dim=2))
+                values.append(torch.cat((before[1], value), dim=2))
             mask = masks[self.config.layer_types[index]]
             return prefix_attention(query, key, value, *before, mask)
 
@@ -131,6 +142,8 @@ class DiffusionGemma(Stack):
         return self.logits(self.run(hidden, positions, attend, places))
 
     def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
+        if any(each.lengths is not None for each in looks):
+            raise ValueError("DiffusionGemma looks at whole canvases: their padding is text to it")
         if len(looks) > 1:
             return look_together(self, looks)
         return [

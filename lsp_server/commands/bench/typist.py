@@ -17,7 +17,7 @@ from pygls.lsp.client import LanguageClient
 
 from engine.api import EngineInfo
 from engine.client import connect
-from lsp_server.commands import child
+from lsp_server import child
 
 PATIENCE = 120.0  # seconds for one answer
 SOURCE = Path(connect.__file__).parents[1] / "fill" / "infill.py"  # a file that is on every machine

@@ -24,18 +24,18 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
         yield from served(name)
         return
     try:
-        told = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
+        report = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
     except NoAnswer as why:
         yield wrong("model", f"{name} cannot be looked at: {why}", AGAIN)
         return
-    fault = told["fault"] or {}
+    fault = report["fault"] or {}
     if fault.get("of") == "files":
-        yield wrong("model", *message_and_fix(fault["says"]))
+        yield wrong("model", *message_and_fix(fault["message"]))
         return
-    stored = told["bytes"]
+    stored = report["bytes"]
     size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
-    yield ok("model", f"{name}, {told['format']}, {size} in {told['folder']}")
-    yield memory(told)
+    yield ok("model", f"{name}, {report['format']}, {size} in {report['folder']}")
+    yield memory(report)
 
 
 def served(address: str) -> Iterator[Finding]:
@@ -55,13 +55,13 @@ def served(address: str) -> Iterator[Finding]:
         yield ok("model", message)
 
 
-def memory(told: dict[str, Any]) -> Finding:
+def memory(report: dict[str, Any]) -> Finding:
     """`told` is what `engine.measure.diagnosis model` reports."""
-    if told["fault"]:
-        return wrong("memory", *message_and_fix(told["fault"]["says"], CLOSE_OTHERS))
-    free = "unknown" if told["free"] is None else f"{told['free'] / GB:.1f} GB"
-    message = f"{free} free on {told['device']}, {told['needs']} needed for {told['use']}"
-    if told["is_cut_down"]:
+    if report["fault"]:
+        return wrong("memory", *message_and_fix(report["fault"]["message"], CLOSE_OTHERS))
+    free = "unknown" if report["free"] is None else f"{report['free'] / GB:.1f} GB"
+    message = f"{free} free on {report['device']}, {report['needs']} needed for {report['use']}"
+    if report["is_cut_down"]:
         return warning("memory", f"{message}: less than the model's profile asks for", CLOSE_OTHERS)
     return ok("memory", message)
 
@@ -69,8 +69,9 @@ def memory(told: dict[str, Any]) -> Finding:
 def pulled(verify: bool) -> Iterator[Finding]:
     """Every model in the store: whole by the sizes of its files; with `verify`, byte by byte."""
     store = catalog.store()
-    for entry in catalog.CATALOG:
-        folder, again = store / entry.name, f"run `infill-ls pull {entry.name}`"
+    for entry in (*catalog.CATALOG, *catalog.others()):
+        called = entry.repository if entry.is_unknown else entry.name
+        folder, again = store / entry.name, f"run `infill-ls pull {called}`"
         receipt = catalog.receipt(folder)
         if receipt is not None:
             damaged = next(_damaged(folder, receipt), None) if verify else None
@@ -79,12 +80,12 @@ def pulled(verify: bool) -> Iterator[Finding]:
                 yield wrong("models", message, f"remove {folder}, then {again}")
             else:
                 by = "every byte verified" if verify else "all files have their size"
-                yield ok("models", f"{entry.name}: {by}")
+                yield ok("models", f"{called}: {by}")
         elif folder.exists():
             message = f"{folder} is not whole: a file is missing or has another size"
             yield wrong("models", message, f"remove it, then {again}")
         elif (store / f"{entry.name}.partial").exists():
-            yield warning("models", f"{entry.name} has come in part", f"{again} to go on")
+            yield warning("models", f"{called} has come in part", f"{again} to go on")
 
 
 def _damaged(folder: Path, receipt: dict[str, Any]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import shutil
 import sys
@@ -10,15 +11,30 @@ from importlib import metadata, util
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
 
 OLDEST_PYTHON = (3, 11)
-AGAIN = "install infill-ls anew, in an environment of its own: uv tool install --force infill-ls"
+
+
+def _again() -> str:
+    """Never by its bare name: whoever published under that name would run code here."""
+    try:
+        told = metadata.distribution("infill-ls").read_text("direct_url.json") or ""
+        source = str(json.loads(told)["url"])
+    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError):
+        source = "PATH-OF-THE-RELEASE-FILE"
+    place = source.removeprefix("file://")
+    return (
+        f"install infill-ls anew, in an environment of its own: uv tool install --force '{place}'"
+    )
+
+
+AGAIN = _again()
 
 
 def python() -> Finding:
-    told = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    report = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        return wrong("python", told, f"use Python {oldest} or later")
-    return ok("python", f"{told}, in {sys.prefix}")
+        return wrong("python", report, f"use Python {oldest} or later")
+    return ok("python", f"{report}, in {sys.prefix}")
 
 
 def command() -> Finding:

@@ -8,9 +8,6 @@ from lsp_server.holes.placeholders import holes_between, todo_text
 from lsp_server.holes.spot import Spot
 from lsp_server.holes.statement import statement_to_do
 
-KIND = "refactor.rewrite.infill.todo"
-COMMAND = "infill.doTodo"
-
 LINES_AROUND = 20
 LONGEST_TITLE = 50
 

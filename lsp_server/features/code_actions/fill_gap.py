@@ -10,9 +10,6 @@ from lsp_server.holes.functions import functions_around, quoted_name
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.spot import Spot
 
-KIND = "refactor.rewrite.infill.gap"
-COMMAND = "infill.fillGap"
-
 # Something has to follow. A name alone does not say so.
 _WANTS_MORE = re.compile(
     r"([=(\[{,:.+\-*/%<>&|^!?]|\b(return|yield|await|in|not|and|or|if))[ \t]*$"

@@ -8,9 +8,6 @@ from lsp_server.holes.hole import Plan
 from lsp_server.holes.placeholders import Item, holes_of, items_between
 from lsp_server.holes.spot import Spot
 
-KIND = "refactor.rewrite.infill.holes"
-COMMAND = "infill.fillHoles"
-
 
 def plan(spot: Spot) -> Plan | None:
     """The innermost function with several holes, or else with one that is not all of its body."""

@@ -7,9 +7,6 @@ from lsp_server.holes.functions import functions_around, quoted_name
 from lsp_server.holes.hole import Hole, Plan
 from lsp_server.holes.spot import Spot
 
-KIND = "refactor.rewrite.infill.selection"
-COMMAND = "infill.rewriteSelection"
-
 
 def plan(spot: Spot) -> Plan | None:
     """White space at the selection's ends stays, so that whole lines can be selected."""

@@ -19,9 +19,6 @@ from lsp_server.syntax.blocks import indent_of
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-KIND = "refactor.rewrite.infill.docstring"
-COMMAND = "infill.writeDocstring"
-
 # Characters of the file that tell its style.
 SAMPLE = 50_000
 _COMMENTS = ("//", "/*", "*", "#", "--")

@@ -7,6 +7,13 @@ the lines below, size.
 """
 
 from lsp_server.suggest.clean.around import Around, Filter
-from lsp_server.suggest.clean.pipeline import PIPELINE, Cleaned, clean, cleaned, filtered
+from lsp_server.suggest.clean.pipeline import (
+    DISPUTABLE,
+    PIPELINE,
+    Cleaned,
+    clean,
+    cleaned,
+    filtered,
+)
 
-__all__ = ["PIPELINE", "Around", "Cleaned", "Filter", "clean", "cleaned", "filtered"]
+__all__ = ["DISPUTABLE", "PIPELINE", "Around", "Cleaned", "Filter", "clean", "cleaned", "filtered"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.editors.neovim.conftest import BLOCK, SUM, Start
@@ -96,6 +98,55 @@ def test_no_key_is_taken(start: Start) -> None:
     for mode in "nvoit":
         for key, does in neovim.lua(MAPPINGS, mode):
             assert "infill" not in does or key.startswith(("<Plug>", "<M-"))
+
+
+def unmapped(start: Start, before: str = "", **options: Any) -> Neovim:
+    """Without the mappings that other tests use; `before` runs in their place."""
+    neovim = start({"after": "= ", "text": SUM}, autostart=False, **options)
+    for key in ("<M-a>", "<M-l>", "<Tab>"):
+        neovim.api.command(f"iunmap {key}")
+    if before:
+        neovim.api.command(before)
+    neovim.lua("require('infill').start()")
+    neovim.edit("sum.py", "")
+    return neovim
+
+
+def test_one_key_accepts_by_default(start: Start) -> None:
+    neovim = unmapped(start)
+    neovim.type("ix = ")
+    neovim.wait_for_ghost(SUM)
+    neovim.type("<M-l>")
+    neovim.wait_for_lines("x = first + second")
+
+
+@pytest.mark.parametrize(
+    ("before", "options"),
+    [
+        ("inoremap <M-l> mine", {}),
+        ("inoremap <C-f> <Plug>(infill-accept)", {}),
+        ("", {"accept_key": False}),
+        ("", {"inline": False}),
+    ],
+)
+def test_the_default_key_is_left_alone(start: Start, before: str, options: dict[str, Any]) -> None:
+    neovim = unmapped(start, before, **options)
+    mapped = neovim.lua("return vim.fn.maparg('<M-l>', 'i', false, true).buffer")
+    assert mapped in (None, 0)
+
+
+def test_silence_is_explained_and_can_be_broken(start: Start) -> None:
+    neovim = start({"after": "= ", "text": SUM, "confidence": 0.18})
+    neovim.edit("sum.py", "")
+    neovim.type("ix = ")
+    says = "infill: quiet, 0.18 is under 0.35"
+    neovim.wait_for(lambda: neovim.statusline, says, "status line")
+    assert neovim.ghost == ""
+    report = neovim.lua("return require('infill.status').report(0)")
+    assert "its confidence 0.18 is under 0.35; `:Infill suggest` shows it anyway" in report
+    neovim.type("<M-s>")
+    neovim.wait_for_ghost(SUM)
+    neovim.wait_for(lambda: neovim.statusline, "infill: ready", "status line")
 
 
 def test_undo_takes_back_what_was_accepted_and_no_more(neovim: Neovim) -> None:

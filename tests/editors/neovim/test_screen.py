@@ -95,6 +95,38 @@ def test_the_canvas_is_on_the_screen(open_terminal: Open, scripted: Scripted, ve
     terminal.save(f"{version}-filled")
 
 
+CALL = "def g():\n    return f(%s, 2)\n"
+EMPTY = "def f():\n    ...\n    ...\n\ny = 1\n"
+CANVASES = [
+    (CALL % "...", "holes", "one + two + three", "    return f(one + two + three, 2)"),
+    (CALL % "TODO", "holes", "ab", "    return f(a   , 2)"),
+    ("def f():\n    pass\n\ny = 1\n", "body", "return item", "    return item"),
+    (EMPTY, "body", "a = 1\n    b = 2\n    return b", "    b = 2"),
+    (EMPTY, "body", "return 1", "    return 1"),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "fill", "line"), CANVASES)
+def test_the_canvas_stands_in_the_hole(
+    open_terminal: Open, scripted: Scripted, text: str, what: str, fill: str, line: str
+) -> None:
+    """Not behind what it will replace, and what stands after the hole moves on."""
+    scripted.write({"text": fill, "steps": 40, "delay": 0.05})
+    terminal = open_terminal(f"# first\n{text}")
+    terminal.type(f"j:Infill {what}\r")
+    terminal.wait_until(
+        lambda: (
+            "<Esc> stops" in terminal.text
+            and any(f"{each[4:]}  ".startswith(f"{line}  ") for each in terminal.text.splitlines())
+        ),
+        line,
+    )
+    drawn = terminal.text.splitlines()[2:6]
+    assert not any(hole in each for each in drawn for hole in ("...", "pass", "TODO"))
+    assert drawn[0].count("step") == 1, "the progress stands behind the first line"
+    terminal.wait_until(lambda: "<Esc> stops" not in terminal.text, "the end")
+
+
 def test_health_is_on_the_screen(open_terminal: Open, scripted: Scripted, version: str) -> None:
     scripted.write({"text": ""})
     terminal = open_terminal("")

@@ -1,5 +1,6 @@
 // What a user sees in the window, in Chromium: ghost text, the live canvas, the status bar.
 
+import { existsSync, readFileSync } from 'node:fs';
 import { Window, events, openBrowser, runCases, same, told, until } from './window.mjs';
 
 const browser = await openBrowser();
@@ -12,7 +13,7 @@ const CASES = {
     await window.page.getByText('Start with Infill').first().waitFor({ timeout: 60_000 });
     await window.statusHas('scripted on script');
     await window.screenshot('walkthrough');
-    await window.page.getByText('Watch it sharpen').first().click();
+    await window.page.getByText('The live draft').first().click();
     await window.page.waitForTimeout(300);
     await window.screenshot('walkthrough canvas');
   },
@@ -60,6 +61,7 @@ const CASES = {
     await window.type('if not values:');
     await window.shows('return 0');
     await window.screenshot('ghost text of several lines');
+    await window.picture('type');
     await window.press('Escape');
   },
 
@@ -69,6 +71,7 @@ const CASES = {
     await window.press('Control+.');
     await window.page.getByText('Fill the 2 holes in `area`').first().waitFor({ timeout: 20_000 });
     await window.screenshot('code actions');
+    await window.picture('holes');
   },
 
   async 'the live canvas shows all holes sharpen'() {
@@ -96,6 +99,7 @@ const CASES = {
       'another colour',
     );
     await window.screenshot('live canvas of several lines, later');
+    await window.picture('canvas');
   },
 
   async 'escape cancels the fill and its work'() {
@@ -110,6 +114,24 @@ const CASES = {
     await window.shows('def summed(values):');
     same((await window.screen()).includes('total'), false);
     await window.statusHas('scripted on script');
+  },
+
+  async 'the status bar says why it is quiet, and shows it anyway'() {
+    await window.openFile('manual.py');
+    await window.goToEndOf(2);
+    await window.type('doubt = ');
+    await window.statusHas('quiet: 0.18 is under 0.35');
+    same(await window.ghost(), '');
+    await window.screenshot('quiet');
+    await window.status.click();
+    await window.page.locator('.quick-input-list', { hasText: 'Show Anyway' }).waitFor();
+    await window.page.waitForTimeout(200);
+    await window.picture('status');
+    await window.press('Enter'); // the first of the list
+    await window.ghostIs('uncertain()');
+    await window.press('Tab');
+    await window.press('Enter');
+    await window.openFile('holes.py');
   },
 
   async 'the status bar tells the latency'() {
@@ -197,17 +219,33 @@ const CASES = {
 
   async 'without a server there is an offer, and nothing runs'() {
     const without = await Window.open(browser, told.folders.without);
-    await without.notificationHas('Infill has no language server to talk to');
+    await without.notificationHas('Infill has no language server yet');
+    await without.statusHas('no server: click to install');
     await without.screenshot('no server');
-    await without.page.locator('.notification-list-item').getByText('Install…').click();
-    await without.page
-      .locator('.quick-input-list', { hasText: 'uv tool install infill-ls' })
-      .waitFor();
-    await without.page.waitForTimeout(200);
-    await without.screenshot('install');
-    await without.press('Escape');
-    same(await without.page.locator('.terminal').count(), 0);
+    same(existsSync(told.installed), false);
     await without.close();
+  },
+
+  async 'one button installs the server and shows the progress'() {
+    const fresh = await Window.open(browser, told.folders.fresh);
+    await fresh.page
+      .locator('.notification-list-item')
+      .getByText('Install the Server')
+      .click({ timeout: 60_000 });
+    await fresh.page
+      .locator('.quick-input-list .monaco-list-row', { hasText: 'A full address' })
+      .click();
+    await fresh.fillBox('infill-ls');
+    await fresh.page.getByText('https://… of a wheel').first().waitFor();
+    await fresh.screenshot('install from');
+    await fresh.fillBox(told.wheel);
+    await fresh.press('Enter');
+    await fresh.notificationHas('Resolved 41 packages');
+    await fresh.screenshot('installing');
+    await fresh.statusHas('scripted on script');
+    same(readFileSync(told.installed, 'utf8').trim(), `tool install --force ${told.wheel}`);
+    await fresh.screenshot('installed');
+    await fresh.close();
   },
 
   async 'in a dark theme, by the model that ships'() {

@@ -76,6 +76,7 @@ class CodeServer:
 
     def __enter__(self) -> CodeServer:
         self._write("user/User/settings.json", USER_SETTINGS)
+        self._write_installer()
         self._write("data/Machine/settings.json", {})
         if not self._inside:
             self._node("--install-extension", str(VSIX)).wait(PATIENCE)
@@ -133,6 +134,7 @@ class CodeServer:
             "chromium": chromium(),
             "journal": str(self.journal),
             "screenshots": str(SCREENSHOTS / f"vscode-{self.installed.folder.name}"),
+            "pictures": str(SCREENSHOTS / "walkthrough"),
             "extension": str(EXTENSION),
         }
         done = subprocess.run(
@@ -153,8 +155,17 @@ class CodeServer:
             "--extensions-dir": "extensions",
         }
         given = [part for key, name in folders.items() for part in (key, str(self.folder / name))]
+        without_ours = [
+            each
+            for each in os.environ["PATH"].split(os.pathsep)
+            if not (Path(each) / "infill-ls").exists()
+        ]
         environment = {
             **os.environ,
+            "PATH": os.pathsep.join([str(self.folder / "bin"), *without_ours]),
+            "HOME": str(self.folder / "home"),
+            "SHELL": "/bin/sh",
+            "UV_TOOL_BIN_DIR": str(self.folder / "tools"),
             "PYTHONPATH": str(ROOT),
             "OMP_NUM_THREADS": "2",
             "XDG_STATE_HOME": str(self.folder / "state"),
@@ -173,6 +184,26 @@ class CodeServer:
                 env=environment,
                 start_new_session=True,
             )
+
+    @property
+    def installed_by_uv(self) -> Path:
+        """What uv was told to do, once it was."""
+        return self.folder / "installed"
+
+    def _write_installer(self) -> None:
+        """A uv that fetches nothing: it says what it does, and links the server of this tree."""
+        program = Path(sys.executable).parent / "infill-ls"
+        script = f"""#!/bin/sh
+echo "$@" >{self.installed_by_uv}
+echo "Resolved 41 packages in 12ms" >&2
+sleep 3
+echo "Installed 1 executable: infill-ls" >&2
+mkdir -p "$UV_TOOL_BIN_DIR" && ln -s {program} "$UV_TOOL_BIN_DIR/infill-ls"
+"""
+        uv = self.folder / "bin" / "uv"
+        uv.parent.mkdir(parents=True)
+        uv.write_text(script)
+        uv.chmod(0o755)
 
     def _answers(self) -> bool:
         try:

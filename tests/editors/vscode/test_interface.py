@@ -13,6 +13,7 @@ SLOW = {"steps": 60, "delay": 0.1}
 FILLS: list[dict[str, Any]] = [
     {"after": "total = ", "text": "alpha + beta_two"},
     {"after": "again = ", "text": "not wanted"},
+    {"after": "doubt = ", "text": "uncertain()", "confidence": 0.18},
     {"after": "after_all = ", "text": "alive"},
     {"after": "if not values:", "text": "\n        return 0\n    return sum(values) / len(values)"},
     {"after": "inner = ", "texts": ["width * height", "border"], **SLOW},
@@ -58,17 +59,24 @@ def told(code_server: CodeServer) -> dict[str, dict[str, Any]]:
     scripted = code_server.scripted(FILLS)
     files = dict.fromkeys(("ghost.py", "killed.py", "manual.py"), "alpha = 1\n")
     missing = {"infill.server.path": "/nowhere/infill-ls"}
+    fresh = {key: value for key, value in scripted.items() if key != "infill.server.path"}
     dark = {"workbench.colorTheme": "Default Dark Modern"}
     unsure = {"infill.minConfidence": 0}  # the model alone is seldom sure enough to show by itself
     folders = {
         "first": code_server.workspace("first", {**files, "holes.py": HOLES}, scripted),
         "second": code_server.workspace("second", files, scripted),
         "without": code_server.workspace("without", files, missing),
+        "fresh": code_server.workspace("fresh", files, fresh),
         "embedded": code_server.workspace(
             "embedded", {"vector.py": VECTOR}, {**code_server.real(), **dark, **unsure}
         ),
     }
-    results = code_server.run("interface.mjs", folders={k: str(v) for k, v in folders.items()})
+    results = code_server.run(
+        "interface.mjs",
+        folders={k: str(v) for k, v in folders.items()},
+        wheel="https://example.com/infill_ls-0.1.0-py3-none-any.whl",
+        installed=str(code_server.installed_by_uv),
+    )
     return {result["name"]: result for result in results}
 
 
@@ -84,6 +92,7 @@ CASES = (
     "the live canvas shows all holes sharpen",
     "a fill of several lines, coloured by confidence",
     "escape cancels the fill and its work",
+    "the status bar says why it is quiet, and shows it anyway",
     "the status bar tells the latency",
     "the menu pauses and resumes",
     "the menu stops fills that nobody has asked for",
@@ -91,6 +100,7 @@ CASES = (
     "two windows share one engine",
     "both windows survive a killed engine",
     "without a server there is an offer, and nothing runs",
+    "one button installs the server and shows the progress",
     "in a dark theme, by the model that ships",
 )
 

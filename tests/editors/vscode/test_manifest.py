@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lsp_server.features.execute_command import COMMANDS
+from lsp_server.capabilities import COMMANDS
 from lsp_server.settings import schema
 from tests.editors.vscode.server import EXTENSION
 
@@ -17,22 +17,37 @@ LOCK = (EXTENSION / "package-lock.json").read_text()
 
 
 def settings() -> dict[str, Any]:
-    """The section of the server's, without what only VS Code wants to know."""
     _, server = MANIFEST["contributes"]["configuration"]
-    parts = {}
-    for name, part in server["properties"].items():
-        words = part.get("description") or part.get("markdownDescription")
-        rest = {key: part[key] for key in part if key not in ("scope", "markdownDescription")}
-        parts[name] = {**rest, "description": words}
-    return parts
+    return dict(server["properties"])
 
 
 def test_settings_are_those_of_the_server() -> None:
-    assert settings() == schema(), f"package.json is stale: run `{UPDATE}`"
+    """The types that VS Code has no field for aside, and what only it wants to know."""
+    ours = {"scope", "order", "description", "markdownDescription", "enum", "enumItemLabels"}
+    for name, part in schema().items():
+        there = settings()[name]
+        words = part["description"].replace("null: ", "automatic: ").replace("null", "empty")
+        assert there.get("description", there.get("markdownDescription")) == words
+        if part["type"] == ["string", "null"]:
+            assert (there["type"], there["default"]) == ("string", "")
+            continue
+        left = {key: value for key, value in there.items() if key not in ours}
+        kept = {key: value for key, value in part.items() if key not in ours}
+        assert left == kept, f"package.json is stale: run `{UPDATE}`"
+        if "enum" in part:
+            assert there["enum"] == part["enum"]
+
+
+def test_every_setting_can_be_edited_in_the_settings_editor() -> None:
+    """A pair of types has a field only for numbers, and for what is chosen from a list."""
+    for part in settings().values():
+        if isinstance(part["type"], list):
+            assert part["type"][0] in ("integer", "number") or "enum" in part
 
 
 def test_settings_are_in_the_order_of_the_server() -> None:
     assert list(settings()) == list(schema()), f"package.json is stale: run `{UPDATE}`"
+    assert [part["order"] for part in settings().values()] == list(range(len(settings())))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -198,6 +198,20 @@ export class Window {
     });
   }
 
+  /** For the walkthrough: the editor and what is under it, half as large. */
+  async picture(name) {
+    mkdirSync(told.pictures, { recursive: true });
+    await this.page.screenshot({
+      path: `${told.pictures}/${name}.png`,
+      clip: { x: 270, y: 34, width: 830, height: name === 'status' ? 606 : 330 },
+    });
+  }
+
+  /** What the input box at the top holds. */
+  fillBox(text) {
+    return this.#box.fill(text, { timeout: PATIENCE });
+  }
+
   close() {
     return this.page.close();
   }

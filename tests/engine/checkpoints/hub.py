@@ -9,8 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub.utils import close_session
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -33,6 +37,7 @@ class Hub:
     repository: str
     files: dict[str, bytes]
     url: str = ""
+    card: dict[str, Any] = field(default_factory=dict)
     ranges: bool = True
     listing: Fault = field(default_factory=Fault)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -51,7 +56,21 @@ class Hub:
                 sha256 = hashlib.sha256(content).hexdigest()
                 entry["lfs"] = {"sha256": sha256, "size": len(content), "pointerSize": 134}
             siblings.append(entry)
-        return {"id": self.repository, "sha": COMMIT, "siblings": siblings}
+        about = {"id": self.repository, "sha": COMMIT, "siblings": siblings}
+        return {**about, "cardData": self.card} if self.card else about
+
+
+@contextmanager
+def no_other_hub(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
+    """No token, proxy or setting of this machine; models are kept in `folder`."""
+    for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("HF_TOKEN_PATH", str(folder / "no-token"))
+    monkeypatch.setenv("INFILL_MODELS", str(folder / "models"))
+    close_session()
+    yield
+    close_session()
 
 
 @contextmanager

@@ -95,7 +95,9 @@ from engine.api import FillRequest, Shape
 from engine.checkpoints import plan
 from engine.checkpoints.catalog import folder_of
 from engine.checkpoints.checkpoint import open_checkpoint
+from engine.fill import beam
 from engine.fill.load import load_engine
+from engine.models.branches import Branches
 
 def status(key):
     gc.collect()
@@ -107,11 +109,22 @@ def fill(engine, characters):
     request = FillRequest((prefix, "\\n" + text), shape=Shape.BLOCK, max_tokens=256, steps=3)
     return engine.fill(request)
 
+if "many" in sys.argv:  # candidates, whatever they are worth
+    beam.CHAINS, beam.MARGIN, beam.FLOOR, beam.OPEN = 16, 30.0, -40.0, -30.0
+
 text = Path("tests/engine/checkpoints/filled.txt").read_text()  # as it is, whatever is edited
 warm = load_engine(sys.argv[1], "cpu")
 fill(warm, 1000)
 del warm
 before = status("RssAnon")
+read = [0]  # tokens that ranking reads, of all candidates
+made = Branches.of
+def counted(*arguments):
+    branches = made(*arguments)
+    read.append(len(branches.ids))
+    return branches
+Branches.of = counted
+
 engine = load_engine(sys.argv[1], "cpu")
 copied = status("RssAnon") - before
 fill(engine, 1000)
@@ -122,12 +135,14 @@ peak = status("VmHWM") - status("RssFile") - before
 checkpoint, dtype = open_checkpoint(folder_of(sys.argv[1])), engine.model.dtype
 weights = plan.loaded_bytes(checkpoint, dtype, packed=False)
 use = plan.use_of(engine.profile, engine.profile.canvas.prompt_tokens)
-use = replace(use, candidates=len(engine.profile.canvas.block_tokens))  # there is no draft
+# There is no draft, and fewer candidates than there might be.
+use = replace(use, candidates=len(engine.profile.canvas.block_tokens), ranked=max(read))
 planned = plan.needs(checkpoint.config, weights, use, "cpu", dtype.itemsize)
 print(json.dumps({
     "measured": peak + max(0, weights - copied),
     "planned": planned.total,
     "parts": str(planned),
     "use": str(use),
+    "ranked": max(read),
 }))
 """

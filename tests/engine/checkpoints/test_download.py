@@ -18,7 +18,7 @@ from engine.api import ModelMissing
 from engine.checkpoints import catalog, download
 from engine.checkpoints.catalog import Entry, folder_of, receipt
 from engine.checkpoints.download import Progress, PullFailed, pull
-from tests.engine.checkpoints.hub import COMMIT, Fault, Hub, serving
+from tests.engine.checkpoints.hub import COMMIT, Fault, Hub, no_other_hub, serving
 
 ENTRY = Entry("tiny", "someone/tiny", "bf16", 300_000, "none", "tests")
 BIG = "model.safetensors"
@@ -36,16 +36,11 @@ KEPT = {"config.json", "tokenizer.json", BIG}
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No token, proxy or setting of this machine; no pause between retries."""
-    for name in ("HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)  # 10 MB
     monkeypatch.setattr(catalog, "CATALOG", (ENTRY,))
-    close_session()
-    yield
-    close_session()
+    with no_other_hub(monkeypatch, tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_parquet(tmp_path: Path) -> None:
 
 def test_parquet_without_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadData, match=r"install infill-ls\[parquet\], or turn it into JSON lines"):
+    with pytest.raises(BadData, match=r"pyarrow. first, or turn it into JSON lines"):
         read_items(SANTACODER, tmp_path / "fim.parquet")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -168,7 +169,7 @@ def test_fitted_weights_rank_instead_of_the_formula(tiny: Any) -> None:
     found = Evidence(Likelihood(-3.0, -3.0), match=8, of=2, times=2)
     formula = profile_of(tiny, match_weight=0.0)
     assert likely.score(formula) > found.score(formula)
-    weights = (0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 5)
+    weights = (0.0, 0.1, 0.1, 3.0, 0.0, 0.0, 2.0, -1.0, *[0.0] * 8)
     fitted = formula.but(weights=by_name(weights))
     assert found.score(fitted) > likely.score(fitted)
     assert found.score(fitted) > replace(found, faults=Faults(surplus=2)).score(fitted)
@@ -200,3 +201,18 @@ def test_what_was_written_pays_for_every_token_and_what_was_found_does_not(tiny:
     )
     assert short.score(fitted) > long.score(fitted)
     assert replace(short, match=3).score(fitted) == replace(long, match=3).score(fitted)
+
+
+def test_what_another_file_says_counts_as_if_found_here_once(tiny: Any) -> None:
+    likelihood = Likelihood(-1.0, -1.0, 3)
+    proposed = Evidence(likelihood, 0, 2, proposed_match=70, proposed_times=9).features()
+    found = Evidence(likelihood, 20, 2, times=1).features()
+    own = ("proposed", "proposed match", "proposed times")
+    assert {name: n for name, n in proposed.items() if name not in own} == {
+        name: n for name, n in found.items() if name not in own
+    }
+    assert [proposed[name] for name in own] == [1.0, 1.0, math.log(10)]
+    assert [found[name] for name in own] == [0.0, 0.0, 0.0]
+    both = Evidence(likelihood, 4, 2, times=2, proposed_match=6, proposed_times=9).features()
+    assert both["proposed"] == 0.0  # it stands in the file as well
+    assert both["times found"] == math.log(3)

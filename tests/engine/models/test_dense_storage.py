@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.checkpoints import plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.formats.int8 import quantise
 from engine.checkpoints.load import load_model, load_weights
@@ -72,10 +73,9 @@ def rewrite(folder: Path, change: Callable[[Tensors], Tensors]) -> None:
     save_file(change(load_file(path)), path)
 
 
-def logits(folder: Path, packed: bool = False) -> Tensor:
-    weights = load_weights(
-        open_checkpoint(folder), torch.device("cpu"), torch.float32, packed=packed
-    )
+def logits(folder: Path, packed: bool = False, narrow: bool = False) -> Tensor:
+    checkpoint, cpu = open_checkpoint(folder), torch.device("cpu")
+    weights = load_weights(checkpoint, cpu, torch.float32, packed=packed, narrow=narrow)
     model = weights if packed else prepared(weights)
     at = torch.arange(9)[None]
     look = Look(torch.arange(30, 39)[None], model.encode(torch.arange(20)), at)
@@ -101,6 +101,20 @@ def test_weights_that_stay_packed_keep_their_biases(name: str, tmp_path: Path) -
     folder = save(reference(BY_NAME[name]), tmp_path, infill("bidirectional", shift=True))
     rewrite(folder, fp8)
     torch.testing.assert_close(logits(folder, packed=True), logits(folder), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3, a bias, its own head"])
+def test_what_is_made_narrow_as_it_is_read_is_fp8(name: str, tmp_path: Path) -> None:
+    """Only matrices of the layers: embedding, head, norms and biases stay as they are."""
+    stored = save(reference(BY_NAME[name]), tmp_path / "stored", infill("causal_prefix"))
+    packed = save(reference(BY_NAME[name]), tmp_path / "packed", infill("causal_prefix"))
+    rewrite(packed, fp8)
+    narrow = logits(stored, packed=True, narrow=True)
+    torch.testing.assert_close(narrow, logits(packed, packed=True), atol=0, rtol=0)
+    checkpoint, float32 = open_checkpoint(stored), torch.float32
+    planned = plan.loaded_bytes(checkpoint, float32, packed=True, narrow=True)
+    assert planned == plan.loaded_bytes(open_checkpoint(packed), float32, packed=True)
+    assert planned < plan.loaded_bytes(checkpoint, float32, packed=True)
 
 
 @pytest.mark.parametrize("name", ["llama", "qwen2, its own head"])

@@ -49,6 +49,24 @@ FOLDERS = [
         Masking("bidirectional", shift=True, mask=66),
     ),
     Folder(
+        "DreamOn, by how it generates",
+        {"model_type": "Dream", "mask_token_id": 66, "eos_token_id": 43},
+        Masking("bidirectional", shift=True, mask=66, slack=44, expand=67),
+        {"generation_config.json": {"expand_token_id": 67, "delete_token_id": 44}},
+    ),
+    Folder(
+        "DreamOn, by its tokenizer",
+        {"model_type": "Dream", "mask_token_id": 66, "eos_token_id": 43},
+        Masking("bidirectional", shift=True, mask=66, slack=43, expand=67),
+        {"added_tokens.json": {"<|mask|>": 66, "<|expand|>": 67}},
+    ),
+    Folder(
+        "Dream, whose mask is told by how it generates",
+        {"model_type": "Dream"},
+        Masking("bidirectional", shift=True, mask=66),
+        {"generation_config.json": {"mask_token_id": 66}},
+    ),
+    Folder(
         "Tiny-A2D",
         {"model_type": "a2d-qwen2"},
         Masking("bidirectional", shift=False, mask=65),

@@ -27,7 +27,8 @@ def test_a_chat_is_streamed(team: Team) -> None:
         OTHER,
         team.name,
         way="chat",
-        why="its tokenizer has no fill tokens that we know",
+        why=f"it completes no text of ours: {team.name} has no such model or address (404):"
+        " Not Found",
         better=BETTER_THAN_CHAT,
         confidence="unknown",
     )

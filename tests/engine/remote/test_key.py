@@ -100,13 +100,13 @@ def test_a_keyring_that_stays_locked(team: Team, keyring: Callable[..., Keyring]
     assert team.asked == []
 
 
-def test_without_a_keyring_its_mend_names_the_extra(
+def test_without_a_keyring_its_fix_adds_the_package(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key.importlib.util, "find_spec", lambda _: None)
     forget_key()
     team.chat(status(401))
-    with pytest.raises(EngineError, match=r"infill-ls\[keyring\]"):
+    with pytest.raises(EngineError, match=r"pip install .*keyring"):
         load_remote(team.address).fill(LINE)
 
 

@@ -24,10 +24,11 @@ local M = {}
 ---@field of integer
 ---@field confidence infill.Span[]
 ---@field done boolean
+---@field note string how what is put in differs from the last draft, if it does
 
 ---@class infill.Place extmarks
 ---@field range integer what will be replaced
----@field text integer? the draft
+---@field text integer[] the draft
 ---@field progress integer?
 
 ---@class infill.Fill
@@ -47,6 +48,9 @@ local keys = {}
 function M.on_draft(_, draft, context)
   local name = context.client_id .. ':' .. draft.id
   if draft.done then
+    if fills[name] and draft.note ~= '' then
+      vim.api.nvim_echo({ { 'infill: ' .. draft.note, 'InfillProgress' } }, false, {})
+    end
     M.clear(name)
     return
   end
@@ -78,9 +82,8 @@ function M.show(name, draft, encoding)
   local place = fill.places[draft.hole] or M.place(bufnr, draft, encoding)
   fill.places[draft.hole] = place
   local mark = vim.api.nvim_buf_get_extmark_by_id(bufnr, namespace, place.range, { details = true })
-  local row, column = mark[3].end_row or mark[1], mark[3].end_col or mark[2]
-  local chunks = M.chunks(draft, encoding)
-  place.text = draw.at(bufnr, namespace, row, column, chunks, { id = place.text })
+  local range = { mark[1], mark[2], mark[3].end_row or mark[1], mark[3].end_col or mark[2] }
+  place.text = draw.over(bufnr, namespace, range, M.chunks(draft, encoding), place.text)
   if draft.hole == 0 then
     place.progress = M.progress(bufnr, mark[1], draft, place.progress)
     status.on_step(draft)
@@ -100,7 +103,7 @@ function M.place(bufnr, draft, encoding)
     hl_group = 'InfillReplaced',
     strict = false,
   })
-  return { range = range }
+  return { range = range, text = {} }
 end
 
 ---@param bufnr integer
@@ -150,7 +153,7 @@ function M.clear(name)
   fills[name] = nil
   if vim.api.nvim_buf_is_valid(fill.bufnr) then
     for _, place in pairs(fill.places) do
-      for _, id in pairs(place) do
+      for _, id in pairs(vim.list_extend({ place.range, place.progress }, place.text)) do
         vim.api.nvim_buf_del_extmark(fill.bufnr, namespace, id)
       end
     end

@@ -23,6 +23,7 @@ function M.config()
     settings = next(chosen.settings) and { infill = chosen.settings } or nil,
     init_options = { drafts = chosen.canvas, status = true },
     before_init = M.tell_what_we_can,
+    on_init = M.compare_versions,
     on_exit = M.ended,
     handlers = {
       ['infill/draft'] = require('infill.canvas').on_draft,
@@ -40,6 +41,7 @@ function M.define()
       if client and client.name == M.NAME then
         require('infill.requests').watch(client)
         require('infill.ghost').attach(event.buf)
+        require('infill.keys').attach(event.buf)
       end
     end,
   })
@@ -58,6 +60,17 @@ function M.tell_what_we_can(params, config)
   params.capabilities.textDocument.inlineCompletion = shows_ghosts
       and { dynamicRegistration = false }
     or nil
+end
+
+---@param _ vim.lsp.Client
+---@param result lsp.InitializeResult
+function M.compare_versions(_, result)
+  local fault = require('infill.version').fault((result.serverInfo or {}).version)
+  if fault then
+    vim.schedule(function()
+      vim.notify('infill: ' .. fault, vim.log.levels.WARN)
+    end)
+  end
 end
 
 ---Start the server for the files that are open and those that will be.

@@ -53,7 +53,8 @@ function M.check_command()
   local command = options.get().cmd
   if vim.fn.executable(command[1]) == 0 then
     health.error(('%s is not there'):format(command[1]), {
-      'uv tool install infill-ls, or pipx install infill-ls',
+      'install it from the release file: uv tool install /path/to/infill_ls-VERSION-py3-none-any.whl',
+      'or from a checkout: uv tool install /path/to/infill-ls (pipx install does the same)',
       "or name it: require('infill').setup({ cmd = { '/path/to/infill-ls' } })",
     })
     return false
@@ -64,7 +65,13 @@ function M.check_command()
     health.error(fault, vim.trim(result.stderr or ''))
     return false
   end
-  health.ok(('%s (%s)'):format(vim.trim(result.stdout), vim.fn.exepath(command[1])))
+  local says = vim.trim(result.stdout)
+  local fault = require('infill.version').fault(says:match('%d+%.%d+%S*'))
+  if fault then
+    health.warn(fault)
+  else
+    health.ok(('%s (%s)'):format(says, vim.fn.exepath(command[1])))
+  end
   return true
 end
 

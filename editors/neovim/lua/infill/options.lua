@@ -8,6 +8,7 @@ local M = {}
 ---@field root_markers string[] What marks the top of a project.
 ---@field settings table<string, any> `infill.*` of the server: see docs/settings.md.
 ---@field inline 'auto'|'builtin'|'own'|false Who draws ghost text; `false` for no ghost text.
+---@field accept_key string|false In insert mode, where nothing else is mapped to it: accepts.
 ---@field canvas boolean Show a fill sharpen where it will stand, while a code action runs.
 ---@field cancel_key string|false In normal mode, and only while a fill runs.
 ---@field autostart boolean Start the server for `filetypes` without being told to.
@@ -38,6 +39,7 @@ local DEFAULTS = {
   root_markers = { '.git', 'pyproject.toml', 'package.json', 'Cargo.toml', 'go.mod' },
   settings = {},
   inline = 'auto',
+  accept_key = '<M-l>',
   canvas = true,
   cancel_key = '<Esc>',
   autostart = true,

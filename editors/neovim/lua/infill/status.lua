@@ -6,6 +6,13 @@ local M = {}
 ---@field model string
 ---@field device? string
 ---@field message string
+---@field quiet? infill.Quiet
+
+---Why nothing was shown at the last pause; the numbers where one is under the other.
+---@class infill.Quiet
+---@field reason string
+---@field confidence? number
+---@field needed? number
 
 ---@type table<integer, infill.Status>
 local statuses = {}
@@ -23,8 +30,23 @@ function M.on_status(_, params, context)
   if params.device == vim.NIL then
     params.device = nil
   end
+  params.quiet = M.quiet(params.quiet)
   statuses[context.client_id] = params
   M.changed(params)
+end
+
+---@param quiet any
+---@return infill.Quiet?
+function M.quiet(quiet)
+  if type(quiet) ~= 'table' then
+    return nil
+  end
+  local has_numbers = type(quiet.confidence) == 'number' and type(quiet.needed) == 'number'
+  return {
+    reason = quiet.reason,
+    confidence = has_numbers and quiet.confidence or nil,
+    needed = has_numbers and quiet.needed or nil,
+  }
 end
 
 ---@param draft { step: integer, of: integer }? nothing: no fill is shown any more
@@ -69,7 +91,14 @@ function M.line()
   local client = require('infill.client').of(0)
   local settings = client and client.settings and client.settings.infill or {}
   if status.state == 'ready' then
-    return settings.trigger == 'manual' and 'infill: manual' or 'infill: ready'
+    if settings.trigger == 'manual' then
+      return 'infill: manual'
+    end
+    local quiet = status.quiet
+    if quiet and quiet.confidence then
+      return ('infill: quiet, %.2f is under %.2f'):format(quiet.confidence, quiet.needed)
+    end
+    return 'infill: ready'
   end
   return 'infill: ' .. status.state
 end
@@ -88,6 +117,10 @@ function M.report(bufnr)
   end
   if M.last_answer then
     table.insert(words, ('last ghost text after %.0f ms'):format(M.last_answer))
+  end
+  if status.quiet then
+    local shows = 'at the last pause nothing was shown: %s; `:Infill suggest` shows it anyway'
+    table.insert(words, shows:format(status.quiet.reason))
   end
   if status.message ~= '' then
     table.insert(words, status.message)

@@ -14,7 +14,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Ours; a source tree that is not installed is named, so that this very engine is found."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[1]
     if root.name in ("site-packages", "dist-packages"):
         return dict(os.environ)
     path = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,0 +1,69 @@
+"""What the published samplers of masked models have in common: which token a position would take,
+and how certain it is.
+
+With a temperature of 0 (`greedy`) that is the likeliest; else it is drawn of the likeliest tokens
+that have `top_p` of the probability at that temperature. How certain a position is, is told of what
+was drawn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.denoise.rules.rule import Denoising
+from engine.denoise.sampler import Draws, entropy, nucleus, sample
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """For every open position [B, M]: its token, the token's probability at temperature 1, and the
+    score by which positions are chosen, the higher the sooner."""
+
+    tokens: Tensor
+    probability: Tensor
+    score: Tensor
+
+
+def choose(logits: Tensor, settings: Denoising, number: int, draws: Draws) -> Choice:
+    """Of step `number`, where `logits` [B, M, V] are of open positions."""
+    beliefs = logits
+    if settings.greedy:
+        beliefs = nucleus(logits, settings.top_p)
+        tokens = logits.argmax(dim=-1)
+    else:
+        beliefs = nucleus(logits / settings.temperature(number), settings.top_p)
+        tokens = sample(beliefs, draws.race(*beliefs.shape))
+    return Choice(tokens, _probability(logits, tokens), _score(settings.order, beliefs, tokens))
+
+
+def _score(order: str, beliefs: Tensor, tokens: Tensor) -> Tensor:
+    match order:
+        case "entropy":
+            return -entropy(beliefs)
+        case "margin":
+            two = beliefs.topk(2, dim=-1).values
+            likeliest, next_one = (two - beliefs.logsumexp(dim=-1, keepdim=True)).exp().unbind(-1)
+            return likeliest - next_one
+        case _:
+            return _probability(beliefs, tokens)
+
+
+def _probability(logits: Tensor, tokens: Tensor) -> Tensor:
+    chosen = logits.gather(-1, tokens[..., None]).squeeze(-1)
+    probability: Tensor = (chosen - logits.logsumexp(dim=-1)).exp()
+    return probability
+
+
+def highest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
+    """The `count` [B, 1] positions of each row whose `score` [B, M] is highest `among` those that
+    are True, [B, M]; all of them where there are fewer."""
+    order = score.masked_fill(~among, -torch.inf).argsort(dim=-1, descending=True, stable=True)
+    places = torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    rank = torch.empty_like(order).scatter_(-1, order, places)
+    return (rank < count) & among
+
+
+__all__ = ["Choice", "choose", "highest"]
