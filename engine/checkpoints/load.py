@@ -24,7 +24,7 @@ from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.low_rank import merged, read_adapter
 from engine.checkpoints.packed import QUANTISED, hold, kept_on, narrows
-from engine.models.family import Model, build
+from engine.models.family import Model, build, loader_of
 from kernels.weights import FP8, Weight, quantise_fp8
 
 DTYPES = {
@@ -73,6 +73,9 @@ def load_weights(
     dequantised to `dtype`. None: as the device wants them. `narrow` is that of the plan: what is
     stored wider is made FP8 matrix by matrix, as it is read.
     """
+    load = loader_of(checkpoint.config)
+    if load is not None:
+        return load(checkpoint.config, checkpoint.folder, device, dtype)
     kept: tuple[type, ...] = QUANTISED if packed else ()
     if packed is None:
         kept = kept_on(device)

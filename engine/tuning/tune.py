@@ -28,8 +28,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from engine import __version__
-from engine.checkpoints.catalog import folder_of
-from engine.checkpoints.checkpoint import open_checkpoint
+from engine.checkpoints.catalog import by_way_of, folder_of
+from engine.checkpoints.checkpoint import open_checkpoint, read_config
 from engine.checkpoints.load import compute_dtype, load_weights
 from engine.checkpoints.tuned import ADAPTER, TUNED, sampled_digest
 from engine.evaluation.cutting import Text, cut_held_out
@@ -40,7 +40,7 @@ from engine.evaluation.question import MODEL_FILES, digest_items
 from engine.fill.infill import LocalEngine
 from engine.fill.load import load_engine
 from engine.fill.writable import Writable
-from engine.models.family import Model
+from engine.models.family import Model, loader_of
 from engine.tuning.kept import Kept, Record, write_json
 from engine.tuning.learner import STATE, Learner, Settings
 from engine.tuning.lessons import Lesson, Lessons
@@ -101,6 +101,10 @@ def tune(
     """
     learn, held = _part(run.texts)
     folder = folder_of(run.base)
+    if by_way_of(run.base)[0] or loader_of(read_config(folder)) is not None:
+        raise ValueError(
+            f"{run.base} is run by another library, whose models cannot be taught here"
+        )
     digest = sampled_digest(folder)
     kept.make()
     last = kept.record()

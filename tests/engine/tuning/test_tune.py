@@ -206,6 +206,11 @@ def test_too_few_files_are_said_to_be_so(run: Run, kept: Kept, count: int) -> No
         tune(replace(run, texts=texts()[:count]), kept, quiet=QUIET, clock=Clock())
 
 
+def test_a_model_of_another_library_says_that_it_cannot_learn(run: Run, kept: Kept) -> None:
+    with pytest.raises(ValueError, match="another library"):
+        tune(replace(run, base=f"transformers:{run.base}"), kept, quiet=QUIET, clock=Clock())
+
+
 def test_one_file_in_five_is_held_out_wherever_it_is() -> None:
     names = [f"package/{number}.py" for number in range(1000)]
     assert 150 < sum(map(is_held_out, names)) < 250
