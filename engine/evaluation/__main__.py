@@ -18,6 +18,7 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -67,6 +68,7 @@ def fit(options: argparse.Namespace) -> None:
     without = [_named(options.without)] if options.without else []
     items = read_items(options.suite, options.data, options.limit, options.seed, *without)
     _report({"total": len(items), "done": 0})
+    names: Sequence[str]
     if is_address(options.model):
         server = load_remote(options.model, calibrated=False)
         look, names = calibrate.look_at_server(server), calibrate.SERVER_FEATURES

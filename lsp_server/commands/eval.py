@@ -65,6 +65,12 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
+        ),
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option(
@@ -73,12 +79,6 @@ def command(
             " server's address too.",
         ),
     ] = False,
-    context_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
-        ),
-    ] = None,
     ways: Annotated[
         list[str] | None,
         typer.Option(
