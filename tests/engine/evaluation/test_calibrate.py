@@ -83,6 +83,8 @@ def test_it_is_kept_for_these_weights(model: str) -> None:
     assert calibration.read(model, "weights") == found
     assert calibration.read(model, "other weights") is None
     assert calibration.read(model + "2", "weights") is None
+    assert calibration.read(model, "weights", NAMES) == found
+    assert calibration.read(model, "weights", [*NAMES, "younger"]) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": 3}', "\x00"])
