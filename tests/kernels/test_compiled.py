@@ -42,6 +42,32 @@ def test_compiled(capability: int, format: str, name: str, instruction) -> None:
         assert any(each.startswith(instruction) for each in built.tensor_cores)
 
 
+# (capability, model, format, kernel): the shapes of masked models that people can download.
+DENSE_CASES = [
+    (80, "open-dcoder-0.5b", "bf16", "attention"),
+    (86, "dream-7b", "fp8", "linear"),
+    (89, "dream-7b", "fp8", "attention"),
+    (90, "dream-7b", "bf16", "head"),
+    (100, "open-dcoder-0.5b", "fp8", "linear"),
+    (120, "dream-7b", "fp8", "rms_norm"),
+]
+
+
+@pytest.mark.parametrize(("capability", "model", "format", "name"), DENSE_CASES)
+def test_masked_models_compiled(capability: int, model: str, format: str, name: str) -> None:
+    from kernels.compiled import compile_launch
+    from kernels.dense_shapes import dense_launches
+    from kernels.shapes import CARDS
+
+    card = backend.Card(capability, CARDS[capability])
+    launches = dense_launches(card, model, format)
+    launched = next(each for each in launches if each.kernel.__name__ == f"_{name}")
+    built = compile_launch(launched, capability)
+    assert built.spills == 0
+    assert 0 < built.registers <= 255
+    assert built.shared_memory <= card.shared_memory
+
+
 def test_no_wrapper_reads_from_the_card() -> None:
     """Meta tensors hold nothing to read: every wrapper gets to its launches all the same."""
     from kernels.shapes import step_launches
