@@ -94,7 +94,8 @@ def _require(path: Path) -> None:
         if find_spec(name) is None:
             raise ModelMissing(
                 f"{path} is GGUF, which is read through {' and '.join(NEEDED)}, and {name} is not"
-                f" installed; install infill-ls[transformers], or {INSTEAD}"
+                " installed; install them into this environment (pip install transformers gguf), or"
+                f" {INSTEAD}"
             )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from engine.api import ModelMissing
 
 NAME = "transformers"
-EXTRA = "install infill-ls[transformers]"
+EXTRA = "install it into this environment: pip install transformers gguf"
 
 
 def transformers() -> ModuleType:

@@ -216,5 +216,5 @@ def test_without_the_library_it_says_how_to_get_it(
 ) -> None:
     random_other(OTHERS[0], tmp_path, infill=WAYS["bidirectional"])
     monkeypatch.setattr(library, "find_spec", lambda _: None)
-    with pytest.raises(ModelMissing, match=r"not installed; install infill-ls\[transformers\]"):
+    with pytest.raises(ModelMissing, match=r"not installed; install it into this environment"):
         open_checkpoint(tmp_path)
