@@ -277,6 +277,11 @@ class Architecture(Protocol):
         """Of the Context of `tokens`, its numbers `item` bytes each."""
         ...
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        """Of what a fill keeps of its prompt from one look to the next, where `PromptReading` lets
+        it: besides the Context."""
+        ...
+
     def activation_bytes(self, step: StepSize, item: int) -> int:
         """That the widest pass of a fill holds besides logits: a look, or encoding the prompt."""
         ...

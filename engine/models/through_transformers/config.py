@@ -75,6 +75,10 @@ class Config:
         scores = 4 * self.heads * step.candidates * row * row
         return (16 * self.hidden_size * tokens + kept) * item + scores
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        """Nothing: every look reads the whole prompt."""
+        return 0
+
     def weight_work(self, name: str, shape: tuple[int, ...], stored: float, step: StepSize) -> Work:
         tokens = step.candidates * (step.context + step.canvas)
         return Work(stored, 2.0 * math.prod(shape) * tokens if len(shape) > 1 else 0.0)
