@@ -195,7 +195,7 @@ REFUSED = [
     (
         "a class it has not",
         {"model_type": "mistral", "architectures": ["NewForBlockDiffusion"]},
-        "has no class of a mistral",
+        "describes a mistral model; choose a folder",
     ),
     ("no mask", {"infill": {"attention": "bidirectional"}}, "'mask_token_id' is missing"),
     ("weights of another shape", {"intermediate_size": 99}, "cannot load it"),
