@@ -12,7 +12,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,8 +99,9 @@ def write(calibration: Calibration) -> Path:
     return path
 
 
-def read(model: str, identity: str) -> Calibration | None:
-    """What was fitted to these weights of `model`; None without, or where it is damaged."""
+def read(model: str, identity: str, names: Collection[str] | None = None) -> Calibration | None:
+    """What was fitted to these weights of `model`; None without, where it is damaged, and where it
+    weighs other features than `names`, as one of another version may."""
     path = path_of(model)
     try:
         found = Calibration(**json.loads(path.read_text(encoding="utf-8")))
@@ -111,6 +112,9 @@ def read(model: str, identity: str) -> Calibration | None:
         return None
     if found.identity != identity:
         log.info("%s was fitted to other weights of %s", path, model)
+        return None
+    if names is not None and found.weights.keys() != set(names):
+        log.warning("%s weighs features of another version; fit it again with --calibrate", path)
         return None
     return found
 

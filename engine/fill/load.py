@@ -11,6 +11,7 @@ from engine.checkpoints import calibration, catalog, plan
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.derived import profile_of
 from engine.checkpoints.load import compute_dtype, load_weights
+from engine.checkpoints.profile import FEATURES
 from engine.checkpoints.suited import suited
 from engine.checkpoints.tokenizer import tokenizer_of
 from engine.fill.infill import LocalEngine
@@ -35,7 +36,7 @@ def load_engine(model: str = "embedded", device: str | None = None) -> LocalEngi
     folder = catalog.folder_of(model)
     checkpoint, dtype = open_checkpoint(folder, runtime), compute_dtype(chosen)
     profile = profile_of(folder, checkpoint.config, chosen.type)
-    fitted = calibration.read(model, calibration.identity_of(folder))
+    fitted = calibration.read(model, calibration.identity_of(folder), FEATURES)
     if fitted is not None:
         profile = profile.but(calibration=dict(fitted.weights))
     fitting = plan.fit(model, checkpoint, profile, chosen, dtype)

@@ -77,12 +77,13 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
 
     `fault` says which part is wrong ("files" or "memory") and why; the rest is what was found.
     """
-    from engine.checkpoints import plan
+    from engine.checkpoints import calibration, plan
     from engine.checkpoints.catalog import by_way_of, folder_of
     from engine.checkpoints.checkpoint import open_checkpoint
     from engine.checkpoints.derived import profile_of
     from engine.checkpoints.load import compute_dtype
     from engine.checkpoints.memory import free_bytes
+    from engine.checkpoints.profile import FEATURES
     from engine.checkpoints.suited import suited
     from engine.checkpoints.tokenizer import tokenizer_of
 
@@ -93,6 +94,9 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
         folder = folder_of(name)
         checkpoint = open_checkpoint(folder, by_way_of(name)[0])
         profile = profile_of(folder, checkpoint.config, device.type)
+        fitted = calibration.read(name, calibration.identity_of(folder), FEATURES)
+        is_calibrated = bool(profile.ranking.calibration) or fitted is not None
+        report["confidence"] = "calibrated" if is_calibrated else "not calibrated"
         tokenizer_of(folder)
         report |= {"folder": str(folder), "format": checkpoint.format, "bytes": checkpoint.nbytes}
         part = "memory"

@@ -133,7 +133,8 @@ class RemoteEngine:
         self._runtimes = runtimes
         self._reach: float | None = None
         self._knows_confidence = True
-        self._calibration = calibration.read(f"{served}#{served.model}", "") if calibrated else None
+        model, names = f"{served}#{served.model}", calibration.SERVER_FEATURES
+        self._calibration = calibration.read(model, "", names) if calibrated else None
 
     @property
     def info(self) -> EngineInfo:

@@ -131,8 +131,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_model(folder: Path) -> None:
-    files, room = models.model(str(folder), "cpu")
+    files, worth, room = models.model(str(folder), "cpu")
     check(files, OK, str(folder), "bf16")
+    check(worth, OK, "not calibrated", "--calibrate")
     check(room, OK, "free on cpu")
 
 

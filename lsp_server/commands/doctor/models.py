@@ -35,7 +35,19 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
     stored = report["bytes"]
     size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
     yield ok("model", f"{name}, {report['format']}, {size} in {report['folder']}")
+    yield confidence(name, report["confidence"])
     yield memory(report)
+
+
+def confidence(name: str, worth: str) -> Finding:
+    """What a fill's confidence is worth. One that is not calibrated is no fault to mend."""
+    if worth == "calibrated":
+        return ok("confidence", "calibrated: how often such a fill is exactly right")
+    return ok(
+        "confidence",
+        "not calibrated: it only tells a likelier fill from another; to fit it to your files run"
+        f" `infill-ls eval files --data FOLDER --calibrate --model {name}`",
+    )
 
 
 def served(address: str) -> Iterator[Finding]:

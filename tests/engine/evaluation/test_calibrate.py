@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 
+from engine.api import EngineInfo, Fill, FillRequest
 from engine.checkpoints import calibration
 from engine.checkpoints.calibration import SERVER_FEATURES, Calibration, probability_of_a_line
+from engine.evaluation import __main__ as evaluation
 from engine.evaluation.calibrate import LEAST_ITEMS, Seen, calibrate
 from engine.evaluation.items import BadData
+from engine.evaluation.suites import read_items
+from engine.remote import engine as remote
 
 NAMES = ("constant", "whole")
 
@@ -79,6 +83,8 @@ def test_it_is_kept_for_these_weights(model: str) -> None:
     assert calibration.read(model, "weights") == found
     assert calibration.read(model, "other weights") is None
     assert calibration.read(model + "2", "weights") is None
+    assert calibration.read(model, "weights", NAMES) == found
+    assert calibration.read(model, "weights", [*NAMES, "younger"]) is None
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"model": 3}', "\x00"])
@@ -117,3 +123,52 @@ def test_of_a_server_it_maps_the_probability_of_a_line() -> None:
     blocks = found.confidence(calibration.server_features(0.9, is_block=True))
     assert blocks < of[-1]
     assert json.loads(calibration.write(found).read_text())["weights"] == weights
+
+
+class Server:
+    """Writes what stood there where its probability is high, and something else where it is low."""
+
+    info = EngineInfo("model", "http://here/v1", confidence="not calibrated")
+
+    def __init__(self, solutions: dict[str, str]) -> None:
+        self._solutions = solutions
+        self._asked = 0
+
+    def fill(self, request: FillRequest) -> Fill:
+        self._asked += 1
+        probability = 0.9 if self._asked % 3 else 0.6
+        text = self._solutions[request.texts[0]] if probability > 0.7 else "wrong"
+        return Fill((text,), probability, 1, 0, 0.0)
+
+
+def test_a_server_from_files_to_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(30):
+        lines = [
+            f"def function_{number}_{at}(value):\n    return value + {at}\n" for at in range(9)
+        ]
+        (folder / f"file_{number}.py").write_text("\n".join(lines))
+    items = read_items("files", folder)
+    solutions = {item.prefix: item.solution for item in items}
+    monkeypatch.setattr(remote, "load_remote", lambda *_, **__: Server(solutions))
+    arguments = ["files", "--data", str(folder), "--model", "http://here/v1", "--calibrate"]
+    assert evaluation.main(arguments) == 0
+    *progress, last = map(json.loads, capsys.readouterr().out.splitlines())
+    assert progress[-1] == {"done": len(items)}
+    found = calibration.read("http://here/v1#model", "")
+    assert found is not None
+    assert found.items == last["calibrated"]["items"] == len(items)
+    assert found.error < found.error_before
+    low, high = (
+        found.confidence(calibration.server_features(p, is_block=False)) for p in (0.6, 0.9)
+    )
+    assert low < 0.2 < 0.8 < high
+
+
+def test_only_a_users_own_files_are_fitted_to(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["held-out", "--data", "nowhere", "--calibrate"]
+    assert evaluation.main(arguments) == 1
+    assert "your own files" in capsys.readouterr().out

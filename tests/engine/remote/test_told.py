@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from engine.api import EngineInfo, Fill
+from engine.checkpoints import calibration
+from engine.checkpoints.calibration import SERVER_FEATURES, Calibration
 from engine.client.address import address_of
 from engine.client.connect import connect
 from engine.client.greeting import visit
+from engine.remote.engine import load_remote
 from lsp_server.commands.doctor import models
 from lsp_server.commands.doctor.finding import State
 from lsp_server.commands.show import summary
@@ -73,3 +77,26 @@ def test_a_confidence_says_what_it_is_worth(confidence: str, words: str) -> None
     told = summary(Fill(("x",), 0.5, 1, 0, 0.0), info).plain
     assert told.startswith(words)
     assert told.endswith("m on machine:1, by chat")
+
+
+def test_a_confidence_that_was_fitted_to_a_server_is_used(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFILL_MODELS", str(tmp_path / "models"))
+    llama_cpp(team)
+    address = f"{team.address}/v1"
+    plain = load_remote(address)
+    raw = plain.fill(LINE)
+    assert plain.info.confidence == "not calibrated"
+    weights = dict(zip(SERVER_FEATURES, (-1.0, 0.5, 0.0), strict=True))
+    model = f"{plain.info.device}#{plain.info.model}"
+    calibration.write(Calibration(model, "", weights, 100, 0.1, 0.2))
+    fitted = load_remote(address)
+    fill = fitted.fill(LINE)
+    assert fitted.info.confidence == "calibrated"
+    features = calibration.server_features(raw.confidence, is_block=False)
+    assert fill.confidence == pytest.approx(
+        calibration.logistic(-1.0 + 0.5 * features["log probability"])
+    )
+    assert fill.alternatives[0].confidence == fill.confidence
+    assert load_remote(address, calibrated=False).info.confidence == "not calibrated"
