@@ -37,18 +37,18 @@ def shared_attention(
     groups = query.shape[1] // kv_heads
     whole = shared // GRAIN * GRAIN  # as torch compiles a kernel for every number of keys
     spare = -(prefix_key.shape[2] - whole + rows) % GRAIN
-    own = [_beside(each, prefix[:, :, whole:], spare) for each, prefix in
-           ((key, prefix_key), (value, prefix_value))]  # fmt: skip
+    own_key = _beside(key, prefix_key[:, :, whole:], spare)
+    own_value = _beside(value, prefix_value[:, :, whole:], spare)
     bias = None
     if mask is not None or spare:
-        seen = mask if mask is not None else query.new_ones(1, own[0].shape[2] - spare).bool()
-        seen = pad(pad(seen, (own[0].shape[2] - spare - seen.shape[1], 0), value=True), (0, spare))
+        seen = mask if mask is not None else query.new_ones(1, own_key.shape[2] - spare).bool()
+        seen = pad(pad(seen, (own_key.shape[2] - spare - seen.shape[1], 0), value=True), (0, spare))
         bias = torch.zeros(seen.shape, dtype=query.dtype).masked_fill_(~seen, -torch.inf)
         bias = bias.repeat(groups, 1) if len(bias) > 1 else bias.expand(groups * rows, -1)
         bias = bias[None, None]
     # The heads of a group are as good as more queries of one: no key is copied for each.
     grouped = query.reshape(batch, kv_heads, groups * rows, size)
-    near, near_sum = _attend(grouped, *own, bias)
+    near, near_sum = _attend(grouped, own_key, own_value, bias)
     if whole:
         together = grouped.transpose(0, 1).reshape(1, kv_heads, -1, size)
         prefix = prefix_key[:, :, :whole], prefix_value[:, :, :whole]

@@ -108,7 +108,8 @@ class CausalPrefix(Backbone[KVCache]):
             before = keep(index, k, v)
             if before is not None and shares(q):
                 return from_heads(shared_attention(q, k, v, *before, past, sees[:, past:]))
-            return from_heads(causal_attention(q, k, v, *(before or (None, None)), None, sees))
+            keys, values = before or (None, None)
+            return from_heads(causal_attention(q, k, v, keys, values, None, sees))
 
         return self.run(ids, positions, attend, some), keep.longer()
 
@@ -125,7 +126,8 @@ class CausalPrefix(Backbone[KVCache]):
             before = keep(index, k, v)
             if before is not None and shares(q):
                 return from_heads(shared_attention(q, k, v, *before, shared, sees[:, shared:]))
-            return from_heads(prefix_attention(q, k, v, *(before or (None, None)), sees))
+            keys, values = before or (None, None)
+            return from_heads(prefix_attention(q, k, v, keys, values, sees))
 
         return self.run(ids, positions[context.length :], attend, some), keep.longer()
 
