@@ -66,6 +66,8 @@ class Use:
     ranked: int = 0
     step_bytes: int = 4 * DRAWN + MASKED
     prompt: int = 0
+    keeps_prompt: bool = False
+    masked_in_turn: int = 0
 
     @property
     def step(self) -> StepSize:
@@ -211,6 +213,8 @@ def use_of(profile: Profile, context: int) -> Use:
         ranked=_ranked(profile, candidates, widest),
         step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
         prompt=profile.canvas.prompt_tokens,
+        keeps_prompt=profile.sampling.prefix_refresh > 1,
+        masked_in_turn=profile.ranking.pseudo_likelihood,
     )
 
 
@@ -236,16 +240,20 @@ def needs(
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
     # A longer cache is made beside the one it continues.
     context = config.context_bytes(use.context, item)
+    kept = config.kept_bytes(use.step, item) if use.keeps_prompt else 0
     # First the layers read all candidates, then they are judged, a slice at a time.
     tree = StepSize(1, use.ranked, use.ranked, 0)
     rank = max(
-        PAIR_BYTES * use.ranked * (use.context + use.ranked) + config.activation_bytes(tree, item),
+        PAIR_BYTES * use.ranked * (use.step.context + use.ranked)
+        + config.activation_bytes(tree, item),
         RANK_BYTES * min(SLICE, use.ranked) * config.vocab_size,
     )
+    rows = replace(use.step, candidates=max(1, use.masked_in_turn) * use.candidates)
+    in_turn = config.activation_bytes(rows, item) if use.masked_in_turn else 0
     return Needs(
         weights=weights,
-        context=context,
-        workspace=max(step, rank, context, config.activation_bytes(use.step, item)),
+        context=context + kept,
+        workspace=max(step, rank, in_turn, context, config.activation_bytes(use.step, item)),
         runtime=RUNTIME.get(device, 0),
     )
 

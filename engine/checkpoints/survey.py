@@ -80,7 +80,7 @@ def survey() -> dict[str, Any]:
 
 def outlook(entry: catalog.Entry, device: torch.device, free: int | None) -> Outlook:
     """Of a model by its published shape and format, with `free` bytes on `device`."""
-    config, profile = released(entry)
+    config, profile = released(entry, device)
     weights, narrow = _sizes(entry, config, device)
     room = sys.maxsize if free is None else free
     needs = plan.least(config, min(weights, narrow), profile, device.type).total
@@ -112,15 +112,15 @@ def best(looks: Sequence[Outlook], device: torch.device) -> str:
     return catalog.EMBEDDED
 
 
-def released(entry: catalog.Entry) -> tuple[Architecture, Profile]:
+def released(entry: catalog.Entry, device: torch.device = CARD) -> tuple[Architecture, Profile]:
     """The configuration of a model of the catalog as it was published, and the profile that it
-    would be used with."""
+    would be used with on a device."""
     document = read_json(SHAPES / f"{entry.shape}.json")
     config = architecture_of(document)
     if config.masked is None:
         return config, INSTRUCT
     ids = {role: document.get(f"{role}_token_id") for role in ("bos", "eos", "pad")}
-    return config, masked_profile(config.masked, ids, ())
+    return config, masked_profile(config.masked, ids, (), device.type)
 
 
 def _suited_format(free: int) -> str | None:
@@ -169,7 +169,7 @@ def _as_pulled(entry: catalog.Entry, device: torch.device) -> dict[str, Any]:
     folder = catalog.store() / entry.name
     try:
         checkpoint = open_checkpoint(folder)
-        profile = profile_of(folder, checkpoint.config)
+        profile = profile_of(folder, checkpoint.config, device.type)
         found = plan.fit(entry.name, checkpoint, profile, device, compute_dtype(device))
     except EngineError as error:
         return {"fault": str(error), "runs": None, "suits": False}

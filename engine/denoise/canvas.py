@@ -118,7 +118,7 @@ class Canvas:
         """Candidates, placeholders in their holes; all of one width where padding is looked at."""
         lengths = [layout.length for layout in layouts]
         return cls._of(
-            [layout.ids for layout in layouts],
+            [list(layout.ids) for layout in layouts],
             [[range(*hole.span) for hole in layout.holes] for layout in layouts],
             None if None in lengths else [length or 0 for length in lengths],
             device,
@@ -127,7 +127,7 @@ class Canvas:
     @classmethod
     def _of(
         cls,
-        ids: Sequence[Sequence[int]],
+        ids: Sequence[list[int]],
         holes: Sequence[Sequence[range]],
         lengths: Sequence[int] | None,
         device: torch.device,

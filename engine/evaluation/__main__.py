@@ -2,6 +2,7 @@
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
+    {"calibrated": {...}}       with --calibrate, instead of a report: what was fitted, and its file
     {"report": [...], "baselines": ..., "calibration": ..., "gains": ..., "asked": ...,
      "results": FILE}
 
@@ -17,6 +18,7 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,7 +31,7 @@ from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
 from engine.evaluation.report import calibrations, report
 from engine.evaluation.repositories import gains
-from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
+from engine.evaluation.suites import FILES, REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
 USUAL_METHODS = ("searched", "fixed", "oracle")
@@ -44,11 +46,44 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if (options.suite == REPOSITORIES) != (options.around is not None):
             raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
-        evaluate(options)
+        if options.calibrate:
+            fit(options)
+        else:
+            evaluate(options)
     except (BadData, EngineError, OSError) as error:
         _report({"error": str(error)})
         return 1
     return 0
+
+
+def fit(options: argparse.Namespace) -> None:
+    """The confidence of a model or a server, fitted and kept."""
+    from engine.checkpoints import calibration
+    from engine.checkpoints.catalog import folder_of
+    from engine.evaluation import calibrate
+    from engine.remote.engine import is_address, load_remote
+
+    if options.suite != FILES:
+        raise BadData(f"--calibrate needs your own files: the suite {FILES}")
+    without = [_named(options.without)] if options.without else []
+    items = read_items(options.suite, options.data, options.limit, options.seed, *without)
+    _report({"total": len(items), "done": 0})
+    names: Sequence[str]
+    if is_address(options.model):
+        server = load_remote(options.model, calibrated=False)
+        look, names = calibrate.look_at_server(server), calibrate.SERVER_FEATURES
+        model, identity = f"{server.info.device}#{server.info.model}", ""
+    else:
+        from engine.fill.load import load_engine
+
+        model, options.device = _chosen(options.model, options.device)
+        engine = load_engine(model, options.device)
+        look, names = calibrate.look_at_model(engine), calibrate.FEATURES
+        identity = calibration.identity_of(folder_of(model))
+    found = calibrate.calibrate(
+        look, names, items, model, identity, lambda done: _report({"done": done})
+    )
+    _report({"calibrated": {**asdict(found), "file": str(calibration.write(found))}})
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -196,6 +231,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--execute", action="store_true")
+    parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--gate", type=float, default=0.0)
     parser.add_argument("--results", type=Path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tokenizers import Tokenizer
 
 from engine.api import FillRequest, Shape
+from engine.checkpoints.calibration import probability_of_a_line
 from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
@@ -36,13 +36,20 @@ class Candidate:
     log_probability: float | None
 
     def confidence(self, profile: Profile) -> float:
-        """How likely the whole fill is exactly right, 0..1.
+        """How likely the whole fill is exactly right, 0..1. Without a calibration it only rises
+        with the probability of a line, and nothing speaks for a text that has none.
 
         The calibration is fitted to fills of one hole; of several, each has to be right.
         """
         if profile.ranking.calibration:
             return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
-        return math.exp(self.log_probability) if self.log_probability is not None else 0.0
+        likelihood, whole = self.evidence.likelihood, self.log_probability
+        if likelihood.middle is not None:
+            whole = likelihood.middle * likelihood.tokens
+        lines = sum(bool(line.strip()) for text in self.texts for line in text.splitlines())
+        if whole is None or not lines:
+            return 0.0
+        return probability_of_a_line(whole, lines)
 
 
 def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:

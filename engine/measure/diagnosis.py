@@ -78,7 +78,7 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
     `fault` says which part is wrong ("files" or "memory") and why; the rest is what was found.
     """
     from engine.checkpoints import plan
-    from engine.checkpoints.catalog import folder_of
+    from engine.checkpoints.catalog import by_way_of, folder_of
     from engine.checkpoints.checkpoint import open_checkpoint
     from engine.checkpoints.derived import profile_of
     from engine.checkpoints.load import compute_dtype
@@ -91,8 +91,8 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
     try:
         name = suited(name, device)
         folder = folder_of(name)
-        checkpoint = open_checkpoint(folder)
-        profile = profile_of(folder, checkpoint.config)
+        checkpoint = open_checkpoint(folder, by_way_of(name)[0])
+        profile = profile_of(folder, checkpoint.config, device.type)
         tokenizer_of(folder)
         report |= {"folder": str(folder), "format": checkpoint.format, "bytes": checkpoint.nbytes}
         part = "memory"

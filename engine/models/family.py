@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
@@ -276,6 +277,11 @@ class Architecture(Protocol):
         """Of the Context of `tokens`, its numbers `item` bytes each."""
         ...
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        """Of what a fill keeps of its prompt from one look to the next, where `PromptReading` lets
+        it: besides the Context."""
+        ...
+
     def activation_bytes(self, step: StepSize, item: int) -> int:
         """That the widest pass of a fill holds besides logits: a look, or encoding the prompt."""
         ...
@@ -299,7 +305,8 @@ class Family:
     key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
-    are there; what it was given may be used up.
+    are there; what it was given may be used up. `load` makes one with the weights of a folder,
+    where the family reads them itself; it raises ModelMissing.
     """
 
     model_type: str
@@ -307,15 +314,39 @@ class Family:
     read: Callable[[Mapping[str, Any]], Architecture]
     build: Callable[[Any], Model[Any]]
     prepare: Callable[[Any], Model[Any]] | None = None
+    load: Callable[[Any, Path, torch.device, torch.dtype], Model[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Another library that can run models, slower than a family of ours would, as a family.
+
+    `knows` says whether it may read a `config.json`; `family.read` then says what that means.
+    """
+
+    family: Family
+    knows: Callable[[Mapping[str, Any]], bool]
 
 
 _FAMILIES: dict[str, Family] = {}
+_RUNTIMES: dict[str, Runtime] = {}
 _REFUSED: dict[str, str] = {}
 
 
 def register(family: Family) -> None:
     """Make a family known by its `model_type`."""
     _FAMILIES[family.model_type] = family
+
+
+def register_runtime(name: str, runtime: Runtime) -> None:
+    """Make a library known by its name: for models that no family is registered for, and for any
+    that are asked for by way of it."""
+    _RUNTIMES[name] = runtime
+
+
+def runtimes() -> tuple[str, ...]:
+    """Those that are known."""
+    return tuple(sorted(_RUNTIMES))
 
 
 def refuse(model_type: str, reason: str) -> None:
@@ -328,18 +359,24 @@ def model_types() -> tuple[str, ...]:
     return tuple(sorted(_FAMILIES))
 
 
-def architecture_of(document: Mapping[str, Any], model_type: str = "") -> Architecture:
-    """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks.
+def architecture_of(
+    document: Mapping[str, Any], model_type: str = "", runtime: str | None = None
+) -> Architecture:
+    """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks;
+    `runtime` names the library that is to run it, None for a family of ours where there is one.
 
-    Raises LookupError where no family is registered for it, ValueError as that family's reader, or
-    with the reason where models of this type are known to be of no use here.
+    Raises LookupError where nothing can run it, ValueError as the family's reader, or with the
+    reason where models of this type are known to be of no use here.
     """
     named = document.get("model_type", model_type)
     if named in _REFUSED:
         raise ValueError(f"model_type = {named!r} is not supported: {_REFUSED[named]}")
-    if named not in _FAMILIES:
-        raise LookupError(f"no family is registered for a {named} model")
-    return _FAMILIES[named].read(document)
+    if runtime is None and named in _FAMILIES:
+        return _FAMILIES[named].read(document)
+    for name, each in _RUNTIMES.items():
+        if name == runtime or (runtime is None and each.knows(document)):
+            return each.family.read(document)
+    raise LookupError(f"no family is registered for a {named} model")
 
 
 def build(architecture: Architecture) -> Model[Any]:
@@ -359,10 +396,14 @@ def prepared(model: Model[Any]) -> Model[Any]:
     return model if prepare is None else prepare(model)
 
 
+def loader_of(architecture: Architecture) -> Callable[..., Model[Any]] | None:
+    """`Family.load` of the family of `architecture`, None where its weights are read for it."""
+    return _family_of(architecture).load
+
+
 def _family_of(architecture: Architecture) -> Family:
-    return next(
-        family for family in _FAMILIES.values() if family.architecture is type(architecture)
-    )
+    every = (*_FAMILIES.values(), *(runtime.family for runtime in _RUNTIMES.values()))
+    return next(family for family in every if family.architecture is type(architecture))
 
 
 __all__ = [
@@ -376,13 +417,17 @@ __all__ = [
     "Masked",
     "Model",
     "PromptReading",
+    "Runtime",
     "StepSize",
     "Work",
     "architecture_of",
     "build",
+    "loader_of",
     "model_types",
     "prepared",
     "refuse",
     "register",
+    "register_runtime",
+    "runtimes",
     "unset_embedding",
 ]

@@ -19,6 +19,7 @@ from lsp_server.commands import (
     pull,
     settings,
     stats,
+    tune,
 )
 from lsp_server.commands.bench import command as bench
 from lsp_server.commands.doctor import command as doctor
@@ -42,6 +43,7 @@ app.command("index")(index.command)
 app.command("pull")(pull.command)
 app.command("models")(models.command)
 app.command("eval")(eval.command)
+app.command("tune")(tune.command)
 app.command("playground")(playground.command)
 app.command("doctor")(doctor.command)
 app.command("bench")(bench.command)

@@ -71,6 +71,14 @@ def command(
             min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
         ),
     ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Fit the model's confidence to your files, and keep it for use; any --model, a"
+            " server's address too.",
+        ),
+    ] = False,
     ways: Annotated[
         list[str] | None,
         typer.Option(
@@ -114,11 +122,16 @@ def command(
         arguments += ["--without", WITHOUT]
     if execute:
         arguments.append("--execute")
+    if calibrate:
+        arguments.append("--calibrate")
     found = evaluate(arguments)
     if as_json:
         print(json.dumps(found))
         return
     console = terminal()
+    if "calibrated" in found:
+        console.print(calibrated_in_words(found["calibrated"]), soft_wrap=True)
+        return
     for table in as_tables(found["report"]):
         console.print(table, "")
     for row in found["gains"]:
@@ -185,7 +198,7 @@ def evaluate(arguments: list[str]) -> dict[str, Any]:
             for message in report:
                 if "error" in message:
                     raise CommandError(message["error"], USAGE)
-                if "report" in message:
+                if "report" in message or "calibrated" in message:
                     return message
                 bar.update(task, completed=message["done"], total=message.get("total"))
     raise CommandError("the evaluation ended before it had a result: run it again", FAILED)
@@ -230,6 +243,15 @@ def in_words(row: dict[str, Any]) -> str:
     gain = {key: 100 * value for key, value in row["gain"].items()}
     points = f"{gain['mean']:+.1f} points ({gain['low']:+.1f} to {gain['high']:+.1f})"
     return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
+
+
+def calibrated_in_words(fitted: dict[str, Any]) -> str:
+    return (
+        f"the confidence of {fitted['model']} is fitted to {fitted['items']} gaps: on gaps it was"
+        f" not fitted to it is off by {100 * fitted['error']:.1f} points, before by"
+        f" {100 * fitted['error_before']:.1f}. It is kept in {fitted['file']} and used from the"
+        " next start of the engine; remove the file to undo it."
+    )
 
 
 def percent(report: dict[str, Any] | None) -> str:
