@@ -87,7 +87,7 @@ class FillRequest:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Characters `start` to `end` of a draft's hole, and how sure the model is of them, 0..1."""
+    """Characters `start` to `end` of a draft's hole, and the model's confidence in them, 0..1."""
 
     start: int
     end: int
@@ -142,7 +142,7 @@ class EngineInfo:
     """What serves: shown in `--json`, status lines and logs.
 
     Where there are several ways to ask (engine/remote), `way` names the one that is taken, `why`
-    says what speaks for it and `better` what would be better; "" else. What a fill's confidence
+    is what speaks for it and `better` what would be better; "" else. What a fill's confidence
     is worth: "calibrated" is how often such a fill is right, "not calibrated" only tells a likelier
     fill from another, "unknown" is 1 for want of any probability.
     """
@@ -222,7 +222,7 @@ class ConcurrentEngine(Engine, Protocol):
 
 
 class EngineError(Exception):
-    """A fill that did not happen. The message names the cause and the mend."""
+    """A fill that did not happen. The message names the cause and the fix."""
 
     kind = "engine_error"
 

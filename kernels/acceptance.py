@@ -68,8 +68,8 @@ def accept_reference(
     seed: Tensor,
     rule: EntropyBound,
 ) -> tuple[Tensor, Tensor]:
-    unsure = entropy.masked_fill(~real, torch.inf)
-    ascending, order = unsure.sort(dim=-1, stable=True)
+    uncertain = entropy.masked_fill(~real, torch.inf)
+    ascending, order = uncertain.sort(dim=-1, stable=True)
     within = ascending.cumsum(dim=-1) - ascending <= rule.entropy_bound
     accepted = torch.zeros_like(within).scatter(-1, order, within)
     if rule.share is not None:

@@ -102,16 +102,16 @@ def _read(cubin: bytes) -> tuple[int, int]:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        said = [
+        printed = [
             subprocess.run(
                 [str(tool), option, file.name], capture_output=True, text=True, check=True
             ).stdout
             for option in ("--dump-resource-usage", "--dump-sass")
         ]
-    registers = re.search(r"REG:(\d+)", said[0])
+    registers = re.search(r"REG:(\d+)", printed[0])
     if registers is None:
-        raise ValueError(f"cuobjdump did not say how many registers there are: {said[0]!r}")
-    return int(registers[1]), len(re.findall(r"\b(?:STL|LDL)\b", said[1]))
+        raise ValueError(f"cuobjdump did not say how many registers there are: {printed[0]!r}")
+    return int(registers[1]), len(re.findall(r"\b(?:STL|LDL)\b", printed[1]))
 
 
 def _instructions(ptx: str) -> tuple[str, ...]:

@@ -227,14 +227,14 @@ class _Maker:
         seed = torch.full((1,), 7, dtype=torch.int64, device=self.device)
         outlook = vocabulary.Outlook(one, seed, 30.0, sizes.hidden**0.5)
 
-        def said(beliefs: vocabulary.Beliefs) -> tuple[Tensor, ...]:
+        def tensors_of(beliefs: vocabulary.Beliefs) -> tuple[Tensor, ...]:
             assert beliefs.embedding is not None
-            return beliefs.entropy, beliefs.certainty, beliefs.embedding
+            return beliefs.entropy, beliefs.probability, beliefs.embedding
 
         yield Trial(
             "vocabulary",
-            lambda: said(vocabulary.vocabulary_triton(hidden, table, outlook)),
-            lambda: said(vocabulary.vocabulary_reference(hidden, table, outlook)),
+            lambda: tensors_of(vocabulary.vocabulary_triton(hidden, table, outlook)),
+            lambda: tensors_of(vocabulary.vocabulary_reference(hidden, table, outlook)),
             2 * _bytes((table,)) + 4 * rows * sizes.vocabulary,  # read twice; powers there and back
             4.0 * rows * table.numel(),
         )

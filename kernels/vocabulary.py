@@ -27,7 +27,7 @@ class Beliefs:
     entropy (nats) at the temperature asked for; the expected embedding there [R, H], scaled."""
 
     likeliest: Tensor
-    certainty: Tensor
+    probability: Tensor
     sampled: Tensor
     entropy: Tensor
     embedding: Tensor | None
@@ -84,13 +84,13 @@ def vocabulary_reference(
     places = torch.arange(logits.numel(), device=logits.device).view(logits.shape)
     race = -random_uniform(outlook.seed, places).clamp_min(1e-10).log()
     likeliest = logits.argmax(dim=-1)
-    certainty = logits.softmax(dim=-1).gather(-1, likeliest[:, None]).squeeze(-1)
+    probability = logits.softmax(dim=-1).gather(-1, likeliest[:, None]).squeeze(-1)
     softened = None
     if soften:
         softened = soft_embedding_reference(p.to(hidden.dtype), embedding, outlook.embed_scale)
     return Beliefs(
         likeliest=likeliest,
-        certainty=certainty,
+        probability=probability,
         sampled=(cooled - race.log()).argmax(dim=-1),
         entropy=entropy,
         embedding=softened,
@@ -145,7 +145,7 @@ def vocabulary_triton(
     )
     beliefs = Beliefs(
         likeliest=empty(rows, dtype=torch.int64),
-        certainty=empty(rows),
+        probability=empty(rows),
         sampled=empty(rows, dtype=torch.int64),
         entropy=empty(rows),
         embedding=empty(rows, size, dtype=hidden.dtype) if soften else None,
@@ -157,7 +157,7 @@ def vocabulary_triton(
         picks,
         outlook.temperature,
         beliefs.likeliest,
-        beliefs.certainty,
+        beliefs.probability,
         beliefs.sampled,
         beliefs.entropy,
         rows,
@@ -269,7 +269,7 @@ def _merge(
     picks,
     temperature,
     likeliest_out,
-    certainty_out,
+    probability_out,
     sampled_out,
     entropy_out,
     rows,
@@ -321,7 +321,7 @@ def _merge(
         sampled = tl.where(first > fastest, here, sampled)
         fastest = tl.maximum(fastest, first)
     tl.store(likeliest_out + row, likeliest.to(tl.int64), mask=is_row)
-    tl.store(certainty_out + row, 1.0 / warm_sum, mask=is_row)
+    tl.store(probability_out + row, 1.0 / warm_sum, mask=is_row)
     tl.store(sampled_out + row, sampled.to(tl.int64), mask=is_row)
     tl.store(entropy_out + row, tl.log(cold_sum) - energy / cold_sum, mask=is_row)
     for start in range(0, blocks, BLOCK_B):

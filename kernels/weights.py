@@ -34,6 +34,27 @@ class FP8:
 
 
 @dataclass(frozen=True, slots=True)
+class INT8:
+    """Integers with a scale per output channel: weight = data * scale[.., None].
+
+    `data` [.., N, K] int8, `scale` [.., N] float32.
+    """
+
+    data: Tensor
+    scale: Tensor
+
+    def __post_init__(self) -> None:
+        if self.data.dtype != torch.int8 or self.scale.dtype != torch.float32:
+            raise ValueError(f"INT8 of {self.data.dtype} with scales of {self.scale.dtype}")
+        if self.scale.shape != self.data.shape[:-1]:
+            raise ValueError(f"{list(self.scale.shape)} scales for {list(self.data.shape)} weights")
+
+    @property
+    def shape(self) -> torch.Size:
+        return self.data.shape
+
+
+@dataclass(frozen=True, slots=True)
 class NVFP4:
     """Two E2M1 a byte, the even column in the low bits, an E4M3 scale per 16 columns, and float32
     scales per tensor: weight = e2m1 * scale * tensor_scale.
@@ -64,14 +85,14 @@ class NVFP4:
         return torch.Size((*self.data.shape[:-1], 2 * self.data.shape[-1]))
 
 
-Weight = Tensor | FP8 | NVFP4
+Weight = Tensor | FP8 | INT8 | NVFP4
 
 
 def dequantise(weight: Weight, dtype: torch.dtype) -> Tensor:
     """The matrix [.., N, K] that `weight` stands for, scaled in float32, rounded to `dtype`."""
     if isinstance(weight, Tensor):
         return weight.to(dtype)
-    if isinstance(weight, FP8):
+    if isinstance(weight, FP8 | INT8):
         return (weight.data.float() * weight.scale[..., None]).to(dtype)
     table = torch.tensor((*E2M1, *(-value for value in E2M1)), device=weight.data.device)
     codes = torch.stack((weight.data & 15, weight.data >> 4), dim=-1).flatten(-2)

@@ -86,13 +86,13 @@ class _Shared:
         self.background = True
 
         def on_draft(draft: Draft) -> None:
-            loop.call_soon_threadsafe(self._tell, draft)
+            loop.call_soon_threadsafe(self._report, draft)
 
         self.job: Job = request.submit(engine, on_draft if drafts else None, priority)
         self.answer: asyncio.Future[Fill] = asyncio.wrap_future(self.job.future)
         # Nobody may be left to ask for the error of a job that was given up.
         self.answer.add_done_callback(lambda answer: answer.cancelled() or answer.exception())
 
-    def _tell(self, draft: Draft) -> None:
+    def _report(self, draft: Draft) -> None:
         for listener in self.listeners:
             listener(draft)

@@ -18,13 +18,13 @@ SECTION = "infill"
 MARKDOWN_COMMAND = "infill-ls settings --markdown"
 
 
-def setting(default: Any, says: str, **limits: Any) -> Any:
-    """A field with what it says in every editor, and its limits as JSON schema keywords.
+def setting(default: Any, description: str, **limits: Any) -> Any:
+    """A field with its description in every editor, and its limits as JSON schema keywords.
 
     The type in the schema is the annotation: bool, int, float, str, a Literal, `tuple[X, ...]` (a
     list), `Mapping[str, X]` (an object), and any of them or None. `unit` goes into the docs.
     """
-    metadata = {"says": says, "limits": limits}
+    metadata = {"description": description, "limits": limits}
     if isinstance(default, Mapping):
         return field(default_factory=lambda: default, metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -168,7 +168,7 @@ def schema() -> dict[str, dict[str, Any]]:
         f"{SECTION}.{key}": {
             **_schema_of(hints[item.name], item.metadata["limits"]),
             "default": _as_json(_default(item)),
-            "description": item.metadata["says"],
+            "description": item.metadata["description"],
         }
         for key, item in _by_key().items()
     }

@@ -23,7 +23,7 @@ class ClientSupport:
     @classmethod
     def of(cls, capabilities: t.ClientCapabilities, options: Any = None) -> ClientSupport:
         """`options` are initializationOptions: `drafts` and `status` ask for notifications."""
-        told = options if isinstance(options, dict) else {}
+        given = options if isinstance(options, dict) else {}
         workspace, window = capabilities.workspace, capabilities.window
         edit = workspace.workspace_edit if workspace else None
         document = capabilities.text_document
@@ -38,7 +38,7 @@ class ClientSupport:
             markdown=bool(item and t.MarkupKind.Markdown in (item.documentation_format or ())),
             resolves_actions=bool(resolve and "edit" in resolve.properties),
             applies_edits=bool(workspace and workspace.apply_edit),
-            drafts=told.get("drafts") is True,
-            status=told.get("status") is True,
+            drafts=given.get("drafts") is True,
+            status=given.get("status") is True,
             ghost_text=document is not None and document.inline_completion is not None,
         )

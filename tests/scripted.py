@@ -2,10 +2,12 @@
 
 `load` is the factory: `--factory tests.scripted:load --model script.json`. A script is
 
-    {"fills": [rule, ...], "load": loading, "journal": path}
+    {"fills": [rule, ...], "load": loading, "info": fields, "journal": path}
 
 Loading is {"seconds": 0, "holds": 0, "error": {"kind", "message"}}: how long it takes, how many
 seconds of that no other Python code can run, and what it ends with.
+
+"info" has what else the engine tells of itself, by the names of EngineInfo's fields.
 
 A rule answers the requests whose prefix ends with `after`, whose suffix starts with `before`, and
 whose path ends with `path` (each optional); the first that fits wins, and without one the fill is
@@ -67,7 +69,7 @@ def load(model: str, device: str | None = None) -> ScriptedEngine:
 
 class ScriptedEngine:
     def __init__(self, script: Script, device: str = "script") -> None:
-        self.info = EngineInfo("scripted", device)
+        self.info = EngineInfo("scripted", device, **script.get("info", {}))
         self._rules = script.get("fills", [])
         self._journal = script.get("journal")
         self._begun = 0

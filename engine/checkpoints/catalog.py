@@ -15,6 +15,7 @@ from engine.api import ModelMissing
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "embedded"
 FAMILY = "diffusiongemma"  # several formats of one model: chosen by the memory that is free
+RUNTIMES = ("transformers",)  # libraries that can run a model in place of a family of ours
 RECEIPT = "pulled.json"  # written last: a folder without one is not a whole model
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 GB = 1_000_000_000
@@ -189,12 +190,20 @@ def receipt(folder: Path) -> dict[str, Any] | None:
     return found if whole else None
 
 
+def by_way_of(model: str) -> tuple[str | None, str]:
+    """The library that is to run a model, where its name says so ("transformers:NAME"), and the
+    model's own name."""
+    way, mark, name = model.partition(":")
+    return (way, name) if mark and way in RUNTIMES else (None, model)
+
+
 def folder_of(model: str) -> Path:
     """The folder of a model: the embedded one, one of the catalog, a folder itself, or a repository
-    that was pulled.
+    that was pulled. By which library it is run makes no difference.
 
     Raises ModelMissing saying how to get it.
     """
+    _, model = by_way_of(model)
     if model == EMBEDDED:
         return EMBEDDED_FOLDER
     folder = store() / model

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,8 @@ from engine.api import ModelMissing
 from engine.checkpoints.added_tokens import added_tokens
 from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
 from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
-from engine.models.family import Architecture, architecture_of, build, model_types
+from engine.checkpoints.gguf import RUNTIME, gguf_document, gguf_of, gguf_tensors
+from engine.models.family import Architecture, architecture_of, build, loader_of, model_types
 
 DEFAULT_TYPE = "diffusion_gemma"  # of a config.json that names none
 BFLOAT16 = "fetch the bfloat16 version of the model"
@@ -72,11 +74,20 @@ class Checkpoint:
         return sum(each.nbytes for each in self.placed)
 
 
-def open_checkpoint(folder: Path) -> Checkpoint:
-    """Raises ModelMissing, naming the file or the tensor that is missing, cut short, of the wrong
-    shape or type, or stored in a format that cannot be run."""
-    config, stored = read_config(folder), read_tensors(folder)
+def open_checkpoint(folder: Path, runtime: str | None = None) -> Checkpoint:
+    """`runtime` as engine.models.family has it. Raises ModelMissing, naming the file or the tensor
+    that is missing, cut short, of the wrong shape or type, or stored in a format that cannot be
+    run."""
+    config = read_config(folder, runtime)
+    packed = gguf_of(folder)
+    stored = read_tensors(folder) if packed is None else gguf_tensors(packed)
     config = config.given(stored)
+    if loader_of(config) is not None:
+        whole = [
+            Placed(name, tensor.shape, PLAIN, (({"values": tensor},),))
+            for name, tensor in stored.items()
+        ]
+        return Checkpoint(folder, config, tuple(whole))
     with torch.device("meta"):
         model = build(config)
     wanted = {**dict(model.named_parameters()), **dict(model.named_buffers())}
@@ -86,17 +97,15 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(folder, config, tuple(placed))
 
 
-def read_config(folder: Path) -> Architecture:
-    """The folder's `config.json`; raises ModelMissing when it is absent or not understood."""
+def read_config(folder: Path, runtime: str | None = None) -> Architecture:
+    """What the folder's `config.json` means; raises ModelMissing when it is absent or not
+    understood."""
     path = folder / "config.json"
-    generation = folder / "generation_config.json"
-    document = {
-        "added_tokens": added_tokens(folder),
-        "generation_config": read_json(generation) if generation.exists() else {},
-        **read_json(path),
-    }
     try:
-        return architecture_of(document, DEFAULT_TYPE)
+        document = read_document(folder)
+        if "gguf" in document and runtime is None:
+            runtime = RUNTIME
+        return architecture_of(document, DEFAULT_TYPE, runtime)
     except LookupError as error:
         known = " or ".join(model_types())
         raise ModelMissing(
@@ -105,6 +114,20 @@ def read_config(folder: Path) -> Architecture:
         ) from error
     except ValueError as error:
         raise ModelMissing(f"{path} cannot be used: {error}; {AGAIN}, or choose another") from error
+
+
+def read_document(folder: Path) -> dict[str, Any]:
+    """The contents of `config.json`, or what a GGUF file says instead, with what
+    engine.models.family.Family wants to know beside it. Raises ModelMissing."""
+    path, generation, packed = folder / "config.json", folder / "generation_config.json", None
+    beside = read_json(generation) if generation.exists() else {}
+    document: dict[str, Any] = {"added_tokens": {}, "generation_config": beside}
+    if (packed := gguf_of(folder)) is not None:
+        document |= gguf_document(packed)
+    if packed is None or path.exists():
+        document |= read_json(path)
+    document["added_tokens"] = {**document["added_tokens"], **added_tokens(folder)}
+    return document
 
 
 class _Tensors:
@@ -153,9 +176,9 @@ class _Tensors:
                 row.append(roles)
             matrices.append(tuple(row))
         if len(formats) > 1:
-            told = " and ".join(f"{at} as {name}" for name, at in formats.items())
+            listed = " and ".join(f"{at} as {name}" for name, at in formats.items())
             raise ModelMissing(
-                f"{self.folder} stores experts of one layer in several formats: {told}; {AGAIN}"
+                f"{self.folder} stores experts of one layer in several formats: {listed}; {AGAIN}"
             )
         return Placed(name, shape, format, tuple(matrices))
 
@@ -186,10 +209,10 @@ class _Tensors:
         if stored is None:
             raise ModelMissing(f"{self.folder} lacks the tensor {name}; {AGAIN}")
         if stored.dtype not in field.dtypes:
-            mend = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
+            fix = BFLOAT16 if stored.dtype.startswith(("F8", "U", "I")) else AGAIN
             raise ModelMissing(
                 f"{stored.path}: tensor {name} is stored as {stored.dtype}, and"
-                f" {' or '.join(field.dtypes)} is what can be used there; {mend}"
+                f" {' or '.join(field.dtypes)} is what can be used there; {fix}"
             )
         if stored.shape not in field.shapes:
             raise ModelMissing(

@@ -8,11 +8,13 @@ are choices, the same for all of them until `infill-ls eval` has found better on
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.checkpoints.added_tokens import added_tokens, named_tokens
-from engine.checkpoints.files import read_json
+from engine.checkpoints.added_tokens import named_tokens
+from engine.checkpoints.checkpoint import read_document
 from engine.checkpoints.profile import (
     Layouts,
     Profile,
@@ -25,32 +27,53 @@ from engine.models.family import Architecture, Masked
 
 MARKUP = re.compile(r"<[^<>]+>")  # what a tokenizer adds beside text: <|fim_prefix|>, <tool_call>
 PROMPT = 512  # tokens of a prompt that is read once
-PROMPT_AT_EVERY_LOOK = 256
 CANVAS = 160
 HEAD = 32
-SUFFIX = 48
 # A hole has its length from its first look on, so several are tried; slack makes a short fill of a
 # long hole, and holes that begin long need the fewest looks (facts on masked diffusion, 1.2).
-EXACT_LINE, EXACT_BLOCK = (3, 6, 10, 16), (16, 32, 48)
 SLACK_LINE, SLACK_BLOCK = (16, 32), (32, 64)
+PREFIX_REFRESH = 4  # of a prompt that is read with the canvas: looks that one reading serves
+MASKED_IN_TURN = 2  # rows in which the tokens of a candidate are masked in turn
 SMALLEST_SHARE = 4  # a canvas takes at most this part of the longest text
 
 
-def profile_of(folder: Path, config: Architecture) -> Profile:
-    """What `profile.json` says; without one, what follows from the checkpoint. Raises ModelMissing
-    naming a file that is damaged."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a device has time for, in tokens: of a prompt that is read with every canvas, of the
+    text after a hole, and the lengths that are tried side by side for a line and for a block."""
+
+    prompt: int
+    suffix: int
+    line: tuple[int, ...]
+    block: tuple[int, ...]
+
+
+ON_A_CARD = Pace(256, 48, (3, 6, 10, 16), (16, 32, 48))
+ON_A_PROCESSOR = Pace(128, 24, (4, 10), (12, 32))
+
+
+def profile_of(folder: Path, config: Architecture, device: str = "cuda") -> Profile:
+    """What `profile.json` says; without one, what follows from the checkpoint, for this type of
+    device. Raises ModelMissing naming a file that is damaged."""
     if config.masked is None or (folder / "profile.json").exists():
         return read_profile(folder)
-    return masked_profile(config.masked, _ids(folder), _never(folder))
+    document = read_document(folder)
+    return masked_profile(config.masked, _ids(folder, document), _never(document), device)
 
 
-def masked_profile(masked: Masked, ids: dict[str, int | None], never: tuple[int, ...]) -> Profile:
+def masked_profile(
+    masked: Masked,
+    ids: Mapping[str, int | None],
+    never: tuple[int, ...],
+    device: str = "cuda",
+) -> Profile:
     """`ids` of the tokens "bos", "eos" and "pad"; `never` are those that are never written."""
-    prompt = PROMPT if masked.keeps_prompt else PROMPT_AT_EVERY_LOOK
+    pace = ON_A_PROCESSOR if device == "cpu" else ON_A_CARD
+    prompt = PROMPT if masked.keeps_prompt else pace.prompt
     canvas = min(CANVAS, max(1, masked.length // SMALLEST_SHARE))
     eos, pad = ids["eos"], ids["pad"]
     has_slack = masked.slack is not None
-    line, block = (SLACK_LINE, SLACK_BLOCK) if has_slack else (EXACT_LINE, EXACT_BLOCK)
+    line, block = (SLACK_LINE, SLACK_BLOCK) if has_slack else (pace.line, pace.block)
     return Profile(
         name="derived, untested",
         tokens=Tokens(
@@ -61,7 +84,8 @@ def masked_profile(masked: Masked, ids: dict[str, int | None], never: tuple[int,
             first_text=0,
             slack=masked.slack,
             noise=(masked.mask,),
-            never=tuple(sorted({*never, masked.mask, *_known(masked.expand)} - {masked.slack})),
+            never=tuple(sorted({*never, masked.mask} - {masked.slack, masked.expand})),
+            expand=masked.expand,
         ),
         canvas=Layouts(
             width=canvas,
@@ -69,28 +93,42 @@ def masked_profile(masked: Masked, ids: dict[str, int | None], never: tuple[int,
             prompt_tokens=max(1, min(prompt, masked.length - canvas)),
             line_tokens=line,
             block_tokens=block,
-            suffix_tokens=SUFFIX,
+            suffix_tokens=pace.suffix,
+            padded=False,
         ),
-        sampling=Sampling(
-            steps=24,
-            t_max=1.0,
-            t_min=1.0,
-            entropy_bound=0.1,
-            greedy=True,
-            quota=True,
-            confidence_threshold=0.02,
-            stability_threshold=1,
-            self_conditioning=False,
+        sampling=_sampling(masked),
+        ranking=Ranking(
+            scored_suffix_tokens=4,
+            lookup=True,
+            pseudo_likelihood=0 if masked.keeps_prompt else MASKED_IN_TURN,
         ),
-        ranking=Ranking(scored_suffix_tokens=4, lookup=True),
     )
 
 
-def _ids(folder: Path) -> dict[str, int | None]:
+def _sampling(masked: Masked) -> Sampling:
+    """The order of all releases that were measured: where entropy is least, the likeliest token."""
+    grows = masked.expand is not None
+    return Sampling(
+        # A hole that may grow takes as many steps as tokens, less what is deleted together.
+        steps=2 * max(SLACK_BLOCK) if grows else 24,
+        t_max=1.0,
+        t_min=1.0,
+        entropy_bound=0.1,
+        greedy=True,
+        quota=True,
+        confidence_threshold=0.02,
+        stability_threshold=1,
+        self_conditioning=False,
+        order="entropy",
+        tokens_per_step=1 if grows else None,
+        prefix_refresh=1 if masked.keeps_prompt else PREFIX_REFRESH,
+    )
+
+
+def _ids(folder: Path, config: Mapping[str, Any]) -> dict[str, int | None]:
     """Those that the tokenizer names; for the end of a text, else those of the configuration, which
     some releases copied from the model they were made of, beginning and all."""
     named = named_tokens(folder)
-    config: dict[str, Any] = read_json(folder / "config.json")
     found: dict[str, int | None] = {"bos": named.get("bos_token")}
     for role in ("eos", "pad"):
         given: Any = named.get(f"{role}_token", config.get(f"{role}_token_id"))
@@ -98,12 +136,9 @@ def _ids(folder: Path) -> dict[str, int | None]:
     return found
 
 
-def _never(folder: Path) -> tuple[int, ...]:
-    return tuple(token for text, token in added_tokens(folder).items() if MARKUP.fullmatch(text))
-
-
-def _known(token: int | None) -> tuple[int, ...]:
-    return () if token is None else (token,)
+def _never(document: Mapping[str, Any]) -> tuple[int, ...]:
+    added = document["added_tokens"]
+    return tuple(token for text, token in added.items() if MARKUP.fullmatch(text))
 
 
 __all__ = ["masked_profile", "profile_of"]

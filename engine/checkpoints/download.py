@@ -40,7 +40,7 @@ ATTEMPTS = 2  # of a file whose bytes turn out wrong
 
 
 class PullFailed(EngineError):
-    """The model was not pulled; what has come is kept. The message names the cause and the mend."""
+    """The model was not pulled; what has come is kept. The message names the cause and the fix."""
 
     kind = "pull_failed"
 
@@ -305,13 +305,13 @@ def _is_whole(partial: Path, file: Remote) -> bool:
 def _finish(entry: Entry, revision: str, files: list[Remote], partial: Path, folder: Path) -> Path:
     for leftover in partial.glob("*.part"):
         leftover.unlink()
-    told = {
+    pulled = {
         "name": entry.name,
         "repository": entry.repository,
         "revision": revision,
         "files": {file.name: {"size": file.size, "checksum": file.checksum} for file in files},
     }
-    (partial / RECEIPT).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    (partial / RECEIPT).write_text(json.dumps(pulled, indent=2) + "\n", encoding="utf-8")
     partial.rename(folder)
     return folder
 
@@ -342,25 +342,25 @@ def _explain(error: Exception, entry: Entry, endpoint: str) -> Exception:
         return error
     if isinstance(error, errors.GatedRepoError):
         why = f"{page} asks for its terms to be accepted"
-        mend = "accept them there, then set HF_TOKEN or run `hf auth login`"
+        fix = "accept them there, then set HF_TOKEN or run `hf auth login`"
     elif isinstance(error, (errors.RepositoryNotFoundError, errors.RevisionNotFoundError)):
         why = f"{page} is not there, or only for those who may see it"
-        mend = "set HF_TOKEN or run `hf auth login` if it is private; check HF_ENDPOINT"
+        fix = "set HF_TOKEN or run `hf auth login` if it is private; check HF_ENDPOINT"
     elif isinstance(error, errors.OfflineModeIsEnabled):
-        why, mend = "HF_HUB_OFFLINE is set, so nothing is fetched", "unset it and pull again"
+        why, fix = "HF_HUB_OFFLINE is set, so nothing is fetched", "unset it and pull again"
     elif isinstance(error, errors.HfHubHTTPError):
         status = getattr(error.response, "status_code", "an error")
-        why, mend = f"{page} answers {status}", kept
+        why, fix = f"{page} answers {status}", kept
         if status in (401, 403):
-            mend = "set HF_TOKEN or run `hf auth login`"
+            fix = "set HF_TOKEN or run `hf auth login`"
         elif status == 404:
-            mend = "the file is gone from the hub: pull again to see what it has now"
+            fix = "the file is gone from the hub: pull again to see what it has now"
     elif isinstance(error, OSError) and error.errno is not None:
         return error
     else:
         brief = (str(error) or type(error).__name__).splitlines()[0]
-        why, mend = f"{endpoint} cannot be reached or was cut off ({brief})", kept
-    return PullFailed(f"{why}: {mend}")
+        why, fix = f"{endpoint} cannot be reached or was cut off ({brief})", kept
+    return PullFailed(f"{why}: {fix}")
 
 
 def _disk_fault(error: OSError, store: Path) -> str:
@@ -369,7 +369,7 @@ def _disk_fault(error: OSError, store: Path) -> str:
             f"{store} is full: free some room and pull again; what has come is kept, and is"
             " not taken for a whole model"
         )
-    return f"{store} cannot be written ({error.strerror or error}): mend that and pull again"
+    return f"{store} cannot be written ({error.strerror or error}): fix that and pull again"
 
 
 def _gb(size: int) -> str:

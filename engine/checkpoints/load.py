@@ -22,9 +22,9 @@ from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.derived import profile_of
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
-from engine.checkpoints.packed import hold, narrows, stays_packed
-from engine.models.family import Model, build
-from kernels.weights import Weight, quantise_fp8
+from engine.checkpoints.packed import QUANTISED, hold, kept_on, narrows
+from engine.models.family import Model, build, loader_of
+from kernels.weights import FP8, Weight, quantise_fp8
 
 DTYPES = {
     "F64": torch.float64,
@@ -72,13 +72,20 @@ def load_weights(
     dequantised to `dtype`. None: as the device wants them. `narrow` is that of the plan: what is
     stored wider is made FP8 matrix by matrix, as it is read.
     """
-    keep = stays_packed(device) if packed is None else packed
+    load = loader_of(checkpoint.config)
+    if load is not None:
+        return load(checkpoint.config, checkpoint.folder, device, dtype)
+    kept: tuple[type, ...] = QUANTISED if packed else ()
+    if packed is None:
+        kept = kept_on(device)
     with torch.device("meta"):
         model = build(checkpoint.config)
     state = {
         name: whole(weight, dtype)
-        for name, weight in _narrowed(read_weights(checkpoint, device, dtype), narrow and keep)
-        if not (keep and hold(model, name, weight))
+        for name, weight in _narrowed(
+            read_weights(checkpoint, device, dtype), narrow and FP8 in kept
+        )
+        if not (isinstance(weight, kept) and hold(model, name, weight))
     }
     model.load_state_dict(state, assign=True)
     return model.eval().requires_grad_(False)

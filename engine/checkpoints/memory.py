@@ -18,7 +18,7 @@ def free_bytes(device: torch.device) -> int | None:
     if device.type != "cpu":
         return None
     try:
-        told = re.search(r"^MemAvailable: +(\d+) kB$", MEMINFO.read_text("ascii"), re.MULTILINE)
+        found = re.search(r"^MemAvailable: +(\d+) kB$", MEMINFO.read_text("ascii"), re.MULTILINE)
     except OSError:
         return None
-    return 1024 * int(told[1]) if told else None
+    return 1024 * int(found[1]) if found else None

@@ -20,7 +20,8 @@ from engine.checkpoints.checkpoint import Checkpoint
 from engine.checkpoints.memory import free_bytes
 from engine.checkpoints.packed import narrows, stays_packed
 from engine.checkpoints.profile import SMALLEST_HOLE, Profile
-from engine.models.family import SLICE, Architecture, StepSize, build
+from engine.models.family import Architecture, StepSize, build
+from engine.models.scores import SLICE
 
 GB = 1_000_000_000
 BF16 = 2
@@ -65,6 +66,8 @@ class Use:
     ranked: int = 0
     step_bytes: int = 4 * DRAWN + MASKED
     prompt: int = 0
+    keeps_prompt: bool = False
+    masked_in_turn: int = 0
 
     @property
     def step(self) -> StepSize:
@@ -90,8 +93,8 @@ class Needs:
 
     def __str__(self) -> str:
         parts = ("weights", "context", "workspace", "runtime")
-        told = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
-        return f"{_gb(self.total)} ({told})"
+        listed = ", ".join(f"{name} {_gb(getattr(self, name))}" for name in parts)
+        return f"{_gb(self.total)} ({listed})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,8 @@ def use_of(profile: Profile, context: int) -> Use:
         ranked=_ranked(profile, candidates, widest),
         step_bytes=4 * _tensors(profile) + (MASKED if profile.canvas.heal else 0),
         prompt=profile.canvas.prompt_tokens,
+        keeps_prompt=profile.sampling.prefix_refresh > 1,
+        masked_in_turn=profile.ranking.pseudo_likelihood,
     )
 
 
@@ -235,16 +240,19 @@ def needs(
     step = use.step_bytes * use.candidates * use.open * config.vocab_size
     # A longer cache is made beside the one it continues.
     context = config.context_bytes(use.context, item)
+    kept = config.kept_bytes(use.step, item) if use.keeps_prompt else 0
     # First the layers read all candidates, then they are judged, a slice at a time.
     tree = StepSize(1, use.ranked, use.ranked, 0)
     rank = max(
         PAIR_BYTES * use.ranked * (use.context + use.ranked) + config.activation_bytes(tree, item),
         RANK_BYTES * min(SLICE, use.ranked) * config.vocab_size,
     )
+    rows = replace(use.step, candidates=max(1, use.masked_in_turn) * use.candidates)
+    in_turn = config.activation_bytes(rows, item) if use.masked_in_turn else 0
     return Needs(
         weights=weights,
-        context=context,
-        workspace=max(step, rank, context, config.activation_bytes(use.step, item)),
+        context=context + kept,
+        workspace=max(step, rank, in_turn, context, config.activation_bytes(use.step, item)),
         runtime=RUNTIME.get(device, 0),
     )
 

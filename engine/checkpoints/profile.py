@@ -182,7 +182,10 @@ class Sampling:
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """`weights` and `calibration` weigh FEATURES by name, all of them or none: without `weights`
-    the three numbers above them rank, without `calibration` a confidence is the raw probability.
+    the first three numbers rank, without `calibration` a confidence is not calibrated.
+
+    pseudo_likelihood: in so many rows a candidate's tokens are masked in turn, where there is no
+        causal pass to score them (engine/fill/pseudo_likelihood.py); 0: they are not scored.
     """
 
     scored_suffix_tokens: int = 8  # after a fill, whose likelihood counts
@@ -191,13 +194,15 @@ class Ranking:
     beams: int = 0  # lines that the causal pass adds to the candidates, see engine/fill/beam.py
     lookup: bool = False  # whether texts found in the file join the candidates
     each_hole: bool = False  # whether holes resolved together are then filled each by itself
+    pseudo_likelihood: int = 0
     weights: Mapping[str, float] = field(default_factory=dict)
     calibration: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.beams < 0:
-            raise ValueError(f"beams must not be below 0, as {self.beams} is")
+        for name in ("beams", "pseudo_likelihood"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be below 0, as {getattr(self, name)} is")
         for name in ("weights", "calibration"):
             given = getattr(self, name)
             if not isinstance(given, Mapping):
@@ -227,6 +232,8 @@ class Profile:
         order, sampling = self.sampling.order, self.sampling
         if order in ("confidence", "entropy", "margin", "p2") and len(self.tokens.noise or ()) != 1:
             raise ValueError(f"the order {order!r} needs one token of noise, which masks")
+        if self.ranking.pseudo_likelihood and len(self.tokens.noise or ()) != 1:
+            raise ValueError("pseudo_likelihood needs one token of noise, which masks")
         if self.tokens.expand is None:
             return
         if order not in ("confidence", "entropy", "margin") or sampling.tokens_per_step is None:

@@ -80,7 +80,7 @@ def survey() -> dict[str, Any]:
 
 def outlook(entry: catalog.Entry, device: torch.device, free: int | None) -> Outlook:
     """Of a model by its published shape and format, with `free` bytes on `device`."""
-    config, profile = released(entry)
+    config, profile = released(entry, device)
     weights, narrow = _sizes(entry, config, device)
     room = sys.maxsize if free is None else free
     needs = plan.least(config, min(weights, narrow), profile, device.type).total
@@ -112,15 +112,15 @@ def best(looks: Sequence[Outlook], device: torch.device) -> str:
     return catalog.EMBEDDED
 
 
-def released(entry: catalog.Entry) -> tuple[Architecture, Profile]:
+def released(entry: catalog.Entry, device: torch.device = CARD) -> tuple[Architecture, Profile]:
     """The configuration of a model of the catalog as it was published, and the profile that it
-    would be used with."""
+    would be used with on a device."""
     document = read_json(SHAPES / f"{entry.shape}.json")
     config = architecture_of(document)
     if config.masked is None:
         return config, INSTRUCT
     ids = {role: document.get(f"{role}_token_id") for role in ("bos", "eos", "pad")}
-    return config, masked_profile(config.masked, ids, ())
+    return config, masked_profile(config.masked, ids, (), device.type)
 
 
 def _suited_format(free: int) -> str | None:
@@ -133,22 +133,24 @@ def _suited_format(free: int) -> str | None:
 
 
 def _describe(look: Outlook, device: torch.device) -> dict[str, Any]:
-    told = _facts(look.entry)
-    told |= {"needs": look.needs, "needs_on_a_card": look.on_a_card}
-    told |= {"runs": _told(look.plan), "suits": look.suits}
-    if told["here"]:
+    described = _facts(look.entry)
+    described |= {"needs": look.needs, "needs_on_a_card": look.on_a_card}
+    described |= {"runs": _described(look.plan), "suits": look.suits}
+    if described["here"]:
         pulled = _as_pulled(look.entry, device)
-        told |= pulled | {"suits": pulled["suits"] and not look.too_slow}
-    return told
+        described |= pulled | {"suits": pulled["suits"] and not look.too_slow}
+    return described
 
 
 def _other(entry: catalog.Entry, device: torch.device) -> dict[str, Any]:
-    told = {**_facts(entry), "suits": False, "best": False}
-    told |= {"needs": None, "needs_on_a_card": None, "runs": None}
-    if not told["here"]:
-        return told | {"fault": f"it has come in part: run `infill-ls pull {entry.repository}`"}
-    told |= {"name": entry.repository, "licence": "see its README.md", "good_for": "who asked"}
-    return told | _as_pulled(entry, device)
+    described = {**_facts(entry), "suits": False, "best": False}
+    described |= {"needs": None, "needs_on_a_card": None, "runs": None}
+    if not described["here"]:
+        return described | {
+            "fault": f"it has come in part: run `infill-ls pull {entry.repository}`"
+        }
+    described |= {"name": entry.repository, "licence": "see its README.md", "good_for": "who asked"}
+    return described | _as_pulled(entry, device)
 
 
 def _facts(entry: catalog.Entry) -> dict[str, Any]:
@@ -167,14 +169,14 @@ def _as_pulled(entry: catalog.Entry, device: torch.device) -> dict[str, Any]:
     folder = catalog.store() / entry.name
     try:
         checkpoint = open_checkpoint(folder)
-        profile = profile_of(folder, checkpoint.config)
+        profile = profile_of(folder, checkpoint.config, device.type)
         found = plan.fit(entry.name, checkpoint, profile, device, compute_dtype(device))
     except EngineError as error:
         return {"fault": str(error), "runs": None, "suits": False}
-    return {"runs": _told(found), "needs": found.needs.total, "suits": True}
+    return {"runs": _described(found), "needs": found.needs.total, "suits": True}
 
 
-def _told(found: Plan | None) -> dict[str, str] | None:
+def _described(found: Plan | None) -> dict[str, str] | None:
     return None if found is None else {"use": str(found), "needs": str(found.needs)}
 
 

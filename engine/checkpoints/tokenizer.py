@@ -10,6 +10,7 @@ from tokenizers.models import BPE
 from engine.api import ModelMissing
 from engine.checkpoints.added_tokens import added_tokens
 from engine.checkpoints.files import AGAIN, read_json
+from engine.checkpoints.gguf import gguf_of, gguf_tokenizer
 
 # How Qwen2's tokenizer, and those made from it, cut a text before they merge bytes: as
 # `transformers` has it (models/qwen2/tokenization_qwen2.py).
@@ -21,11 +22,17 @@ QWEN2_WORDS = (
 
 def tokenizer_of(folder: Path) -> Tokenizer:
     """The tokenizer of a model folder: its `tokenizer.json`, or what Dream and its kin ship
-    instead, `vocab.json` and `merges.txt` of Qwen2's kind. No text ever turns into special tokens.
+    instead, `vocab.json` and `merges.txt` of Qwen2's kind, or that of a GGUF file. No text ever
+    turns into special tokens.
 
     Raises ModelMissing naming the file that is absent or damaged.
     """
     parts = folder / "vocab.json", folder / "merges.txt"
+    packed = gguf_of(folder)
+    if packed is not None and not (folder / "tokenizer.json").exists():
+        tokenizer = gguf_tokenizer(packed)
+        tokenizer.encode_special_tokens = True
+        return tokenizer
     if (folder / "tokenizer.json").exists() or not all(part.exists() for part in parts):
         return read_tokenizer(folder / "tokenizer.json")
     return _of_parts(folder, *parts)

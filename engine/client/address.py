@@ -116,7 +116,7 @@ def runtime_folder() -> Path:
         found = folder.lstat()
     except OSError as error:
         raise EngineError(
-            f"the engine's folder {folder} cannot be made ({error.strerror}): mend that, or set"
+            f"the engine's folder {folder} cannot be made ({error.strerror}): fix that, or set"
             " INFILL_RUNTIME_DIR to a folder of your own"
         ) from error
     if not stat.S_ISDIR(found.st_mode):

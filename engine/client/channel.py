@@ -109,11 +109,11 @@ def listen(address: Address) -> Listener:
     listener.bind((LOOPBACK, 0))
     listener.listen(BACKLOG)
     secret = secrets.token_hex(32)
-    told = {"port": listener.getsockname()[1], "secret": secret, "pid": os.getpid()}
+    meeting = {"port": listener.getsockname()[1], "secret": secret, "pid": os.getpid()}
     fresh = address.port.with_suffix(".port-new")
     file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w") as out:
-        json.dump(told, out)
+        json.dump(meeting, out)
     fresh.replace(address.port)
     return Listener(listener, bytes.fromhex(secret))
 
@@ -153,8 +153,12 @@ def _dial_unix(path: Path, patience: float, still: float) -> Channel:
 
 def _dial_loopback(path: Path, patience: float, still: float) -> Channel:
     try:
-        told = json.loads(path.read_text())
-        port, secret, pid = int(told["port"]), bytes.fromhex(told["secret"]), int(told["pid"])
+        meeting = json.loads(path.read_text())
+        port, secret, pid = (
+            int(meeting["port"]),
+            bytes.fromhex(meeting["secret"]),
+            int(meeting["pid"]),
+        )
         connection = socket.create_connection((LOOPBACK, port), patience)
     except TimeoutError as error:
         raise Silent(None) from error
@@ -190,7 +194,7 @@ def _prove_each_other(channel: Channel, secret: bytes) -> None:
 
 
 def _holder(path: Path, pid: int) -> int | None:
-    """`pid` if it is still the host that told it: then it holds the lock."""
+    """`pid` if it is still the host that wrote it: then it holds the lock."""
     lock = FileLock(path.with_suffix(".lock"))
     if lock.take():
         lock.release()
@@ -210,11 +214,11 @@ def is_proof(secret: bytes, who: str, nonce: str, proof: object) -> bool:
 
 
 def peer(connection: socket.socket) -> tuple[int | None, int | None]:
-    """User and process id at the other end of a unix socket, as far as this system tells."""
+    """User and process id at the other end of a unix socket, as far as this system reports them."""
     if sys.platform == "linux":
         size = struct.calcsize("3i")
-        told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
-        pid, uid, _ = struct.unpack("3i", told)
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        pid, uid, _ = struct.unpack("3i", credentials)
         return uid, pid or None  # 0: a process of another container
     if sys.platform == "darwin":
         # sys/un.h: SOL_LOCAL 0, LOCAL_PEERCRED 1 (a struct xucred: version, uid, ...),

@@ -216,8 +216,8 @@ class Connection:
                 self._take_draft(message["params"])
                 return
             case "log":
-                said = message["params"]
-                log.log(int(said["level"]), "host: %s", said["message"])
+                logged = message["params"]
+                log.log(int(logged["level"]), "host: %s", logged["message"])
                 return
             case "goodbye":
                 self._goodbye = str(message["params"]["reason"])

@@ -86,7 +86,7 @@ def find_or_start(
                 )
     except OSError as error:
         raise EngineError(
-            f"the engine's folder {address.folder} cannot be used ({error.strerror}): mend that,"
+            f"the engine's folder {address.folder} cannot be used ({error.strerror}): fix that,"
             " or set INFILL_RUNTIME_DIR to a folder of your own"
         ) from error
     finally:
@@ -228,10 +228,10 @@ def last_words(address: Address, since: int) -> str:
         with address.log.open("rb") as file:
             if address.log.stat().st_size >= since:  # else it was cut off to keep it small
                 file.seek(max(since, address.log.stat().st_size - (1 << 16)))
-            said = file.read(1 << 16)
+            tail = file.read(1 << 16)
     except OSError:
         return ""
-    lines = said.decode("utf-8", "replace").splitlines()[-LAST_WORDS:]
+    lines = tail.decode("utf-8", "replace").splitlines()[-LAST_WORDS:]
     return "\nits last words:\n" + "\n".join(lines) if lines else ""
 
 

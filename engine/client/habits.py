@@ -28,14 +28,14 @@ class Habits:
                 raise ValueError(f"{name} must be at least 0 seconds, not {seconds}")
 
     @classmethod
-    def from_json(cls, told: Any) -> Habits:
+    def from_json(cls, document: Any) -> Habits:
         """Raises ValueError for what is none."""
         try:
-            unload_after = told["unload_after"]
+            unload_after = document["unload_after"]
             return cls(
-                linger=float(told["linger"]),
+                linger=float(document["linger"]),
                 unload_after=None if unload_after is None else float(unload_after),
-                cancel_patience=float(told["cancel_patience"]),
+                cancel_patience=float(document["cancel_patience"]),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"the habits cannot be read: {error!r}") from error

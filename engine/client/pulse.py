@@ -67,11 +67,11 @@ def _signs_of(pid: int | None) -> Signs | None:
     try:
         for thread in Path(f"/proc/{pid}/task").iterdir():
             for line in (thread / "status").read_text().splitlines():
-                name, _, told = line.partition(":")
+                name, _, value = line.partition(":")
                 if name == "State":
-                    states.add(told.split()[0])
+                    states.add(value.split()[0])
                 elif name.endswith("ctxt_switches"):  # voluntary ones and others
-                    turns += int(told)
+                    turns += int(value)
     except OSError:
         return None
     return Signs(turns, frozenset(states)) if states else None

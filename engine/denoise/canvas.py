@@ -115,10 +115,10 @@ class Canvas:
 
     @classmethod
     def of(cls, layouts: Sequence[Layout], device: torch.device) -> Canvas:
-        """Candidates of one width, placeholders in their holes."""
+        """Candidates, placeholders in their holes; all of one width where padding is looked at."""
         lengths = [layout.length for layout in layouts]
         return cls._of(
-            [layout.ids for layout in layouts],
+            [list(layout.ids) for layout in layouts],
             [[range(*hole.span) for hole in layout.holes] for layout in layouts],
             None if None in lengths else [length or 0 for length in lengths],
             device,
@@ -127,17 +127,21 @@ class Canvas:
     @classmethod
     def _of(
         cls,
-        ids: Sequence[Sequence[int]],
+        ids: Sequence[list[int]],
         holes: Sequence[Sequence[range]],
         lengths: Sequence[int] | None,
         device: torch.device,
     ) -> Canvas:
-        """`ids` of one width; `holes` are the positions of each row's holes."""
+        """`holes` are the positions of each row's holes. A row of `ids` that is shorter than others
+        is filled up with what is not looked at."""
+        width = max(map(len, ids))
         open_ = [[at for hole in row for at in hole] for row in holes]
         begin = [{hole.start for hole in row if hole} for row in holes]
         most = max(1, *map(len, open_))
         return cls(
-            ids=torch.tensor(ids, device=device),
+            ids=torch.tensor(
+                [[*row, *[row[-1]] * (width - len(row))] for row in ids], device=device
+            ),
             places=torch.tensor(
                 [places + (places or [0])[-1:] * (most - len(places)) for places in open_],
                 device=device,
@@ -186,9 +190,7 @@ class Canvas:
             rows.append(text)
             holes.append(spans)
             lengths.append(len(text))
-        width = max(lengths)
-        padded = [text + text[-1:] * (width - len(text)) for text in rows]
-        return Canvas._of(padded, holes, lengths, self.ids.device)
+        return Canvas._of(rows, holes, lengths, self.ids.device)
 
     def begin_with(
         self, layouts: Sequence[Layout], drafts: Sequence[Sequence[int]], slack: int | None
@@ -240,7 +242,7 @@ def _rewritten(
 
 
 def fill_hole(tokens: Sequence[int], slack: int | None) -> list[int]:
-    """What a resolved hole says: its tokens without slack, which deletes itself wherever it is."""
+    """What a resolved hole holds: its tokens without slack, which deletes itself wherever it is."""
     return [token for token in tokens if token != slack]
 
 

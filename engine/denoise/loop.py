@@ -58,7 +58,7 @@ OnStep = Callable[[Step], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """A step: what it asks of the model, and how it decides on what the model says.
+    """A step: what it asks of the model, and how it decides on the model's answer.
 
     `canvas` holds what `look` looks at. `banned` [V], or [B, M, V], is True for tokens that may not
     be written; `penalty` is what that adds to logits.

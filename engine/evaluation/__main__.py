@@ -1,7 +1,8 @@
-"""`python -m engine.evaluation`: a suite from beginning to end, told as JSON lines on stdout.
+"""`python -m engine.evaluation`: a suite from beginning to end, reported as JSON lines on stdout.
 
     {"total": N, "done": K}     N answers to give, K known from a run before
     {"done": K}                 after each
+    {"calibrated": {...}}       with --calibrate, instead of a report: what was fitted, and its file
     {"report": [...], "baselines": ..., "calibration": ..., "gains": ..., "asked": ...,
      "results": FILE}
 
@@ -17,6 +18,7 @@ import hashlib
 import importlib
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,7 +31,7 @@ from engine.evaluation.measure import Answer, judge
 from engine.evaluation.question import changed, digests
 from engine.evaluation.report import calibrations, report
 from engine.evaluation.repositories import gains
-from engine.evaluation.suites import REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
+from engine.evaluation.suites import FILES, REPOSITORIES, SPLIT_OF, SUITES, TWO_HOLES, read_items
 
 EXTRA_FORWARDS = 2  # besides the steps: the prompt, and the ranking
 USUAL_METHODS = ("searched", "fixed", "oracle")
@@ -44,11 +46,44 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if (options.suite == REPOSITORIES) != (options.around is not None):
             raise BadData(f"the suite {REPOSITORIES} needs --around, and no other does")
-        evaluate(options)
+        if options.calibrate:
+            fit(options)
+        else:
+            evaluate(options)
     except (BadData, EngineError, OSError) as error:
-        _tell({"error": str(error)})
+        _report({"error": str(error)})
         return 1
     return 0
+
+
+def fit(options: argparse.Namespace) -> None:
+    """The confidence of a model or a server, fitted and kept."""
+    from engine.checkpoints import calibration
+    from engine.checkpoints.catalog import folder_of
+    from engine.evaluation import calibrate
+    from engine.remote.engine import is_address, load_remote
+
+    if options.suite != FILES:
+        raise BadData(f"--calibrate needs your own files: the suite {FILES}")
+    without = [_named(options.without)] if options.without else []
+    items = read_items(options.suite, options.data, options.limit, options.seed, *without)
+    _report({"total": len(items), "done": 0})
+    names: Sequence[str]
+    if is_address(options.model):
+        server = load_remote(options.model, calibrated=False)
+        look, names = calibrate.look_at_server(server), calibrate.SERVER_FEATURES
+        model, identity = f"{server.info.device}#{server.info.model}", ""
+    else:
+        from engine.fill.load import load_engine
+
+        model, options.device = _chosen(options.model, options.device)
+        engine = load_engine(model, options.device)
+        look, names = calibrate.look_at_model(engine), calibrate.FEATURES
+        identity = calibration.identity_of(folder_of(model))
+    found = calibrate.calibrate(
+        look, names, items, model, identity, lambda done: _report({"done": done})
+    )
+    _report({"calibrated": {**asdict(found), "file": str(calibration.write(found))}})
 
 
 def evaluate(options: argparse.Namespace) -> None:
@@ -65,6 +100,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "seed": options.seed,
         "steps": options.steps,
         "execute": options.execute,
+        "context_tokens": options.context_tokens,
         **digests(options.model, items, (options.parser, options.editor, options.around)),
     }
     path = options.results or _default_results(asked)
@@ -76,14 +112,14 @@ def evaluate(options: argparse.Namespace) -> None:
         for method in options.methods
         if (item.id, method) not in known
     ]  # fmt: skip
-    _tell({"total": len(items) * len(options.methods), "done": len(answers)})
+    _report({"total": len(items) * len(options.methods), "done": len(answers)})
     if jobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as results:
             if not answers and results.tell() == 0:
                 _write(results, {"asked": asked})
             answers += _answer(options, jobs, results, len(answers))
-    told = {
+    summary = {
         "asked": asked,
         "gate": options.gate,
         "report": report(answers, options.seed, options.gate),
@@ -92,7 +128,7 @@ def evaluate(options: argparse.Namespace) -> None:
         "gains": gains(answers, options.seed),
         "results": str(path),
     }
-    _tell(told)
+    _report(summary)
 
 
 def _answer(
@@ -112,7 +148,7 @@ def _answer(
             )
         )
         _write(results, asdict(answers[-1]))
-        _tell({"done": done + len(answers)})
+        _report({"done": done + len(answers)})
     return answers
 
 
@@ -131,8 +167,12 @@ def _filler(options: argparse.Namespace) -> Any:
     from engine.fill.load import load_engine
 
     engine = load_engine(options.model, options.device)
+    if options.context_tokens is not None:
+        engine.profile = engine.profile.but(context_tokens=options.context_tokens)
     if options.around is not None:
-        return FillerInRepository(engine, _named(options.around), options.data, options.steps)
+        return FillerInRepository(
+            engine, _named(options.around), options.data, options.methods, options.steps
+        )
     return Filler(engine, options.steps, _named(options.parser), _named(options.editor))
 
 
@@ -177,7 +217,7 @@ def _write(results: TextIO, record: dict[str, Any]) -> None:
     results.flush()
 
 
-def _tell(message: dict[str, Any]) -> None:
+def _report(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
@@ -191,12 +231,14 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--execute", action="store_true")
+    parser.add_argument("--calibrate", action="store_true")
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--gate", type=float, default=0.0)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--parser", help="module:function that says whether a text parses")
     parser.add_argument("--without", help="module:function that says which files are not read")
     parser.add_argument("--editor", help="module:function that says what is put into a gap")
+    parser.add_argument("--context-tokens", type=int, help="of the prompt, for other files")
     parser.add_argument("--around", help="module:function that says what a repository knows")
     return parser
 

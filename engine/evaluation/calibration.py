@@ -1,4 +1,4 @@
-"""Whether a confidence is what it says: the probability that a fill is exact."""
+"""Whether a confidence is what it claims to be: the probability that a fill is exact."""
 
 from __future__ import annotations
 

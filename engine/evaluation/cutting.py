@@ -20,7 +20,7 @@ LARGEST = 200_000  # characters of a file that gaps are cut from
 SHORTEST_LINE = 9  # characters of a line of one's own files that a gap is cut from
 LEAST_LINES = 8  # of them in a file
 # How often a held-out gap is in a language, where the data have it. Fixed, and none of a training's
-# settings: numbers of different models are told of the same gaps.
+# settings: numbers of different models are of the same gaps.
 WEIGHTS: Mapping[str, float] = {
     "python": 60, "javascript": 10, "typescript": 9, "rust": 4, "go": 4, "c": 2, "cpp": 3,
     "java": 3, "lua": 1.5, "shellscript": 1, "css": 1.2,

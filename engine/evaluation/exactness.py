@@ -32,7 +32,7 @@ def similarity(found: str, wanted: str) -> float:
 
 
 def repeats_suffix(text: str, suffix: str) -> bool:
-    """Whether the fill says again what follows it: its first line with something on it."""
+    """Whether the fill repeats what follows it: its first line with something on it."""
     following = next((line.strip() for line in suffix.splitlines() if line.strip()), "")
     return len(following) >= SHORT and following in {line.strip() for line in text.splitlines()}
 

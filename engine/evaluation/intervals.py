@@ -1,4 +1,4 @@
-"""How sure a number is. Imports no torch."""
+"""The interval in which a number lies. Imports no torch."""
 
 from __future__ import annotations
 

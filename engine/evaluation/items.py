@@ -9,7 +9,7 @@ Kind = Literal["rest of line", "whole line", "block"]
 
 
 class BadData(ValueError):
-    """The data are not what the suite needs; the message names file, line and mend."""
+    """The data are not what the suite needs; the message names file, line and fix."""
 
 
 @dataclass(frozen=True, slots=True)

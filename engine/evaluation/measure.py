@@ -40,7 +40,7 @@ class Answer:
     starts_inside_word: bool = False
 
     def is_shown(self, gate: float) -> bool:
-        """Whether an editor would show it unasked: it is sure enough, and breaks nothing."""
+        """Whether an editor would show it unasked: it is confident enough, and breaks nothing."""
         return self.confidence >= gate and self.parses is not False
 
 

@@ -1,10 +1,10 @@
 """How a gap is filled: as in use, by the model alone, checked by a parser, or with its length fixed
-or told by an oracle."""
+or given by an oracle."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 
@@ -113,20 +113,78 @@ class Filler:
 
 class FillerInRepository:
     """A model that fills an item's gap with what `around` finds in the repository that is in
-    `data`, by a way of its own; the time that takes is counted."""
+    `data`, by each of `ways`.
+
+    Ways that let the model read the same are told apart by what they propose, of the same
+    candidates: an item is filled once for all of them. The seconds of a fill are those of finding
+    what the way needs and of filling.
+    """
 
     def __init__(
-        self, engine: LocalEngine, around: Around, data: Path, steps: int | None = None
+        self,
+        engine: LocalEngine,
+        around: Around,
+        data: Path,
+        ways: Sequence[str],
+        steps: int | None = None,
     ) -> None:
-        self._engine, self._around, self._data, self._steps = engine, around, data, steps
+        self._engine, self._around, self._data, self._ways = engine, around, data, tuple(ways)
+        self._steps = steps
+        self._item: Item | None = None
+        self._found: dict[str, _Around] = {}
+        self._rolls: dict[tuple[Snippet, ...], tuple[Rolled, float]] = {}
 
     def fill(self, item: Item, method: str) -> Fill:
+        if self._item is not item:
+            self._item, self._rolls = item, {}
+            self._found = {way: self._look(item, way) for way in self._ways}
+        found = self._found[method]
+        rolled, seconds = self._rolled(item, found.context)
+        ranked = _with_proposals(rolled, found.proposals, self._engine.profile)
+        if not ranked:
+            fill = Fill(("",), 0.0, rolled.steps, rolled.canvas_tokens, 0.0)
+        else:
+            fill = self._engine.fill_of(replace(rolled, candidates=ranked))
+        return replace(fill, seconds=found.seconds + seconds)
+
+    def _look(self, item: Item, way: str) -> _Around:
         started = perf_counter()
-        context, proposals = self._around(self._data, item, method)
-        request = request_for(item, self._steps, tuple(context), tuple(proposals))
-        # A window for each way: what one has read is not kept for the next, which would be faster.
-        fill = self._engine.fill(request, window=method)
-        return replace(fill, seconds=perf_counter() - started)
+        context, proposals = self._around(self._data, item, way)
+        return _Around(tuple(context), tuple(proposals), perf_counter() - started)
+
+    def _rolled(self, item: Item, context: tuple[Snippet, ...]) -> tuple[Rolled, float]:
+        if context not in self._rolls:
+            alike = [each for each in self._found.values() if each.context == context]
+            proposals = dict.fromkeys(each for one in alike for each in one.proposals)
+            request = request_for(item, self._steps, context, tuple(proposals))
+            started = perf_counter()
+            # A window for each: what one has read is not kept for the next, which would be faster.
+            rolled = self._engine.roll(request, window=str(hash(context)))
+            assert rolled is not None, "one hole is on one canvas"
+            self._rolls[context] = rolled, perf_counter() - started
+        return self._rolls[context]
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    context: tuple[Snippet, ...]
+    proposals: tuple[Proposal, ...]
+    seconds: float
+
+
+def _with_proposals(
+    rolled: Rolled, proposals: Sequence[Proposal], profile: Profile
+) -> list[Candidate]:
+    """The candidates that there are with these proposals and no others, the best first."""
+    texts = {each.text for each in proposals}
+    ranked = []
+    for each in rolled.candidates:
+        if each.texts[0] in texts:
+            ranked.append(each)
+        elif each.log_probability is not None or each.evidence.times:
+            evidence = replace(each.evidence, proposed_match=0, proposed_times=0)
+            ranked.append(replace(each, evidence=evidence, score=evidence.score(profile)))
+    return sorted(ranked, key=lambda each: each.score, reverse=True)
 
 
 def request_for(
@@ -149,7 +207,7 @@ def request_for(
 
 def written_alone(rolled: Rolled, profile: Profile) -> Candidate | None:
     """The best of the candidates that the model wrote itself, wherever else they may stand."""
-    written = [each for each in rolled.candidates if each.certainty is not None]
+    written = [each for each in rolled.candidates if each.log_probability is not None]
 
     def score(each: Candidate) -> float:
         alone = replace(each.evidence, match=0, times=0, proposed_match=0, proposed_times=0)

@@ -20,7 +20,7 @@ from engine.evaluation.items import BadData
 
 PauseKind = Literal["operator", "bracket", "keyword", "new line", "new body"]
 KINDS: tuple[PauseKind, ...] = get_args(PauseKind)
-SIMILAR = 0.8  # edit similarity from which a suggestion is one that a person would take and mend
+SIMILAR = 0.8  # edit similarity from which a suggestion is one that a person would take and correct
 
 _WITHIN_LINE: dict[PauseKind, re.Pattern[str]] = {
     "operator": re.compile(
@@ -151,7 +151,7 @@ def draw_pauses(texts: Iterable[Text], count: int, seed: int = 0) -> list[Pause]
     return drawn
 
 
-def tell(heard: Sequence[Heard]) -> list[dict[str, Any]]:
+def summarise(heard: Sequence[Heard]) -> list[dict[str, Any]]:
     """A row for all pauses and one for each kind: of so many, how many were spoken to, and were
     exact, similar and wrong (proportions of all pauses); `right`, the exact ones of the spoken;
     and `saved`, characters per 100 pauses."""

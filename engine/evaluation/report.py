@@ -1,4 +1,4 @@
-"""What is told of many answers. Imports no torch."""
+"""The summary of many answers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.evaluation.calibration import calibration
 from engine.evaluation.intervals import Proportion, bootstrap, mean, quantile
 from engine.evaluation.measure import Answer
 
-Told = dict[str, Any] | None  # mean, low, high, n; None where nobody can tell
+Summary = dict[str, Any] | None  # mean, low, high, n; None where nobody can tell
 
 # Parts of the answers with a row of their own, where there are such and others.
 PARTS: Mapping[str, Callable[[Answer], bool]] = {
@@ -53,7 +53,7 @@ def calibrations(answers: Sequence[Answer]) -> dict[str, Any]:
 def _row(
     method: str, part: str, answers: Sequence[Answer], seed: int, gate: float
 ) -> dict[str, Any]:
-    def rate(of: Callable[[Answer], bool | None]) -> Told:
+    def rate(of: Callable[[Answer], bool | None]) -> Summary:
         values = [value for answer in answers if (value := of(answer)) is not None]
         return Proportion.of(values).as_json() if values else None
 

@@ -16,7 +16,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 
-OUTPUT = 2000  # characters kept of what a program says
+OUTPUT = 2000  # characters kept of what a program prints
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`passed`, or why not: "failed", "timed out", and what the program said last."""
+    """`passed`, or why not: "failed", "timed out", and what the program printed last."""
 
     passed: bool
     reason: str
-    said: str = ""
+    output: str = ""
 
 
 # Runs in the child around the program. Limits that a system does not have are skipped. The token
@@ -108,9 +108,9 @@ def run(program: str, limits: Limits | None = None) -> Outcome:
             return Outcome(False, "timed out")
         finally:
             _end(process)
-    said = out.decode("utf-8", "replace").strip()
-    passed = process.returncode == 0 and said.endswith(token)
-    return Outcome(passed, "passed" if passed else "failed", said.removesuffix(token)[-OUTPUT:])
+    output = out.decode("utf-8", "replace").strip()
+    passed = process.returncode == 0 and output.endswith(token)
+    return Outcome(passed, "passed" if passed else "failed", output.removesuffix(token)[-OUTPUT:])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,10 +1,10 @@
 """Which packages nothing is trained on, and what each of them is for (engine/training/corpus.toml).
 
     tune     ranks, calibrations and thresholds are fitted on them, and choices are made by them
-    report   numbers that are told come from them, and nothing else
+    report   numbers that are reported come from them, and nothing else
     fresh    the same, of packages first published in 2026: no base can have read them
 
-What a number was fitted on is never what it is told of. A package is in one split.
+What something was fitted on is never what a number is reported on. A package is in one split.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from engine.api import Cancelled, IsCancelled
 from engine.checkpoints.profile import Profile
 from engine.fill.prompt import Lead, Prompt, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
+from engine.fill.token_texts import TokenTexts
 from engine.models.family import Causal, Context
 
 MISFIT = 3.0  # nats that each fault of a line (engine/fill/structure.py) takes from it
@@ -94,7 +95,7 @@ class Writer:
 
     causal: Causal[Any]
     tokenizer: Tokenizer
-    texts: Sequence[str | None]
+    texts: TokenTexts
     profile: Profile
     prompt: Prompt
     around: Surroundings
@@ -131,7 +132,7 @@ class Writer:
         line_break = "\n" if end is None else end.group()
         below = next((line.strip() for line in LINE_BREAK.split(behind) if line.strip()), None)
         tree, start, piece, scores = self._begin()
-        writable = self._writable(scores)
+        writable = self._fitting("")
         live = [
             Hypothesis(start, line + line_break, score)
             for line, score in list(found.items())[:CHAINS]
@@ -175,8 +176,7 @@ class Writer:
         tree, start, piece, scores = self._begin()
         # Of the last piece too: what a healed seam took is written first, and belongs to the rest.
         first, beams = piece + self.prompt.seams[0].left, self.profile.ranking.beams
-        writable = self._writable(scores)
-        scores = scores.masked_fill(~_fits(self.texts, writable, first), -math.inf)
+        scores = scores.masked_fill(~self._fitting(first), -math.inf)
         # Of all lines that begin as this one does: how unlikely that beginning is does not count.
         live, scores = [Hypothesis(start, "", 0.0)], scores.log_softmax(dim=-1)
         done: dict[str, float] = {}
@@ -204,7 +204,7 @@ class Writer:
             live = [
                 Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
             ]
-            fits = [_fits(self.texts, writable, first[len(each.text) :]) for each in live]
+            fits = [self._fitting(first[len(each.text) :]) for each in live]
             scores = scores.masked_fill(~torch.stack(fits), -math.inf)
         best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
         return {line: score for line, score in best[:beams] if score > _worst(done)}
@@ -222,12 +222,13 @@ class Writer:
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 
-    def _writable(self, like: Tensor) -> Tensor:
-        """[V], True for tokens that may be written or that end a fill, on the device of `like`."""
-        writable = torch.tensor([text is not None for text in self.texts], device=like.device)
-        if self.lead.end is not None:
-            writable[self.lead.end] = True
-        return writable
+    def _fitting(self, left: str) -> Tensor:
+        """[V], True for tokens that may be written where `left` is still to be written, and for the
+        one that ends a fill where nothing is."""
+        fitting = self.texts.fitting(left)
+        if left or self.lead.end is None:
+            return fitting
+        return fitting.index_fill(0, torch.tensor(self.lead.end, device=fitting.device), True)
 
     def _rest(self) -> str:
         """What stands behind the gap on its line, for a pass that has not read it."""
@@ -262,15 +263,6 @@ def _behind(
 def _worst(done: Mapping[str, float]) -> float:
     """The log-probability that is worth no more work, beside the lines that are `done`."""
     return max(FLOOR, max(done.values(), default=FLOOR) - MARGIN)
-
-
-def _fits(texts: Sequence[str | None], writable: Tensor, left: str) -> Tensor:
-    """[V], True for `writable` tokens that begin with what is `left` to write or with what of it
-    they have room for."""
-    if not left:
-        return writable
-    fits = [bool(text and (text.startswith(left) or left.startswith(text))) for text in texts]
-    return torch.tensor(fits, device=writable.device)
 
 
 def _without_last(tokenizer: Tokenizer, text: str) -> tuple[list[int], str]:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tokenizers import Tokenizer
 
 from engine.api import FillRequest, Shape
+from engine.checkpoints.calibration import probability_of_a_line
 from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import fill_hole
 from engine.denoise.loop import Step
 from engine.fill.drafts import UNFINISHED, read_text
-from engine.fill.lookup import Found, look_up, look_up_block, says_again
-from engine.fill.prompt import Lead, Prompt, encode
-from engine.fill.rank import Evidence, Likelihood, calibrated, likelihoods
+from engine.fill.lookup import Found, look_up, look_up_block, repeats_below
+from engine.fill.prompt import Prompt, encode
+from engine.fill.rank import Evidence, Likelihood, calibrated
 from engine.fill.structure import LINE_BREAK, Surroundings, woven
-from engine.models.family import Model
 
 MOST_PROPOSALS = 16  # each costs the ranking a few tokens
 BROKEN = -1e3  # the score of having no candidate: worse than any log-probability
 
+Scorer = Callable[[Sequence[str]], list[Likelihood]]
 Texts = tuple[str, ...]  # one per hole, with the pieces that its seam took
 
 
@@ -34,16 +33,23 @@ class Candidate:
     texts: tuple[str, ...]
     score: float
     evidence: Evidence
-    certainty: float | None
+    log_probability: float | None
 
     def confidence(self, profile: Profile) -> float:
-        """How likely the whole fill is exactly right, 0..1.
+        """How likely the whole fill is exactly right, 0..1. Without a calibration it only rises
+        with the probability of a line, and nothing speaks for a text that has none.
 
         The calibration is fitted to fills of one hole; of several, each has to be right.
         """
         if profile.ranking.calibration:
             return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
-        return math.exp(self.certainty) if self.certainty is not None else 0.0
+        likelihood, whole = self.evidence.likelihood, self.log_probability
+        if likelihood.middle is not None:
+            whole = likelihood.middle * likelihood.tokens
+        lines = sum(bool(line.strip()) for text in self.texts for line in text.splitlines())
+        if whole is None or not lines:
+            return 0.0
+        return probability_of_a_line(whole, lines)
 
 
 def read_candidates(tokenizer: Tokenizer, last: Step, slack: int | None) -> dict[Texts, float]:
@@ -83,35 +89,30 @@ def look_up_candidates(
 
 
 def rank_candidates(
-    model: Model[Any],
-    tokenizer: Tokenizer,
     profile: Profile,
     prompt: Prompt,
     written: Mapping[Texts, float],
     matches: Mapping[Texts, Found],
     around: Surroundings,
-    lead: Lead | None,
+    score: Scorer | None,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
-    nothing that says again the line below it.
+    nothing that repeats the line below it.
 
-    `around` is what stands around the holes; `lead` is where the causal pass begins, None of a
-    model without one.
+    `around` is what stands around the holes; `score` gives likelihoods of texts in their place,
+    None where a model has none.
     """
     head, suffix = prompt.texts[0], prompt.texts[-1]
     found = [
         texts
         for texts in dict.fromkeys([*written, *matches])
-        if len(texts) > 1 or not says_again(head + texts[0], suffix)
+        if len(texts) > 1 or not repeats_below(head + texts[0], suffix)
     ]
     if not found:
         nothing = Evidence(Likelihood(None, None), 0, 0)
         return [Candidate(("",) * len(prompt.seams), BROKEN, nothing, None)]
     middles = [woven(texts, prompt.texts[1:-1]) for texts in found]
-    if model.causal is None or lead is None:
-        scores = [Likelihood(None, None)] * len(middles)
-    else:
-        scores = likelihoods(model.causal, tokenizer, profile, prompt, middles, lead)
+    scores = [Likelihood(None, None)] * len(middles) if score is None else score(middles)
     nowhere = Found("", 0, 0)
     candidates = []
     for texts, middle, likelihood in zip(found, middles, scores, strict=True):

@@ -1,4 +1,4 @@
-"""The prompt for a model that answers in turns: the file and its gap told, the answer begun.
+"""The prompt for a model that answers in turns: the file and its gap described, the answer begun.
 
     prompt   <bos> user turn: what to do, snippets, the file with a mark for the gap; an empty
              thought, so that the model does not think aloud
@@ -66,7 +66,7 @@ def build_chat_prompt(
         )
     head, *between, suffix = (encode(tokenizer, text) for text in pinned)
     return Prompt(
-        ids=_turns(_told(request, line_start, tokenizer, profile), tokenizer, profile),
+        ids=_turns(_question(request, line_start, tokenizer, profile), tokenizer, profile),
         head=head,
         between=between,
         suffix=suffix,
@@ -76,7 +76,7 @@ def build_chat_prompt(
     )
 
 
-def _told(
+def _question(
     request: FillRequest, line_start: int, tokenizer: Tokenizer, profile: Profile
 ) -> list[int]:
     """The user's turn. What changes as a user types on the gap's line is not in it."""
@@ -84,7 +84,7 @@ def _told(
     where = request.path or "a file"
     around = [TASK.format(where=where, mark=MARK)]
     segments = snippet_segments(
-        request.context, int(budget * CONTEXT_SHARE), lambda text: encode(tokenizer, text), _told_of
+        request.context, int(budget * CONTEXT_SHARE), lambda text: encode(tokenizer, text), _quoted
     )
     context = "".join(each.text for each in segments)
     opening = encode(tokenizer, "".join(around) + context + f"{FENCE}{request.language or ''}\n")
@@ -97,18 +97,18 @@ def _told(
     return [*opening, *before, *after, *closing]
 
 
-def _told_of(snippet: Snippet) -> str:
+def _quoted(snippet: Snippet) -> str:
     text = snippet.text.strip("\n")
     where = snippet.path or "another file"
     return SNIPPET.format(where=where, text=text, fence=FENCE) if text.strip() else ""
 
 
-def _turns(told: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
+def _turns(question: list[int], tokenizer: Tokenizer, profile: Profile) -> list[int]:
     """The turns as the model's chat template writes them, with an empty thought."""
     turn, turn_end, channel, channel_end = (_id(name, tokenizer) for name in TURNS)
     return [
         *([profile.tokens.bos] if profile.tokens.bos is not None else []),
-        *(turn, *encode(tokenizer, "user\n"), *told, turn_end),
+        *(turn, *encode(tokenizer, "user\n"), *question, turn_end),
         *(*encode(tokenizer, "\n"), turn, *encode(tokenizer, "model\n")),
         *(channel, *encode(tokenizer, "thought\n"), channel_end),
     ]

@@ -1,4 +1,4 @@
-"""What a canvas says while it resolves: text, and the probability of each stretch of it."""
+"""What a canvas holds while it resolves: text, and the probability of each stretch of it."""
 
 from __future__ import annotations
 

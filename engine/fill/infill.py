@@ -32,6 +32,7 @@ from engine.denoise.sampler import Seeded
 from engine.fill.beam import Writer
 from engine.fill.candidates import (
     Candidate,
+    Scorer,
     Texts,
     look_up_candidates,
     rank_candidates,
@@ -42,6 +43,8 @@ from engine.fill.drafts import read_draft
 from engine.fill.lengths import guess_shape, hole_lengths, largest_hole, lay_out_candidates
 from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
 from engine.fill.prompt import Lead, Prompt, build_prompt, encode, far_apart, lead_of
+from engine.fill.pseudo_likelihood import pseudo_likelihoods
+from engine.fill.rank import likelihoods
 from engine.fill.structure import Surroundings, woven
 from engine.fill.writable import Writable
 from engine.models.family import Context, Model
@@ -186,7 +189,10 @@ class LocalEngine:
             asker.on_draft(read_draft(tokenizer, step, of, seams, slack))
 
         on_step, cancelled = show if asker.on_draft else None, asker.cancelled
-        last = yield from denoise(cache, canvas, settings, draws, banned, on_step, cancelled)
+        memory: dict[str, Any] = {}
+        last = yield from denoise(
+            cache, canvas, settings, draws, banned, on_step, cancelled, memory
+        )
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
         written = read_candidates(tokenizer, last, profile.tokens.slack)
@@ -194,10 +200,22 @@ class LocalEngine:
             written = self._continued(request, begun, cancelled) | written
         looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
-        ranked = rank_candidates(
-            model, tokenizer, profile, prompt, written, matches, begun.around, begun.lead
-        )
+        score = self._scorer(begun, memory)
+        ranked = rank_candidates(profile, prompt, written, matches, begun.around, score)
         return last, ranked
+
+    def _scorer(self, begun: _Begun, memory: dict[str, Any]) -> Scorer | None:
+        """How candidates get a likelihood: by the causal pass, where the model has one, else by the
+        masked model's own, where the profile says so."""
+        given = self.tokenizer, self.profile, begun.prompt
+        causal, lead = self.model.causal, begun.lead
+        if causal is not None and lead is not None:
+            return lambda middles: likelihoods(causal, *given, middles, lead)
+        if self.profile.ranking.pseudo_likelihood:
+            return lambda middles: pseudo_likelihoods(
+                self.model, *given, middles, begun.cache, memory
+            )
+        return None
 
     def _continued(
         self, request: FillRequest, begun: _Begun, cancelled: IsCancelled | None

@@ -52,7 +52,7 @@ def look_up(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Fou
     found += _after_same_end(lines, head)
     found += _by_analogy(above, below, head)
     cut = (replace(each, text=_without_rest(each.text.rstrip(), rest)) for each in found)
-    return _best(each for each in cut if each.text and not says_again(head + each.text, suffix))
+    return _best(each for each in cut if each.text and not repeats_below(head + each.text, suffix))
 
 
 def look_up_block(prefix: str, suffix: str, elsewhere: Sequence[str] = ()) -> list[Found]:
@@ -111,7 +111,7 @@ def _indented_as(ours: str, theirs: str, lines: Sequence[str]) -> Iterator[str]:
         yield new + line.removeprefix(old) if line.startswith(old) else line
 
 
-def says_again(line: str, suffix: str) -> bool:
+def repeats_below(line: str, suffix: str) -> bool:
     """Whether `line` is the next one in `suffix` with something on it, and no mere bracket."""
     below = suffix[:REACH].split("\n")[1:]
     following = next((text.strip() for text in below if text.strip()), "")

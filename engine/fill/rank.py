@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from engine.checkpoints.calibration import logistic
 from engine.checkpoints.profile import FEATURES, Profile
 from engine.fill.prompt import Lead, Prompt, encoding_of, last_piece
 from engine.fill.structure import Faults
@@ -121,8 +122,7 @@ def by_name(weights: Sequence[float]) -> dict[str, float]:
 
 def calibrated(weights: Mapping[str, float], evidence: Evidence) -> float:
     """The probability, by logistic regression, that a candidate with this evidence is exact."""
-    odds = _weighed(weights, evidence.features())
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, odds))))
+    return logistic(_weighed(weights, evidence.features()))
 
 
 def _weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:

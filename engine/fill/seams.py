@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LAST = "\U0010ffff"  # sorts after any character that a token has
+from engine.fill.token_texts import LAST
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,8 +83,10 @@ class Surroundings:
         deeper = width(self._next) > width(last)
         opens = _OPENS.search(last) is not None
         if deeper:
-            told = is_inside or opens or _GOES_ON.search(last) or _CONTINUES.match(self._next)
-            return not told, False
+            is_explained = (
+                is_inside or opens or _GOES_ON.search(last) or _CONTINUES.match(self._next)
+            )
+            return not is_explained, False
         is_block = last.rstrip().endswith(":") if self._language == "python" else opens
         return False, is_block and not _CONTINUES.match(self._next)
 

@@ -15,6 +15,7 @@ from engine.denoise.canvas import Canvas, Layout
 from engine.fill.drafts import UNFINISHED
 from engine.fill.seams import Seam, Vocabulary
 from engine.fill.structure import LINE_BREAK
+from engine.fill.token_texts import TokenTexts
 
 
 class Writable:
@@ -34,14 +35,14 @@ class Writable:
         for token in (profile.tokens.slack, profile.tokens.expand):
             if token is not None:
                 self._special[token] = False
-        self.texts = [None if text and UNFINISHED in text else text for text in texts]
+        whole = [None if text and UNFINISHED in text else text for text in texts]
+        self.texts = TokenTexts(whole, device)
         self.vocabulary = None
         if profile.canvas.heal:
             # A line break that came with a healed piece would make a line of a hole two.
-            whole = [
-                None if broken else text for text, broken in zip(self.texts, breaks, strict=True)
-            ]
-            self.vocabulary = Vocabulary(whole)
+            self.vocabulary = Vocabulary(
+                [None if broken else text for text, broken in zip(whole, breaks, strict=True)]
+            )
 
     def banned(
         self, shape: Shape, seams: Sequence[Seam], layouts: Sequence[Layout], canvas: Canvas

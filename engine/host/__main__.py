@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
             sys.exit(IS_SERVED_ALREADY)
         listener = listen(address)
     except OSError as error:
-        log.error("%s: mend that, or set INFILL_RUNTIME_DIR to a folder of your own", error)
+        log.error("%s: fix that, or set INFILL_RUNTIME_DIR to a folder of your own", error)
         sys.exit(1)
     log.info("host %d serves %s as %s", os.getpid(), given.model, address.name)
     worker = Worker(lambda: load_alone(address, loaded), habits.unload_after)

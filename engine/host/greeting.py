@@ -21,7 +21,7 @@ log = logging.getLogger("engine.host")
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """What a client has said of itself; `window` is None for a visitor."""
+    """What a client has reported of itself; `window` is None for a visitor."""
 
     id: Any
     window: str | None

@@ -1,6 +1,6 @@
 """Clients in, answers out: the host's event loop.
 
-JSON-RPC, one object a line (engine.client.wire). A client says first who it is:
+JSON-RPC, one object a line (engine.client.wire). A client reports first who it is:
 
     hello     {protocol, version, role: "window" | "visitor", window, habits}; answered with who
               serves. Windows keep the host alive, visitors look in
@@ -136,9 +136,9 @@ class Host:
         others = {client.window for client in self._clients} - {None}
         return any(other.partition(".")[0] != process for other in others if other)
 
-    def _take_habits(self, told: Any) -> None:
+    def _take_habits(self, document: Any) -> None:
         try:
-            self._habits = Habits.from_json(told)
+            self._habits = Habits.from_json(document)
         except ValueError:
             return  # a client that wants none
         self._worker.unload_after(self._habits.unload_after)

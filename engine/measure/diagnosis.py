@@ -1,7 +1,7 @@
 """`python -m engine.measure.diagnosis torch|kernel|model NAME`: what only a process with torch can
 tell.
 
-One JSON object on stdout, for processes that must not load torch. What is wrong is told in it; a
+One JSON object on stdout, for processes that must not load torch. It reports what is wrong; a
 process that ends without one could not so much as begin.
 """
 
@@ -78,7 +78,7 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
     `fault` says which part is wrong ("files" or "memory") and why; the rest is what was found.
     """
     from engine.checkpoints import plan
-    from engine.checkpoints.catalog import folder_of
+    from engine.checkpoints.catalog import by_way_of, folder_of
     from engine.checkpoints.checkpoint import open_checkpoint
     from engine.checkpoints.derived import profile_of
     from engine.checkpoints.load import compute_dtype
@@ -86,22 +86,22 @@ def look_at_model(name: str, device: torch.device) -> dict[str, Any]:
     from engine.checkpoints.suited import suited
     from engine.checkpoints.tokenizer import tokenizer_of
 
-    told: dict[str, Any] = {"device": str(device), "free": free_bytes(device), "fault": None}
+    report: dict[str, Any] = {"device": str(device), "free": free_bytes(device), "fault": None}
     part = "files"
     try:
         name = suited(name, device)
         folder = folder_of(name)
-        checkpoint = open_checkpoint(folder)
-        profile = profile_of(folder, checkpoint.config)
+        checkpoint = open_checkpoint(folder, by_way_of(name)[0])
+        profile = profile_of(folder, checkpoint.config, device.type)
         tokenizer_of(folder)
-        told |= {"folder": str(folder), "format": checkpoint.format, "bytes": checkpoint.nbytes}
+        report |= {"folder": str(folder), "format": checkpoint.format, "bytes": checkpoint.nbytes}
         part = "memory"
         chosen = plan.fit(name, checkpoint, profile, device, compute_dtype(device))
-        told |= {"use": str(chosen), "needs": str(chosen.needs)}
-        told["is_cut_down"] = chosen.profile != profile
+        report |= {"use": str(chosen), "needs": str(chosen.needs)}
+        report["is_cut_down"] = chosen.profile != profile
     except EngineError as error:
-        told["fault"] = {"of": part, "says": str(error)}
-    return told
+        report["fault"] = {"of": part, "message": str(error)}
+    return report
 
 
 def _card(index: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
-    signal    what a look believed -> what the next look is told of it, where the family listens
+    signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
 
@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 import torch
@@ -46,8 +47,6 @@ In = TypeVar("In", bound=Context, contravariant=True)
 # How a look reads its prompt, where a family reads it together with the canvas: "read" in full;
 # "keep" in full too, and what comes of it is kept for later looks; "reuse" what was kept.
 PromptReading = Literal["read", "keep", "reuse"]
-
-SLICE = 64  # places whose logits live at once when texts are ranked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,38 +133,6 @@ class Causal(Protocol[C]):
         ...
 
 
-def score_tokens(
-    logits: Callable[[Tensor], Tensor],
-    hidden: Tensor,
-    some: Tensor,
-    at: Sequence[int],
-    tokens: Sequence[int],
-) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] behind place `at` [N], where `hidden` [S, H]
-    are the states of the places `some` [S], in ascending order.
-
-    The vocabulary is looked at for SLICE places at a time.
-    """
-    rows = torch.searchsorted(some, torch.tensor(at, device=some.device))
-    chosen = torch.tensor(tokens, device=some.device)
-    found = torch.empty(len(chosen), device=some.device)
-    for start in range(0, len(some), SLICE):
-        scores = logits(hidden[start : start + SLICE]).log_softmax(dim=-1)
-        inside = (rows >= start) & (rows < start + SLICE)
-        found[inside] = scores[rows[inside] - start, chosen[inside]]
-    return found
-
-
-def score_in_slices(logits: Callable[[Tensor], Tensor], hidden: Tensor, tokens: Tensor) -> Tensor:
-    """The log-probability [N] of each of `tokens` [N] where `hidden` [N, H] stands, with the
-    vocabulary looked at for SLICE places at a time."""
-    found = [
-        logits(states).log_softmax(dim=-1).gather(-1, some[:, None]).squeeze(-1)
-        for states, some in zip(hidden.split(SLICE), tokens.split(SLICE), strict=True)
-    ]
-    return torch.cat(found)
-
-
 @dataclass(frozen=True, slots=True)
 class FixedSize:
     """Of a FixedLook: canvases side by side, their width, the positions of each that get logits at
@@ -180,7 +147,7 @@ class FixedSize:
 class FixedLook(Protocol[In]):
     """A look at canvases of one size whose tensors never move, so that a CUDA graph can hold it.
 
-    `ids` [B, C], `positions` [B, M] and `signal` (what the next look is told of the last one) are
+    `ids` [B, C], `positions` [B, M] and `signal` (the next look's self-conditioning) are
     there to be written. Nothing but `load` reads what is not on the device.
     """
 
@@ -204,9 +171,13 @@ class FixedLook(Protocol[In]):
 
 
 class Model(nn.Module, ABC, Generic[C]):
-    """A model with its weights, for inference. Its methods belong to one thread."""
+    """A model with its weights, for inference. Its methods belong to one thread.
+
+    `multiplies_int8`: its layers, as its family prepares them for a CPU, take weights in INT8.
+    """
 
     config: Architecture
+    multiplies_int8 = False
 
     @property
     @abstractmethod
@@ -241,9 +212,9 @@ class Model(nn.Module, ABC, Generic[C]):
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /
     ) -> Tensor | None:
-        """What the next look is told of `beliefs` [B, M, V], the logits at `positions` [B, M]
-        of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly what
-        stands there. None where a family has no self-conditioning.
+        """The next look's self-conditioning: of `beliefs` [B, M, V], the logits at `positions`
+        [B, M] of `canvas` [B, C] ids, where `real` [B, M] is True; of all other positions exactly
+        what stands there. None where a family has none.
         """
         return None
 
@@ -306,6 +277,11 @@ class Architecture(Protocol):
         """Of the Context of `tokens`, its numbers `item` bytes each."""
         ...
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        """Of what a fill keeps of its prompt from one look to the next, where `PromptReading` lets
+        it: besides the Context."""
+        ...
+
     def activation_bytes(self, step: StepSize, item: int) -> int:
         """That the widest pass of a fill holds besides logits: a look, or encoding the prompt."""
         ...
@@ -329,7 +305,8 @@ class Family:
     key that is missing, is not understood, or asks for what the family does not do.
     `build` makes a model of an `architecture` of this class, with weights of any value, on torch's
     default device. `prepare` gives the same model as its device runs it fastest, once its weights
-    are there; what it was given may be used up.
+    are there; what it was given may be used up. `load` makes one with the weights of a folder,
+    where the family reads them itself; it raises ModelMissing.
     """
 
     model_type: str
@@ -337,15 +314,39 @@ class Family:
     read: Callable[[Mapping[str, Any]], Architecture]
     build: Callable[[Any], Model[Any]]
     prepare: Callable[[Any], Model[Any]] | None = None
+    load: Callable[[Any, Path, torch.device, torch.dtype], Model[Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Another library that can run models, slower than a family of ours would, as a family.
+
+    `knows` says whether it may read a `config.json`; `family.read` then says what that means.
+    """
+
+    family: Family
+    knows: Callable[[Mapping[str, Any]], bool]
 
 
 _FAMILIES: dict[str, Family] = {}
+_RUNTIMES: dict[str, Runtime] = {}
 _REFUSED: dict[str, str] = {}
 
 
 def register(family: Family) -> None:
     """Make a family known by its `model_type`."""
     _FAMILIES[family.model_type] = family
+
+
+def register_runtime(name: str, runtime: Runtime) -> None:
+    """Make a library known by its name: for models that no family is registered for, and for any
+    that are asked for by way of it."""
+    _RUNTIMES[name] = runtime
+
+
+def runtimes() -> tuple[str, ...]:
+    """Those that are known."""
+    return tuple(sorted(_RUNTIMES))
 
 
 def refuse(model_type: str, reason: str) -> None:
@@ -358,23 +359,35 @@ def model_types() -> tuple[str, ...]:
     return tuple(sorted(_FAMILIES))
 
 
-def architecture_of(document: Mapping[str, Any], model_type: str = "") -> Architecture:
-    """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks.
+def architecture_of(
+    document: Mapping[str, Any], model_type: str = "", runtime: str | None = None
+) -> Architecture:
+    """What the contents of a `config.json` mean. `model_type` stands in for one that it lacks;
+    `runtime` names the library that is to run it, None for a family of ours where there is one.
 
-    Raises LookupError where no family is registered for it, ValueError as that family's reader, or
-    with the reason where models of this type are known to be of no use here.
+    Raises LookupError where nothing can run it, ValueError as the family's reader, or with the
+    reason where models of this type are known to be of no use here.
     """
     named = document.get("model_type", model_type)
     if named in _REFUSED:
         raise ValueError(f"model_type = {named!r} is not supported: {_REFUSED[named]}")
-    if named not in _FAMILIES:
-        raise LookupError(f"no family is registered for a {named} model")
-    return _FAMILIES[named].read(document)
+    if runtime is None and named in _FAMILIES:
+        return _FAMILIES[named].read(document)
+    for name, each in _RUNTIMES.items():
+        if name == runtime or (runtime is None and each.knows(document)):
+            return each.family.read(document)
+    raise LookupError(f"no family is registered for a {named} model")
 
 
 def build(architecture: Architecture) -> Model[Any]:
     """A model with weights of any value, on torch's default device."""
     return _family_of(architecture).build(architecture)
+
+
+def unset_embedding(count: int, size: int) -> nn.Embedding:
+    """With a weight [count, size] of any value: drawing a random one on the meta device, as torch
+    does by itself, would import its compiler, which takes longer than reading a small model."""
+    return nn.Embedding(count, size, _weight=torch.empty(count, size))
 
 
 def prepared(model: Model[Any]) -> Model[Any]:
@@ -383,14 +396,17 @@ def prepared(model: Model[Any]) -> Model[Any]:
     return model if prepare is None else prepare(model)
 
 
+def loader_of(architecture: Architecture) -> Callable[..., Model[Any]] | None:
+    """`Family.load` of the family of `architecture`, None where its weights are read for it."""
+    return _family_of(architecture).load
+
+
 def _family_of(architecture: Architecture) -> Family:
-    return next(
-        family for family in _FAMILIES.values() if family.architecture is type(architecture)
-    )
+    every = (*_FAMILIES.values(), *(runtime.family for runtime in _RUNTIMES.values()))
+    return next(family for family in every if family.architecture is type(architecture))
 
 
 __all__ = [
-    "SLICE",
     "Architecture",
     "Causal",
     "Context",
@@ -401,12 +417,17 @@ __all__ = [
     "Masked",
     "Model",
     "PromptReading",
+    "Runtime",
     "StepSize",
     "Work",
     "architecture_of",
     "build",
+    "loader_of",
     "model_types",
     "prepared",
     "refuse",
     "register",
+    "register_runtime",
+    "runtimes",
+    "unset_embedding",
 ]

@@ -19,7 +19,10 @@ from engine.api import (
     IsCancelled,
     ModelMissing,
     OnDraft,
+    Shape,
 )
+from engine.api import Calibration as Worth
+from engine.checkpoints import calibration
 from engine.remote import fim, llama_cpp, ollama, vllm
 from engine.remote.chat import Chat
 from engine.remote.families import family_named
@@ -49,13 +52,13 @@ def is_address(model: str) -> bool:
     return model.startswith(("http://", "https://"))
 
 
-def load_remote(address: str) -> RemoteEngine:
-    """Asks the server what it serves, and how it can be asked. Raises an EngineError."""
+def load_remote(address: str, *, calibrated: bool = True) -> RemoteEngine:
+    """Asks the server what it serves, and how it can be asked; a confidence that was fitted to it
+    on the user's files is used, unless not `calibrated`. Raises an EngineError."""
     served = look_at(Server.at(address), address)
     wanted = served.server.fill
-    return RemoteEngine(
-        served, _recognised(served) if wanted is None else [_forced(served, wanted)]
-    )
+    ways = _recognised(served) if wanted is None else [_forced(served, wanted)]
+    return RemoteEngine(served, ways, calibrated=calibrated)
 
 
 def look_at(server: Server, address: str) -> Served:
@@ -125,11 +128,12 @@ class RemoteEngine:
     at_once = AT_ONCE
     per_window = PER_WINDOW
 
-    def __init__(self, served: Served, runtimes: list[Runtime]) -> None:
+    def __init__(self, served: Served, runtimes: list[Runtime], *, calibrated: bool = True) -> None:
         self._served = served
         self._runtimes = runtimes
         self._reach: float | None = None
         self._knows_confidence = True
+        self._calibration = calibration.read(f"{served}#{served.model}", "") if calibrated else None
 
     @property
     def info(self) -> EngineInfo:
@@ -140,7 +144,7 @@ class RemoteEngine:
             way=way.name,
             why=way.why,
             better=way.better,
-            confidence="not calibrated" if self._knows_confidence else "unknown",
+            confidence=self._worth(),
         )
 
     def fill(
@@ -210,10 +214,33 @@ class RemoteEngine:
             try:
                 written = runtime.fill(within_reach(request, reach), show, cancelled)
                 self._knows_confidence = written.is_confidence_known
-                return written.fill
+                return self._calibrated(written.fill, request)
             except TooLong as error:
                 if reach <= SMALLEST_REACH:
                     raise
                 reach /= 2
                 self._reach = reach
                 log.info("%s is shown less of a file: %s", self._served, error)
+
+    def _worth(self) -> Worth:
+        if not self._knows_confidence:
+            return "unknown"
+        return "not calibrated" if self._calibration is None else "calibrated"
+
+    def _calibrated(self, fill: Fill, request: FillRequest) -> Fill:
+        """`fill` with confidences as they were fitted to this server on the user's files."""
+        fitted = self._calibration
+        if fitted is None or not self._knows_confidence:
+            return fill
+
+        def of(probability: float) -> float:
+            is_block = request.shape is Shape.BLOCK
+            return fitted.confidence(calibration.server_features(probability, is_block=is_block))
+
+        return replace(
+            fill,
+            confidence=of(fill.confidence),
+            alternatives=tuple(
+                replace(each, confidence=of(each.confidence)) for each in fill.alternatives
+            ),
+        )

@@ -40,7 +40,7 @@ def forget_key() -> None:
 
 
 def how_to_give_one(server: str) -> str:
-    """The mend of a server that refuses us, in words."""
+    """What to do about a server that refuses us, in words."""
     if importlib.util.find_spec("keyring") is None:
         keyring = f"; the system's keyring is used too after `{how_to_add('keyring')}`"
     else:

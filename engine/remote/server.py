@@ -20,7 +20,7 @@ from engine.remote.refusal import BUSY, error_of_event, error_of_status
 log = logging.getLogger("engine.remote")
 
 TRIES = 3
-LONGEST_PAUSE = 5.0  # what a server may ask us to wait; beyond that the user is told
+LONGEST_PAUSE = 5.0  # what a server may ask us to wait; beyond that the user gets the reason
 
 
 @dataclass(frozen=True, slots=True)

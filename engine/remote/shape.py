@@ -12,7 +12,7 @@ OPENERS = ("(", "[", "{")
 
 
 def stop_sequences(request: FillRequest) -> list[str]:
-    """What a server is told to stop at. Where a block ends, only `end_of_hole` can say."""
+    """What a server is to stop at. Where a block ends, only `end_of_hole` can say."""
     return ["\n"] if request.shape is Shape.LINE else []
 
 

@@ -62,8 +62,8 @@ SURPLUS = ("seed", "temperature")
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What the server told: ids are below `vocabulary`, `length` is the longest canvas (None where
-    it does not say), `ends` and `controls` are special tokens."""
+    """What the server reported: ids are below `vocabulary`, `length` is the longest canvas
+    (None where it does not say), `ends` and `controls` are special tokens."""
 
     vocabulary: int
     length: int | None
@@ -196,7 +196,7 @@ class PinnedCanvas:
             ids = [int(str(each["token"]).removeprefix("token_id:")) for each in here]
             logprobs = [float(each["logprob"]) for each in here]
         except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise BadRequest(f"its answer tells no tokens ({error!r})") from error
+            raise BadRequest(f"its answer has no tokens ({error!r})") from error
         end = next((at for at, id in enumerate(ids) if id in self._canvas.ends), length)
         kept = [id for id in ids[:end] if id not in self._canvas.controls]
         return Candidate(self._text(kept, cancelled), tuple(logprobs[: end + 1]), length)

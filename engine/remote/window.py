@@ -9,7 +9,7 @@ from engine.api import FillRequest, Snippet
 
 BEFORE, AFTER, CONTEXT = 12_000, 4_000, 8_000  # characters
 CHARACTERS_PER_TOKEN = 3  # of source code, at least
-TOKENS_OF_A_PROMPT = 256  # what is said around the texts
+TOKENS_OF_A_PROMPT = 256  # what is written around the texts
 SMALLEST_REACH = 1 / 64
 
 

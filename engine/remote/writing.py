@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from engine.api import Alternative, Draft, Fill, FillRequest, OnDraft, Shape, Span
+from engine.checkpoints.calibration import probability_of_a_line
 from engine.remote.shape import end_of_hole, without_cut_line
 
 # The confidence of a fill whose server gives no probabilities: nothing speaks against it, and no
@@ -99,19 +100,15 @@ def write(
 
 
 def probability_of_lines(text: str, logprobs: Sequence[float | None]) -> float | None:
-    """The probability of a line of `text`: the geometric mean over its lines, each line's being the
-    product of its tokens'. For a line it is the probability of exactly this text, so it can be held
-    against the same threshold as a calibrated confidence, and a block is not worse for being long.
-
-    None where a probability is not known.
-    """
+    """The probability of a line of `text` (engine/checkpoints/calibration.py), None where that of a
+    piece is not known."""
     if not text.strip():
         return 0.0
     known = [each for each in logprobs if each is not None and not math.isnan(each)]
     if not known or len(known) < len(logprobs):
         return None
     lines = sum(bool(line.strip()) for line in text.splitlines())
-    return math.exp(min(0.0, math.fsum(known) / lines))
+    return probability_of_a_line(math.fsum(known), lines)
 
 
 def _within(

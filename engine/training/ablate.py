@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 
 from engine.checkpoints.tokenizer import read_tokenizer
 from engine.evaluation.splits import TUNE
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import build
 from engine.training import tokenizer
 from engine.training.data import Corpus, Share, batch_of
 from engine.training.objective import joint_loss
@@ -50,7 +50,7 @@ class Row:
 
 
 def ablate(
-    run: Run, steps: int, names: tuple[str, ...] = (), told: Callable[[Row], None] = print
+    run: Run, steps: int, names: tuple[str, ...] = (), report: Callable[[Row], None] = print
 ) -> list[Row]:
     """Train and measure the rows called `names` (none: all) after the baseline, which comes first.
 
@@ -86,14 +86,14 @@ def ablate(
             )
         row = replace(row, gain=round(rows[0].slot_loss - row.slot_loss, 3) if rows else 0.0)
         rows.append(row)
-        told(row)
+        report(row)
     return rows
 
 
 @torch.no_grad()
 def measure(name: str, asked: Settings, run: Run, held_out: Corpus, seconds: float) -> Row:
     """The model that `run` has trained, on batches made by the settings `asked`."""
-    model = DiffusionGemma(run.settings.config())
+    model = build(run.settings.architecture())
     state = load_file(run.folder / "state.safetensors")
     kept = {key: tensor for key, tensor in state.items() if key.startswith("model.")}
     model.load_state_dict({key.removeprefix("model."): tensor for key, tensor in kept.items()})

@@ -46,22 +46,22 @@ def keep_evaluations(paths: Sequence[Path], folder: Path) -> None:
     path = folder / "evaluation.json"
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     digests = {"weights": digest_weights(folder), "profile": digest_profile(folder)}
-    kept = {suite: told for suite, told in kept.items() if _is_of(told, digests)}
+    kept = {suite: measured for suite, measured in kept.items() if _is_of(measured, digests)}
     for each in paths:
-        told = json.loads(each.read_text(encoding="utf-8"))
-        suite = told["asked"]["suite"]
+        measured = json.loads(each.read_text(encoding="utf-8"))
+        suite = measured["asked"]["suite"]
         if suite not in (HELD_OUT, FRESH_SUITE):
             raise ValueError(f"{each} is of the suite {suite}: a card tells of held-out and fresh")
-        if not _is_of(told, digests):
+        if not _is_of(measured, digests):
             raise ValueError(f"{each} tells of another model than the one in {folder}")
-        told.pop("results", None)
-        told["asked"]["model"] = folder.name
-        kept[suite] = told
+        measured.pop("results", None)
+        measured["asked"]["model"] = folder.name
+        kept[suite] = measured
     path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
-def _is_of(told: Any, digests: dict[str, str]) -> bool:
-    asked = told.get("asked", {}) if isinstance(told, dict) else {}
+def _is_of(measured: Any, digests: dict[str, str]) -> bool:
+    asked = measured.get("asked", {}) if isinstance(measured, dict) else {}
     return all(asked.get(name) == digest for name, digest in digests.items())
 
 
@@ -69,10 +69,10 @@ def render(
     settings: Settings, training: dict[str, Any], evaluation: dict[str, Any], folder: Path
 ) -> str:
     model, data, schedule = settings.model, settings.data, settings.schedule
-    told = evaluation[HELD_OUT]
-    whole = _row_of(told, "checked", "all")
-    calibration = told["calibration"]["checked"]
-    best = max(told["baselines"].items(), key=lambda each: each[1]["mean"])
+    measured = evaluation[HELD_OUT]
+    whole = _row_of(measured, "checked", "all")
+    calibration = measured["calibration"]["checked"]
+    best = max(measured["baselines"].items(), key=lambda each: each[1]["mean"])
     read, total = training["languages"], sum(training["languages"].values())
     return TEMPLATE.read_text(encoding="utf-8").format(
         parameters=training["parameters"] / 1e6,
@@ -98,15 +98,15 @@ def render(
         tail=training["tail"],
         slot_loss=training["slot_loss"],
         causal_loss=training["causal_loss"],
-        seed=told["asked"]["seed"],
+        seed=measured["asked"]["seed"],
         items=whole["n"],
-        exact_rows=_rows(told),
+        exact_rows=_rows(measured),
         fresh=_fresh(evaluation.get(FRESH_SUITE)),
         baseline_rows="\n".join(
-            f"| {name} | {_percent(rate)} |" for name, rate in told["baselines"].items()
+            f"| {name} | {_percent(rate)} |" for name, rate in measured["baselines"].items()
         ),
         times=whole["exact"]["mean"] / max(best[1]["mean"], 1e-9),
-        alone_times=_row_of(told, "alone", "all")["exact"]["mean"] / max(best[1]["mean"], 1e-9),
+        alone_times=_row_of(measured, "alone", "all")["exact"]["mean"] / max(best[1]["mean"], 1e-9),
         forwards=whole["forwards"],
         ece=calibration["error"],
         calibration_rows="\n".join(
@@ -139,25 +139,25 @@ def _self_conditioning(schedule: Schedule) -> str:
     )
 
 
-def _rows(told: dict[str, Any]) -> str:
+def _rows(measured: dict[str, Any]) -> str:
     """A row for each part of the gaps, a column for each method."""
     lines = []
-    for part in dict.fromkeys(row["part"] for row in told["report"]):
-        rates = [_percent(_row_of(told, method, part)["exact"]) for method in METHODS]
+    for part in dict.fromkeys(row["part"] for row in measured["report"]):
+        rates = [_percent(_row_of(measured, method, part)["exact"]) for method in METHODS]
         lines.append(f"| {LANGUAGE_NAMES.get(part, part)} | {' | '.join(rates)} |")
     return "\n".join(lines)
 
 
-def _row_of(told: dict[str, Any], method: str, part: str) -> dict[str, Any]:
+def _row_of(measured: dict[str, Any], method: str, part: str) -> dict[str, Any]:
     found: dict[str, Any] = next(
-        row for row in told["report"] if (row["method"], row["part"]) == (method, part)
+        row for row in measured["report"] if (row["method"], row["part"]) == (method, part)
     )
     return found
 
 
-def _fresh(told: dict[str, Any] | None) -> str:
+def _fresh(measured: dict[str, Any] | None) -> str:
     head = "| | checked | searched | alone | any |\n|---|---|---|---|---|\n"
-    return "They were not measured." if told is None else head + _rows(told)
+    return "They were not measured." if measured is None else head + _rows(measured)
 
 
 def _percent(rate: dict[str, Any]) -> str:

@@ -22,7 +22,8 @@ from tokenizers import Tokenizer
 
 from engine.evaluation.splits import Split, split_of
 from engine.fill.brackets import CLOSING
-from engine.training.objective import Batch, reach
+from engine.models.training import reach
+from engine.training.objective import Batch
 from engine.training.settings import Settings
 from engine.training.source import read_sources
 

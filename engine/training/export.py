@@ -31,31 +31,16 @@ from engine.checkpoints.profile import (
     Tokens,
     read_profile,
 )
-from engine.models.diffusion_gemma.config import PREFIX, STACKED
+from engine.models.family import Architecture
+from engine.models.training import training_of
 from engine.training.data import BOS, DEL, EOS, FIRST_TEXT_TOKEN, MASK, PAD, is_causal
 from engine.training.settings import Settings
 
-ENCODER = "model.encoder.language_model."
 TOKENIZER = Path(__file__).parents[1] / "embedded" / "tokenizer.json"
 DECIDED_BY_WEIGHTS = ("heal", "head_tokens", "prompt_tokens")  # of what canvases look like
 WEIGHTS = "model.safetensors"
 TAIL = 100  # steps that the closing losses are averaged over
 
-# `transformers` builds a vision tower for every checkpoint of this family; ours is as small as it
-# can be, holds no weights, and is never run.
-VISION = {
-    "model_type": "gemma4_vision",
-    "hidden_size": 8,
-    "intermediate_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "head_dim": 8,
-    "position_embedding_size": 4,
-}
-
-
-# In the words of compressed-tensors, so that a reader which does not know it says so.
 INT8 = {
     "quant_method": "compressed-tensors",
     "format": "int-quantized",
@@ -65,7 +50,6 @@ INT8 = {
             "weights": {"num_bits": 8, "type": "int", "strategy": "channel", "symmetric": True},
         }
     },
-    "ignore": [r"re:.*router.*"],
 }
 
 Kind = Literal["int8", "bfloat16", "float32"]
@@ -84,11 +68,11 @@ def export(settings: Settings, work: Path, folder: Path, kind: Kind, hardware: s
         for name, tensor in load_file(work / "state.safetensors").items()
         if name.startswith("model.")
     }
-    config = settings.config_json() | {"vision_config": VISION}
+    config, shape = settings.config_json(), settings.architecture()
     if kind == "int8":
-        stored, config = _in_int8(tensors), config | {"quantization_config": INT8}
+        stored, config = _in_int8(tensors, shape), config | {"quantization_config": _int8(shape)}
     else:
-        stored = _in_floats(tensors, getattr(torch, kind))
+        stored = _in_floats(tensors, shape, getattr(torch, kind))
     save_file(stored, folder / WEIGHTS, metadata={"format": "pt"})
     _write(folder / "config.json", config)
     if not (folder / TOKENIZER.name).exists():
@@ -110,46 +94,58 @@ def dequantise(folder: Path, out: Path, dtype: torch.dtype) -> None:
     config = read_json(folder / "config.json")
     config.pop("quantization_config", None)
     out.mkdir(parents=True, exist_ok=True)
-    save_file(_in_floats(model.state_dict(), dtype), out / WEIGHTS, metadata={"format": "pt"})
+    save_file(
+        _in_floats(model.state_dict(), model.config, dtype),
+        out / WEIGHTS,
+        metadata={"format": "pt"},
+    )
     _write(out / "config.json", config)
     for name in ("tokenizer.json", "profile.json"):
         if (folder / name).exists():
             shutil.copyfile(folder / name, out / name)
 
 
-def _in_floats(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+def _in_floats(
+    tensors: Mapping[str, Tensor], shape: Architecture, dtype: torch.dtype
+) -> dict[str, Tensor]:
     """`tensors`, by the model's names, as `transformers` wants them in a file."""
-    stored = {PREFIX + name: tensor.to(dtype).contiguous() for name, tensor in tensors.items()}
-    # It shares the encoder's weights with the decoder, but not its layers' scalars: those it would
-    # leave uninitialised.
-    scalars = {
-        name.replace(PREFIX, ENCODER): tensor.clone()
-        for name, tensor in stored.items()
-        if name.endswith(".layer_scalar")
+    stored = {
+        _stored(name, shape): tensor.to(dtype).contiguous() for name, tensor in tensors.items()
     }
-    return stored | scalars
+    return training_of(shape).published(stored)
 
 
-def _in_int8(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _in_int8(tensors: Mapping[str, Tensor], shape: Architecture) -> dict[str, Tensor]:
     """`tensors`, by the model's names: matrices in int8, experts one by one; the rest (norms,
     scalars, the router) in bfloat16."""
-    stored = {}
-    for name, matrix in _one_by_one(tensors):
-        if matrix.ndim == 2 and ".router." not in name:
-            stored[PREFIX + name], stored[f"{PREFIX}{name}_scale"] = quantise(matrix)
+    stored, exact = {}, training_of(shape).exact
+    for name, matrix in _one_by_one(tensors, shape):
+        at = _stored(name, shape)
+        if matrix.ndim == 2 and not any(part in name for part in exact):
+            stored[at], stored[f"{at}_scale"] = quantise(matrix)
         else:
-            stored[PREFIX + name] = matrix.bfloat16()
+            stored[at] = matrix.bfloat16()
     return stored
 
 
-def _one_by_one(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+def _int8(shape: Architecture) -> dict[str, Any]:
+    """What a config.json says of it, in the words of compressed-tensors, so that a reader which
+    does not know it says so."""
+    return {**INT8, "ignore": [f"re:.*{part}.*" for part in training_of(shape).exact]}
+
+
+def _stored(name: str, shape: Architecture) -> str:
+    return shape.stored_as(name)[0]
+
+
+def _one_by_one(tensors: Mapping[str, Tensor], shape: Architecture) -> Iterator[tuple[str, Tensor]]:
     """`tensors` with the matrices of stacked experts under names of their own."""
     for name, tensor in tensors.items():
-        layer, stacked, stack = name.rpartition("experts.")
-        if not stacked:
+        parts = shape.parts_of(name)
+        if not parts:
             yield name, tensor
             continue
-        parts = STACKED[stacked + stack]
+        layer, _, _ = name.rpartition("experts.")
         for expert, matrix in enumerate(tensor):
             for part, rows in zip(parts, matrix.chunk(len(parts)), strict=True):
                 yield f"{layer}experts.{expert}.{part}.weight", rows

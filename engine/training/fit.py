@@ -12,6 +12,7 @@ import torch
 
 from engine.evaluation.exactness import is_exact
 from engine.evaluation.items import Item
+from engine.evaluation.logistic import fit_calibration
 from engine.evaluation.methods import request_for
 from engine.fill.infill import LocalEngine
 from engine.fill.rank import by_name
@@ -53,35 +54,6 @@ def _best(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> int:
     """The row that weighs most; the first one without weights."""
     scores = [sum(w * x for w, x in zip(weights, row, strict=False)) for row in rows]
     return max(range(len(rows)), key=lambda at: scores[at])
-
-
-def fit_calibration(
-    features: Sequence[Sequence[float]], exact: Sequence[bool]
-) -> tuple[float, ...]:
-    """Weights of a logistic regression of `exact` on `features`; none where there is no answer.
-
-    Newton's method, with a little ridge, so that a feature that never varies gets no weight, and
-    with steps halved while they do not help, so that it stays finite whatever it is given.
-    """
-    if not features:
-        return ()
-    x = torch.tensor(features, dtype=torch.float64)
-    y = torch.tensor(exact, dtype=torch.float64)
-    weights = torch.zeros(x.shape[1], dtype=torch.float64)
-    ridge = 0.1 * torch.eye(x.shape[1], dtype=torch.float64)
-
-    def loss(w: torch.Tensor) -> float:
-        fit = torch.nn.functional.binary_cross_entropy_with_logits(x @ w, y, reduction="sum")
-        return float(fit + 0.5 * w @ ridge @ w)
-
-    for _ in range(50):
-        p = (x @ weights).sigmoid()
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + ridge
-        step = torch.linalg.solve(hessian, x.T @ (p - y) + ridge @ weights)
-        while loss(weights - step) > loss(weights) and float(step.abs().max()) > 1e-9:
-            step = step / 2
-        weights = weights - step
-    return tuple(round(float(w), 4) for w in weights)
 
 
 def fit_rank(

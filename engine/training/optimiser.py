@@ -6,10 +6,14 @@ Muon: momentum, then the nearest (semi-)orthogonal matrix by a quintic Newton-Sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import Model
+from engine.models.training import training_of
 
 ADAM_BETAS = (0.9, 0.97)
 QUINTIC = (3.4445, -4.7750, 2.0315)
@@ -20,7 +24,7 @@ class Optimiser:
 
     def __init__(
         self,
-        model: DiffusionGemma,
+        model: Model[Any],
         matrix_rate: float,
         other_rate: float,
         momentum: float,
@@ -29,7 +33,10 @@ class Optimiser:
     ) -> None:
         self.matrix_rate, self.other_rate, self.momentum = matrix_rate, other_rate, momentum
         named = dict(model.named_parameters())
-        self.matrices = {name: p for name, p in named.items() if muon and _is_matrix(name, p)}
+        apart = training_of(model).apart
+        self.matrices = {
+            name: p for name, p in named.items() if muon and _is_matrix(name, p, apart)
+        }
         self.others = {name: p for name, p in named.items() if name not in self.matrices}
         self.state = {f"momentum.{name}": torch.zeros_like(p) for name, p in self.matrices.items()}
         for name, p in self.others.items():
@@ -80,5 +87,5 @@ def orthogonalise(matrices: Tensor, iterations: int = 5) -> Tensor:
     return (x.mT if tall else x).reshape(matrices.shape)
 
 
-def _is_matrix(name: str, parameter: nn.Parameter) -> bool:
-    return parameter.ndim >= 2 and "embed" not in name and "router" not in name
+def _is_matrix(name: str, parameter: nn.Parameter, apart: Sequence[str]) -> bool:
+    return parameter.ndim >= 2 and not any(part in name for part in apart)

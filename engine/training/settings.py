@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.models.diffusion_gemma import FULL, SLIDING, Config
+from engine.models.family import Architecture, Model, architecture_of, build
+from engine.models.training import training_of, training_of_type
 
 PATH = Path(__file__).with_name("settings.toml")
 
@@ -91,43 +92,15 @@ class Settings:
         )
 
     def config_json(self) -> dict[str, Any]:
-        """The model's `config.json`, as `transformers` reads it too."""
+        """The model's `config.json`."""
         shape = dict(self.model)
-        layers = shape.pop("num_hidden_layers")
-        canvas_length = shape.pop("canvas_length")
-        text = {
-            "model_type": "diffusion_gemma_text",
-            **shape,
-            "num_hidden_layers": layers,
-            "layer_types": [SLIDING] * (layers - 1) + [FULL],
-            "rope_parameters": {
-                SLIDING: {"rope_type": "default", "rope_theta": 10_000.0},
-                FULL: {
-                    "rope_type": "proportional",
-                    "partial_rotary_factor": 0.25,
-                    "rope_theta": 1_000_000.0,
-                },
-            },
-            "rms_norm_eps": 1e-6,
-            "final_logit_softcapping": 30.0,
-            "hidden_activation": "gelu_pytorch_tanh",
-            "attention_bias": False,
-            "attention_dropout": 0.0,
-            "use_bidirectional_attention": "vision",
-            "initializer_range": 0.02,
-            "tie_word_embeddings": True,
-            "pad_token_id": 0,
-            "eos_token_id": 1,
-            "bos_token_id": 2,
-        }
-        return {
-            "architectures": ["DiffusionGemmaForBlockDiffusion"],
-            "model_type": "diffusion_gemma",
-            "canvas_length": canvas_length,
-            "tie_word_embeddings": True,
-            "dtype": "bfloat16",
-            "text_config": text,
-        }
+        return training_of_type(shape.pop("model_type")).document(shape)
 
-    def config(self) -> Config:
-        return Config.from_json(self.config_json())
+    def architecture(self) -> Architecture:
+        return architecture_of(self.config_json())
+
+    def new_model(self) -> Model[Any]:
+        """A model with its first weights."""
+        model = build(self.architecture())
+        training_of(model).initialise(model, self.seed)
+        return model

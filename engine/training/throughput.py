@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import Model
+from engine.models.training import training_of
 from engine.training.settings import Settings
 
 SIZE = 1024  # of the square matrices that are multiplied to measure
@@ -23,33 +25,20 @@ class Work:
     operations: float
 
     @classmethod
-    def of(cls, settings: Settings, model: DiffusionGemma, *, causal: bool) -> Work:
+    def of(cls, settings: Settings, model: Model[Any], *, causal: bool) -> Work:
         data, schedule = settings.data, settings.schedule
         chunks = schedule.causal_chunks if causal else data.chunks
         tokens = chunks * data.chunk_tokens
         canvases = 0 if causal else chunks * data.canvases * data.canvas_tokens
-        return cls(tokens, 6.0 * weights_met(model) * (tokens + canvases))
+        return cls(tokens, 6.0 * training_of(model).weights_met(model) * (tokens + canvases))
 
-    def told(self, seconds: float, peak: float) -> str:
+    def describe(self, seconds: float, peak: float) -> str:
         """Of a step that took `seconds`, on a device of `peak` operations a second."""
         rate = self.operations / seconds
         return (
             f"{self.tokens / seconds:,.0f} tokens/s, {rate / 1e9:,.0f} GFLOP/s: "
             f"{rate / peak:.0%} of the {peak / 1e9:,.0f} measured here"
         )
-
-
-def weights_met(model: DiffusionGemma) -> float:
-    """How many weights each position is multiplied by: of the experts only those that serve it, and
-    the embeddings once, as the head."""
-    config = model.config
-    total = 0.0
-    for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            continue
-        share = config.top_k_experts / config.num_experts if "experts." in name else 1.0
-        total += share * parameter.numel()
-    return total
 
 
 def matmul_rate(device: torch.device, processes: int = 1) -> float:

@@ -23,15 +23,13 @@ from torch import distributed
 from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from engine.checkpoints.tokenizer import read_tokenizer
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.family import Model
+from engine.models.training import training_of
 from engine.training.data import Corpus, Share, batches, is_causal
-from engine.training.initial import initialise
 from engine.training.objective import (
     Batch,
     believed,
     causal_loss,
-    causal_states,
-    hidden_states,
     joint_loss,
 )
 from engine.training.optimiser import Optimiser
@@ -66,7 +64,7 @@ def train(rank: int, run: Run) -> None:
         raise ValueError(f"several processes share a CPU, not {run.device}: take one")
     settings, folder, device = run.settings, run.folder, run.device
     folder.mkdir(parents=True, exist_ok=True)
-    model = initialise(DiffusionGemma(settings.config()), settings.seed).to(device)
+    model = settings.new_model().to(device)
     optimiser = Optimiser(model, *_rates(settings), muon=settings.optimiser.muon)
     first_step = _resume(folder, model, optimiser)
     share = Share(rank, run.processes)
@@ -75,12 +73,13 @@ def train(rank: int, run: Run) -> None:
         store = FileStore(str(folder / f"rendezvous.{os.getppid()}"), run.processes)
         distributed.init_process_group("gloo", store=store, rank=rank, world_size=run.processes)
     stop = _stopping(run.seconds)
-    joint, causal = hidden_states, causal_states
+    training = training_of(model)
+    joint, causal = training.joint, training.causal
     if run.compiled:
         # One eager pass fills the model's rotary cache, on which compiled code would be guarded.
         model.encode(torch.zeros(2, dtype=torch.long, device=device))
-        joint = torch.compile(hidden_states, dynamic=False)
-        causal = torch.compile(causal_states, dynamic=False)
+        joint = torch.compile(training.joint, dynamic=False)
+        causal = torch.compile(training.causal, dynamic=False)
     peak = matmul_rate(device, run.processes)
     started = saved = last = time.monotonic()
     texts = Corpus(run.corpus / "train.jsonl", settings.data.languages)
@@ -108,7 +107,7 @@ def train(rank: int, run: Run) -> None:
             if step % TOLD_EVERY == 0:
                 work = Work.of(settings, model, causal="slot" not in parts)
                 losses = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
-                print(f"step {step}: {losses}; {work.told(now - last, peak)}", flush=True)
+                print(f"step {step}: {losses}; {work.describe(now - last, peak)}", flush=True)
             last = now
             entry: dict[str, Any] = {"step": step, **parts, "seconds": round(now - started, 2)}
             if step == first_step:
@@ -122,7 +121,7 @@ def train(rank: int, run: Run) -> None:
                 return
 
 
-def average_gradients(model: DiffusionGemma, share: Share, stop: bool) -> bool:
+def average_gradients(model: Model[Any], share: Share, stop: bool) -> bool:
     """Average the gradients over all processes; whether any of them wants to stop."""
     if share.processes == 1:
         return stop
@@ -141,9 +140,7 @@ def _rates(settings: Settings) -> tuple[float, float, float]:
     return chosen.matrix_rate, chosen.other_rate, chosen.momentum
 
 
-def _signal(
-    settings: Settings, model: DiffusionGemma, batch: Batch, step: int
-) -> torch.Tensor | None:
+def _signal(settings: Settings, model: Model[Any], batch: Batch, step: int) -> torch.Tensor | None:
     """The self-conditioning signal of this step. Zeros are the same as none: they keep to one
     compiled program the steps of a training that has both."""
     schedule = settings.schedule
@@ -153,22 +150,23 @@ def _signal(
     if late and (step * 0.6180339887) % 1.0 < schedule.self_conditioning:
         return believed(model, batch)
     rows, width = batch.canvas.shape[0] * batch.canvas.shape[1], batch.canvas.shape[2]
-    return torch.zeros(rows, width, model.config.hidden_size, device=batch.canvas.device)
+    size = training_of(model).head(model)[0].shape[1]
+    return torch.zeros(rows, width, size, device=batch.canvas.device)
 
 
 def _stopping(seconds: float | None) -> Callable[[], bool]:
-    told = False
+    is_stopped = False
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        told = True
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
 
-    signal.signal(signal.SIGTERM, tell)
+    signal.signal(signal.SIGTERM, stop)
     end = time.monotonic() + seconds if seconds is not None else None
-    return lambda: told or (end is not None and time.monotonic() > end)
+    return lambda: is_stopped or (end is not None and time.monotonic() > end)
 
 
-def _save(folder: Path, model: DiffusionGemma, optimiser: Optimiser, step: int) -> None:
+def _save(folder: Path, model: Model[Any], optimiser: Optimiser, step: int) -> None:
     tensors = {f"model.{name}": p.detach() for name, p in model.state_dict().items()}
     tensors |= {f"optimiser.{name}": state for name, state in optimiser.state.items()}
     partial = folder / "state.safetensors.partial"
@@ -176,7 +174,7 @@ def _save(folder: Path, model: DiffusionGemma, optimiser: Optimiser, step: int) 
     partial.replace(folder / "state.safetensors")
 
 
-def _resume(folder: Path, model: DiffusionGemma, optimiser: Optimiser) -> int:
+def _resume(folder: Path, model: Model[Any], optimiser: Optimiser) -> int:
     state = folder / "state.safetensors"
     if not state.exists():
         return 0

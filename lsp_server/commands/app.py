@@ -27,10 +27,10 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments), prog_name="infill-ls", standalone_mode=False)
     except typer.TyperException as mistake:
-        said = mistake.format_message().strip().rstrip(".")
+        message = mistake.format_message().strip().rstrip(".")
         context = getattr(mistake, "ctx", None)
         command = context.command_path if context is not None else "infill-ls"
-        raise CommandError(f"{said}: see `{command} --help`", mistake.exit_code) from mistake
+        raise CommandError(f"{message}: see `{command} --help`", mistake.exit_code) from mistake
     return code if isinstance(code, int) else 0
 
 

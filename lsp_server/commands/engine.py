@@ -43,10 +43,10 @@ def status(
     """Which engines run, what they have loaded, and who uses them."""
     found = list(_found())
     if as_json:
-        told = [
+        report = [
             host.status or {"name": host.address.name, "problem": host.problem} for host in found
         ]
-        print(json.dumps(told))
+        print(json.dumps(report))
     elif not found:
         print("no engine runs")
     for host in () if as_json else found:
@@ -73,13 +73,13 @@ def log(
         if not logs:
             print("no engine has a log")
             return
-        said = logs[-1].read_bytes().decode("utf-8", "replace").splitlines()
+        answer = logs[-1].read_bytes().decode("utf-8", "replace").splitlines()
     except EngineError as error:
         raise engine_fault(error) from error
     except OSError as error:
         raise CommandError(f"the log cannot be read: {error.strerror}", FAILED) from error
     print(one_line(str(logs[-1])))
-    for line in said[-lines:]:
+    for line in answer[-lines:]:
         print(visible(line))
 
 
@@ -102,15 +102,16 @@ def _found() -> Iterator[Found]:
 def _in_words(host: Found) -> str:
     if host.status is None:
         return one_line(f"{host.address.name}: {host.problem}")
-    told = host.status
-    device = f" on {told['device']}" if told.get("device") else ""
-    windows, waiting = told["windows"], told["waiting"]
-    way = f" by {told['way']}" if told.get("way") else ""
-    doing = "filling" if told["running"] else "idle"
+    report = host.status
+    device = f" on {report['device']}" if report.get("device") else ""
+    windows, waiting = report["windows"], report["waiting"]
+    way = f" by {report['way']}" if report.get("way") else ""
+    doing = "filling" if report["running"] else "idle"
     return one_line(
-        f"{told['model']}{device}{way}: {told['state']}, {doing}, {waiting} waiting,"
-        f" {told['filled']} filled, {windows} {'window' if windows == 1 else 'windows'};"
-        f" process {told['pid']} of infill-ls {told['version']}, up {_duration(told['seconds'])}"
+        f"{report['model']}{device}{way}: {report['state']}, {doing}, {waiting} waiting,"
+        f" {report['filled']} filled, {windows} {'window' if windows == 1 else 'windows'};"
+        f" process {report['pid']} of infill-ls {report['version']},"
+        f" up {_duration(report['seconds'])}"
     )
 
 

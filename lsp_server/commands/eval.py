@@ -65,6 +65,20 @@ def command(
             "--execute", help="Run what the model wrote with the suite's tests, in a sandbox."
         ),
     ] = False,
+    context_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=0, metavar="N", help="Tokens of the prompt for other files; else the model's own."
+        ),
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Fit the model's confidence to your files, and keep it for use; any --model, a"
+            " server's address too.",
+        ),
+    ] = False,
     ways: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,7 +109,8 @@ def command(
     arguments = [suite, "--data", data, "--model", model, "--seed", str(seed)]
     arguments += ["--parser", PARSER, "--editor", EDITOR, "--gate", str(Settings().min_confidence)]
     for option, value in {
-        "--device": device, "--limit": limit, "--steps": steps, "--results": results
+        "--device": device, "--limit": limit, "--steps": steps, "--results": results,
+        "--context-tokens": context_tokens,
     }.items():  # fmt: skip
         if value is not None:
             arguments += [option, str(value)]
@@ -107,11 +122,16 @@ def command(
         arguments += ["--without", WITHOUT]
     if execute:
         arguments.append("--execute")
+    if calibrate:
+        arguments.append("--calibrate")
     found = evaluate(arguments)
     if as_json:
         print(json.dumps(found))
         return
     console = terminal()
+    if "calibrated" in found:
+        console.print(calibrated_in_words(found["calibrated"]), soft_wrap=True)
+        return
     for table in as_tables(found["report"]):
         console.print(table, "")
     for row in found["gains"]:
@@ -174,11 +194,11 @@ def evaluate(arguments: list[str]) -> dict[str, Any]:
     """Run it in a process of its own, behind a progress bar; the report it ends with."""
     with Progress(*COLUMNS, console=terminal(stderr=True), transient=True) as bar:
         task = bar.add_task("answers", total=None)
-        with messages(arguments) as told:
-            for message in told:
+        with messages(arguments) as report:
+            for message in report:
                 if "error" in message:
                     raise CommandError(message["error"], USAGE)
-                if "report" in message:
+                if "report" in message or "calibrated" in message:
                     return message
                 bar.update(task, completed=message["done"], total=message.get("total"))
     raise CommandError("the evaluation ended before it had a result: run it again", FAILED)
@@ -225,7 +245,16 @@ def in_words(row: dict[str, Any]) -> str:
     return f"{row['part']} by {row['method']}: {points} beside the file alone, n = {row['n']}"
 
 
-def percent(told: dict[str, Any] | None) -> str:
-    if told is None:
+def calibrated_in_words(fitted: dict[str, Any]) -> str:
+    return (
+        f"the confidence of {fitted['model']} is fitted to {fitted['items']} gaps: on gaps it was"
+        f" not fitted to it is off by {100 * fitted['error']:.1f} points, before by"
+        f" {100 * fitted['error_before']:.1f}. It is kept in {fitted['file']} and used from the"
+        " next start of the engine; remove the file to undo it."
+    )
+
+
+def percent(report: dict[str, Any] | None) -> str:
+    if report is None:
         return "-"
-    return f"{100 * told['mean']:.1f} ({100 * told['low']:.0f}-{100 * told['high']:.0f})"
+    return f"{100 * report['mean']:.1f} ({100 * report['low']:.0f}-{100 * report['high']:.0f})"

@@ -17,7 +17,7 @@ from pygls.lsp.client import LanguageClient
 
 from engine.client import connect
 from engine.evaluation.cutting import read_folder
-from engine.evaluation.pauses import Heard, Pause, draw_pauses, tell
+from engine.evaluation.pauses import Heard, Pause, draw_pauses, summarise
 from engine.evaluation.splits import REPORT
 from engine.evaluation.suites import read_texts
 from lsp_server import child, languages
@@ -59,7 +59,7 @@ def type_and_listen(
     return {
         "model": info.model,
         "device": info.device,
-        "report": {way: tell(heard[way]) for way in WAYS},
+        "report": {way: summarise(heard[way]) for way in WAYS},
         "answers": [
             {"id": pause.id, "kind": pause.kind, **{way: heard[way][at].text for way in WAYS}}
             for at, pause in enumerate(pauses)

@@ -95,11 +95,11 @@ def painted(text: str, spans: Sequence[Span] | None = None) -> Text:
 
 def shade(confidence: float) -> Style:
     """Red at 0, yellow at one half, green at 1."""
-    sure = min(1.0, max(0.0, confidence))
-    red, green = min(1.0, 2 - 2 * sure), min(1.0, 2 * sure)
+    share = min(1.0, max(0.0, confidence))
+    red, green = min(1.0, 2 - 2 * share), min(1.0, 2 * share)
     return Style(
         color=f"rgb({70 + round(170 * red)},{70 + round(140 * green)},80)",
-        bold=sure > 0.5,
+        bold=share > 0.5,
         italic=False,
         dim=False,
     )

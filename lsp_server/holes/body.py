@@ -72,8 +72,8 @@ def _missing_body(spot: Spot, function: Node) -> Hole | None:
     if not items:
         return _where_nothing_is(spot, kept_to, end, inner, closer)
     first, last = items[0], items[-1]
-    said = any(item.kind == "todo" for item in items)
-    comments = [item for item in items if said and item.kind != "placeholder"]
+    says_what_to_do = any(item.kind == "todo" for item in items)
+    comments = [item for item in items if says_what_to_do and item.kind != "placeholder"]
     lead = lead_of(comments, inner)
     hole_start, before = first.start, ""
     if not spot.begins_line(first.start):

@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from zlib import crc32
 
 SHORTEST = 4  # characters of a line that is kept: shorter ones are brackets and words like `else`
 LONGEST = 160
 ID_BYTES = 6  # among five million lines the odds of two with one number are 1 in 20
 MOST_LINES = 20_000  # of a file
 
-_WORD = re.compile(r"(?<!\w)[^\W\d]\w*(?!\w|\s*\()")
-_KEPT = frozenset(
-    """and as async await break case catch class const continue def delete do elif else end except
-    export extends false final finally fn for from func function if impl import in is lambda let
-    local match mut new nil none not null or pass private protected pub public raise return self
-    static struct super switch then this throw true try type undefined use var void while with
-    yield None True False""".split()  # noqa: SIM905
+_KEPT = (
+    "and as async await break case catch class const continue def delete do elif else end except"
+    " export extends false final finally fn for from func function if impl import in is lambda let"
+    " local match mut new nil none not null or pass private protected pub public raise return self"
+    " static struct super switch then this throw true try type undefined use var void while with"
+    " yield None True False"
 )
+_NAME = re.compile(rf"\b(?!(?:{_KEPT.replace(' ', '|')})\b)[^\W\d]\w*+(?!\s*\()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +56,7 @@ def id_of(text: str) -> int:
 
 def skeleton_of(text: str) -> int:
     """The same for lines that differ only in names: not in those of what they call, or keywords."""
-    return id_of(_WORD.sub(_without_name, text))
-
-
-def _without_name(found: re.Match[str]) -> str:
-    word = found.group()
-    return word if word in _KEPT else "_"
+    return crc32(_NAME.sub("_", text).encode("utf-8", "replace"))
 
 
 def pack(ids: list[int]) -> bytes:

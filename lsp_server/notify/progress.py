@@ -95,5 +95,5 @@ class FillProgress:
         if self._on_cancel is not None:
             on_cancel = self._on_cancel
             progress.tokens[token].add_done_callback(
-                lambda told: on_cancel() if told.cancelled() else None
+                lambda canceller: on_cancel() if canceller.cancelled() else None
             )

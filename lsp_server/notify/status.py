@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class Status:
-    """On the event loop. What is told is the most important of what holds."""
+    """On the event loop. The most important of what holds is reported."""
 
     def __init__(self, server: LanguageServer, model: str, wanted: bool) -> None:
         self._server = server
@@ -45,7 +45,7 @@ class Status:
         self._quiet: Quiet | None = None
         self._filling = 0
         self._paused = False
-        self._told: dict[str, Any] | None = None
+        self._reported: dict[str, Any] | None = None
 
     def starting(self, model: str) -> None:
         self._model, self._device, self._info = model, None, None
@@ -61,20 +61,20 @@ class Status:
 
     def paused(self, paused: bool) -> None:
         self._paused = paused
-        self._tell()
+        self._report()
 
     def begun(self) -> None:
         self._filling += 1
-        self._tell()
+        self._report()
 
     def ended(self) -> None:
         self._filling -= 1
-        self._tell()
+        self._report()
 
     def quiet(self, why: Quiet | None) -> None:
         """The last pause showed nothing, and why; or it did show something."""
         self._quiet = why
-        self._tell()
+        self._report()
 
     def engine(self) -> dict[str, Any]:
         """What serves, as far as it is known."""
@@ -100,10 +100,10 @@ class Status:
 
     def _set(self, state: State, message: str = "") -> None:
         self._state, self._message = state, message
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         now = self.as_json()
-        if self._wanted and now != self._told:
-            self._told = now
+        if self._wanted and now != self._reported:
+            self._reported = now
             self._server.protocol.notify(METHOD, now)

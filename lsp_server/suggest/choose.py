@@ -114,7 +114,7 @@ async def first_sound(
     is_wanted: Callable[[Cleaned], bool],
     **how: Any,
 ) -> list[Judged[Cleaned]]:
-    """The first `most` of `texts`, cleaned, that say something, are wanted, and break nothing;
+    """The first `most` of `texts`, cleaned, that are not empty, are wanted, and break nothing;
     where all of them break something, the first of these.
 
     What a fill has yet to close counts as closed, for somebody who is still typing, unless the

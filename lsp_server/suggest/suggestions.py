@@ -107,8 +107,8 @@ class Suggestions:
         elif outcome is not Outcome.TYPED:
             self.outcomes.add(True)
             self._accepted = new.uri, new.version
-        for told in self.on_outcome:
-            told(new, outcome)
+        for listener in self.on_outcome:
+            listener(new, outcome)
 
     def closed(self, uri: str) -> None:
         self.history.closed(uri)
@@ -197,7 +197,7 @@ class Suggestions:
         return self._ports.documents.get(document.uri) is document
 
     async def _good(self, fill: Fill, gap: Gap, ask: Ask) -> list[Judged[Cleaned]]:
-        """At most `ask.most` candidates that say something and were not rejected here; see
+        """At most `ask.most` candidates that are not empty and were not rejected here; see
         `best_by_hand` for who asks by hand, else `first_sound`."""
         settings, parsing = self._ports.settings(), self._ports.parsing
         is_automatic = ask.trigger is not Trigger.INVOKED

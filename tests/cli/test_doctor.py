@@ -170,7 +170,7 @@ def test_a_model_with_a_fault(
     damage(folder)
     told = diagnosis.look_at_model(str(folder), torch.device("cpu"))
     assert told["fault"]["of"] == "files"
-    check(wrong("model", *models.message_and_fix(told["fault"]["says"])), WRONG, *words)
+    check(wrong("model", *models.message_and_fix(told["fault"]["message"])), WRONG, *words)
 
 
 @pytest.mark.parametrize(("kilobytes", "state"), [(1000, WRONG), (24_000, WARNING)])

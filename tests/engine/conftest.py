@@ -17,7 +17,6 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 from engine.checkpoints.load import load_model
 from engine.checkpoints.tokenizer import read_tokenizer
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.training.initial import initialise
 from engine.training.settings import Settings
 
 # No test asserts a time, not even hypothesis's own.
@@ -202,5 +201,5 @@ class Tiny:
 def tiny() -> Tiny:
     path = Path(__file__).parents[2] / "engine" / "embedded" / "tokenizer.json"
     settings = tiny_settings()
-    model = initialise(DiffusionGemma(settings.config()), settings.seed)
+    model: Any = settings.new_model()
     return Tiny(settings, model.eval().requires_grad_(False), read_tokenizer(path), path)

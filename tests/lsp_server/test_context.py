@@ -160,7 +160,7 @@ def test_the_folder_of_a_document_is_the_one_that_holds_it() -> None:
 async def test_open_documents_are_read_and_secrets_are_not(start: StartEditor) -> None:
     editor = await start({"text": "1"})
     for uri in ("file:///w/b.py", "file:///w/.env", "file:///w/secrets/c.py", "untitled:d"):
-        editor.open("y = 2\n", uri)
+        editor.open(f"y = {uri!r}\n", uri)
     uri = editor.open("x = ", "file:///w/a.py")
     await editor.inline(uri, 4)
     (begun,) = editor.events("begin")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -52,20 +52,23 @@ DEFINITIONS = [
          "main.py", "from prices import total\n" + "x = 1\n" * 60 + "y = ‸\n", ()),
     Case("typescript", {"src/price.ts": "export interface Price {\n  cents: number;\n}\n"},
          "src/main.ts", "import { Price } from './price';\nconst p: Price = ‸;\n",
-         ("interface Price {",)),
+         ("export interface Price {",)),
     Case("javascript, a function by its variable",
          {"price.js": "const total = (items) => {\n  return 1;\n};\n"},
          "main.js", "const { total } = require('./price');\nconst x = total(‸);\n",
          ("const total = (items) => {",)),
-    Case("go",
-         {"price/price.go": "package price\n\nfunc Total(items []int) int {\n\treturn 1\n}\n"},
+    Case("go", {"price/price.go": "package p\n\nfunc Total(items []int) int {\n\treturn 1\n}\n"},
          "main.go", "package main\n\nimport (\n\t\"shop/price\"\n)\n\nvar x = price.Total(‸)\n",
          ("func Total(items []int) int {",)),
     Case("rust", {"src/price.rs": "pub struct Price {\n    pub cents: u32,\n}\n"},
          "src/main.rs", "use crate::price::Price;\n\nfn f() -> Price {\n    ‸\n}\n",
          ("pub struct Price {",)),
     Case("java", {"shop/Price.java": "class Price {\n  int cents;\n}\n"},
-         "Main.java", "import shop.Price;\n\nclass Main {\n  Price p = ‸;\n}\n", ()),
+         "Main.java", "import shop.Price;\n\nclass Main {\n  Price p = ‸;\n}\n",
+         ("class Price {",)),
+    Case("not what is called like a folder of its path",
+         {"tests/engine/run.py": "def engine():\n    return 1\n"},
+         "main.py", "from engine.api import Fill\n\nx = engine‸\n", ()),
 ]  # fmt: skip
 
 SIBLINGS = [
@@ -119,11 +122,7 @@ def test_siblings(tmp_path: Path, case: Case) -> None:
 
 
 IMPORTS = [
-    (
-        "python",
-        "from a.b import (\n    c as d,\n    e,\n)\nimport f\n",
-        ["a", "b", "c", "d", "e", "f"],
-    ),
+    ("python", "from a.b import (\n    c as d,\n)\nimport f\n", ["a", "b", "c", "d", "f"]),
     ("typescript", "import { a, b } from './c';\nconst d = 1;\n", ["a", "b", "c"]),
     ("rust", "use crate::a::{b, c};\nlet d = 1;\n", ["a", "b", "c"]),
     ("go", 'import (\n\t"x/y"\n\tz "w"\n)\n', ["x", "y", "z", "w"]),
@@ -156,7 +155,7 @@ def test_every_source_has_a_switch() -> None:
 
 
 def typed(watched: Edits, texts: list[str], uri: str = "file:///a.py", at: float = 0.0) -> None:
-    for number, (old, new) in enumerate(itertools.pairwise(texts)):
+    for number, (old, new) in enumerate(pairwise(texts)):
         documents = (Document(uri, number + n, "python", text) for n, text in enumerate((old, new)))
         watched.changed(*documents, at + number)
 

@@ -34,6 +34,13 @@ export interface Status {
   readonly device: string | null;
   /** Why it has failed, and what mends it; empty in every other state. */
   readonly message: string;
+  /** How a server is asked, why so, and what would be better; empty for a model that is run here,
+      and absent from older servers. */
+  readonly way?: string;
+  readonly why?: string;
+  readonly better?: string;
+  /** What confidences are worth: 'calibrated', 'not calibrated', 'unknown'; null until known. */
+  readonly confidence?: string | null;
   /** Why nothing was shown at the last pause; absent or null where something was. */
   readonly quiet?: Quiet | null;
 }

@@ -34,6 +34,7 @@ export function wording(facts: Facts): Wording {
   const rows: [string, string][] = [['State', says]];
   if (status !== undefined) {
     rows.push(['Model', status.model], ['Device', status.device ?? 'not known yet']);
+    rows.push(...asked(status));
   }
   rows.push(['Last fill', took ?? 'none yet']);
   if (status?.quiet != null) {
@@ -41,6 +42,17 @@ export function wording(facts: Facts): Wording {
   }
   rows.push(['Shows fills', facts.onlyWhenAsked ? 'only when asked' : 'while you type']);
   return { icon, text, rows, isBad };
+}
+
+/** How a server is asked; nothing of a model that is run here. */
+function asked({ way, why, better, confidence }: Status): [string, string][] {
+  const rows: [string, string | null | undefined][] = [
+    ['Asked by', way],
+    ['Why so', why],
+    ['Better', better],
+    ['Confidence', confidence],
+  ];
+  return way ? rows.filter((row): row is [string, string] => Boolean(row[1])) : [];
 }
 
 /** A folder by its last name. */

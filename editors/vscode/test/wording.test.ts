@@ -126,6 +126,37 @@ it('tells the whole in its rows', () => {
   ]);
 });
 
+it.each<[string, Partial<Status>, [string, string][]]>([
+  ['a model that is run here', { way: '', why: '', better: '', confidence: 'calibrated' }, []],
+  ['an older server', {}, []],
+  [
+    'a chat',
+    { way: 'chat', why: 'it has no fill tokens', better: 'a coder model', confidence: 'unknown' },
+    [
+      ['Asked by', 'chat'],
+      ['Why so', 'it has no fill tokens'],
+      ['Better', 'a coder model'],
+      ['Confidence', 'unknown'],
+    ],
+  ],
+  [
+    'the best way there is',
+    {
+      way: 'pinned canvas',
+      why: 'this vLLM serves a diffusion model',
+      better: '',
+      confidence: null,
+    },
+    [
+      ['Asked by', 'pinned canvas'],
+      ['Why so', 'this vLLM serves a diffusion model'],
+    ],
+  ],
+])('tells how a server is asked: %s', (_, told, rows) => {
+  const shown = wording({ ...FACTS, status: { ...status('ready'), ...told } }).rows;
+  expect(shown.slice(3, -2)).toEqual(rows);
+});
+
 it('says in its rows why nothing was shown', () => {
   const facts = { ...FACTS, status: quiet('the last edit was a deletion', null, null) };
   expect(wording(facts).rows).toContainEqual([

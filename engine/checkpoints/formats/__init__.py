@@ -1,9 +1,9 @@
 """The ways a weight is stored, one file each: what tensors it takes, and how kernels get it.
 
 `plain` is a float tensor as it is; `fp8` and `int8` have a scale per output channel; `nvfp4` packs
-two values to a byte with a scale per block of 16 and one for the whole. A weight's way is
-recognised from the tensors that are there (`recognise`), never from a file's or a repository's
-name.
+two values to a byte with a scale per block of 16 and one for the whole; `grouped` is int8 in four
+or five bits. A weight's way is recognised from the tensors that are there (`recognise`), never from
+a file's or a repository's name.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
     w[o, i] = weight[o, i] * weight_scale[o]
 
-No kernel multiplies them: they are floats from the moment they are read. `quantise` writes them.
+CPUs multiply them (kernels/int8.py). `quantise` writes them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from engine.checkpoints.formats.field import SCALAR, Field, Format, Place, allocate_floats, matrices
+from engine.checkpoints.formats.field import SCALAR, Field, Format, Place, matrices, vectors
+from kernels import weights
 from kernels.weights import Weight
 
 MOST = 127
@@ -36,10 +37,21 @@ def _fields(shape: tuple[int, ...]) -> tuple[Field, ...]:
     )
 
 
+def allocate_int8(
+    shape: tuple[int, ...], parts: int, dtype: torch.dtype, device: torch.device
+) -> Weight:
+    """For a format that is INT8 once it is read."""
+    return weights.INT8(
+        torch.empty(shape, dtype=torch.int8, device=device),
+        torch.empty(shape[:-1], dtype=torch.float32, device=device),
+    )
+
+
 def _put(weight: Weight, place: Place, stored: Mapping[str, Tensor]) -> None:
-    assert isinstance(weight, Tensor)
-    scale = stored["scale"].float().view(-1, 1)
-    matrices(weight)[place.expert, place.rows].copy_(stored["values"].float() * scale)
+    assert isinstance(weight, weights.INT8)
+    matrices(weight.data)[place.expert, place.rows].copy_(stored["values"])
+    scale = vectors(weight.scale)[place.expert, place.rows]
+    scale.copy_(stored["scale"].flatten().expand_as(scale))
 
 
-INT8 = Format("int8", _fields, allocate_floats, _put, packed=False)
+INT8 = Format("int8", _fields, allocate_int8, _put, packed=False)

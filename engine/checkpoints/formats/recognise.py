@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from engine.checkpoints.files import Stored
 from engine.checkpoints.formats.field import Format
 from engine.checkpoints.formats.fp8 import FP8
+from engine.checkpoints.formats.grouped import grouped
 from engine.checkpoints.formats.int8 import INT8
 from engine.checkpoints.formats.nvfp4 import COMPRESSED_TENSORS, MODELOPT
 from engine.checkpoints.formats.plain import PLAIN
@@ -22,6 +23,9 @@ def recognise(stored: Mapping[str, Stored]) -> Format:
     One that is incomplete gets the format its other tensors belong to, so that the one which is
     missing can be named. Raises Unsupported.
     """
+    if "weight_low" in stored and "weight_step" in stored:
+        (_, half), (_, groups) = stored["weight_low"].shape, stored["weight_step"].shape
+        return grouped(5 if "weight_high" in stored else 4, max(1, 2 * half // max(1, groups)))
     dtype = stored["weight"].dtype if "weight" in stored else None
     packed = stored["weight_packed"].dtype if "weight_packed" in stored else None
     if packed not in (None, "U8"):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoints.formats.field import matrices, vectors
-from kernels.weights import FP8, NVFP4, Weight, dequantise
+from kernels.weights import FP8, INT8, NVFP4, Weight, dequantise
 
 
 def whole(weight: Weight, dtype: torch.dtype) -> Tensor:
@@ -24,14 +24,14 @@ def nbytes(weight: Weight) -> int:
     """What the weight takes on its device."""
     if isinstance(weight, Tensor):
         return weight.nbytes
-    if isinstance(weight, FP8):
+    if isinstance(weight, FP8 | INT8):
         return weight.data.nbytes + weight.scale.nbytes
     return weight.data.nbytes + weight.scale.nbytes + weight.tensor_scale.nbytes
 
 
-def _expert(weight: FP8 | NVFP4, expert: int) -> Weight:
-    if isinstance(weight, FP8):
-        return FP8(matrices(weight.data)[expert], vectors(weight.scale)[expert])
+def _expert(weight: FP8 | INT8 | NVFP4, expert: int) -> Weight:
+    if isinstance(weight, FP8 | INT8):
+        return type(weight)(matrices(weight.data)[expert], vectors(weight.scale)[expert])
     return NVFP4(
         matrices(weight.data)[expert],
         matrices(weight.scale)[expert],

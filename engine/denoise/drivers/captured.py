@@ -3,7 +3,7 @@
 Everything a step reads lies in tensors of its own, and it leaves the next canvas and the next
 signal there. Nothing is read back inside a step, and after it nothing but whether all canvases are
 done, one step late, so that the card never waits for the host. The step that is too many changes
-nothing: a canvas that is done keeps what it said then. Canvases do not leave the batch, whose size
+nothing: a canvas that is done keeps what it held then. Canvases do not leave the batch, whose size
 is captured.
 
 Fills take turns at the graph of their size. One that another has taken its place from finds its
@@ -244,7 +244,7 @@ class CapturedStep:
         self.done.copy_(done)
         self.before.copy_(likeliest)
         self.tokens.copy_(likeliest)
-        self.probability.copy_(beliefs.certainty.view(shape))
+        self.probability.copy_(beliefs.probability.view(shape))
 
 
 _HERE = "captured"

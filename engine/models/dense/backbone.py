@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from engine.models.dense.config import Config
 from engine.models.dense.layers import Angles, Attend, Layer, RMSNorm
-from engine.models.family import Context, Model
+from engine.models.dense.matrices import Matrix
+from engine.models.family import Context, Model, unset_embedding
+from kernels.linear import linear
+from kernels.weights import Weight
 
 C = TypeVar("C", bound=Context)
 
@@ -24,26 +27,35 @@ class Backbone(Model[C]):
     """A Llama, Qwen2 or Qwen3; module names are those of the checkpoint below `model.`."""
 
     config: Config
+    multiplies_int8 = True
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = unset_embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.lm_head = None if config.tied else head
         # (positions [N], frequencies, config, dtype) -> what the layers turn queries and keys by
         self.angles: Callable[[Tensor, Tensor, Config, torch.dtype], Any] = Angles.of
+        self.head: Matrix | None = None  # as fused layers have it
         self._frequencies: dict[torch.device, Tensor] = {}
 
     @property
     def device(self) -> torch.device:
-        return self.embed_tokens.weight.device
+        return self.norm.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.embed_tokens.weight.dtype
+        return self.norm.weight.dtype
+
+    @property
+    def head_weight(self) -> Weight:
+        """[V, H]"""
+        head = self.embed_tokens if self.lm_head is None else self.lm_head
+        weight: Weight = head.weight
+        return weight
 
     def run(
         self, ids: Tensor, positions: Tensor, attend: Attend, rows: Tensor | None = None
@@ -56,7 +68,7 @@ class Backbone(Model[C]):
         count = len(ids)
         wanted = count if rows is None else len(rows)
         spare = -count % GRAIN
-        hidden = self.embed_tokens(pad(ids, (0, spare)))
+        hidden = self.embed_tokens(pad(ids, (0, spare))).to(self.dtype)
         angles = self.angles(pad(positions, (0, spare)), self._frequency(), self.config, self.dtype)
 
         def attend_to_real(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -73,9 +85,10 @@ class Backbone(Model[C]):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[R, V] in float32, of `hidden` [R, H] after the final norm."""
-        head = self.embed_tokens if self.lm_head is None else self.lm_head
         rows = pad(hidden.to(self.dtype), (0, 0, 0, -len(hidden) % GRAIN))
-        return linear(rows, head.weight)[: len(hidden)].float()
+        if self.head is None:
+            return linear(rows, self.head_weight)[: len(hidden)].float()
+        return self.head(self.head.ready(rows))[: len(hidden)].float()
 
     def _frequency(self) -> Tensor:
         known = self._frequencies.get(self.device)

@@ -18,7 +18,8 @@ from engine.models.dense.backbone import Backbone
 from engine.models.dense.config import Config
 from engine.models.dense.heads import from_heads, to_heads
 from engine.models.dense.texts import Texts, run_texts
-from engine.models.family import Look, score_in_slices
+from engine.models.family import Look
+from engine.models.scores import score_in_slices
 from kernels.attention import canvas_attention
 
 

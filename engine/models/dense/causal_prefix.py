@@ -18,8 +18,9 @@ from engine.models.dense.backbone import GRAIN, Backbone
 from engine.models.dense.config import Config
 from engine.models.dense.heads import from_heads, to_heads
 from engine.models.dense.texts import Texts, run_texts
-from engine.models.family import Look, score_in_slices, score_tokens
+from engine.models.family import Look
 from engine.models.kv_cache import KVCache
+from engine.models.scores import score_in_slices, score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
 

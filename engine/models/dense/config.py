@@ -113,6 +113,15 @@ class Config:
         """Keys and values of every layer after a causal prefix; else the tokens."""
         if self.masking.attention == "bidirectional":
             return 8 * tokens
+        return self._keys_and_values(tokens, item)
+
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        """A prompt's keys and values behind each canvas, where they depend on it."""
+        if self.masking.attention == "causal_prefix":
+            return 0
+        return step.candidates * self._keys_and_values(step.context, item)
+
+    def _keys_and_values(self, tokens: int, item: int) -> int:
         per_token = 2 * self.num_key_value_heads * self.head_dim
         return self.num_hidden_layers * per_token * tokens * item
 

@@ -8,8 +8,10 @@ self-conditioning, a mixture of experts.
     joint   one look for several fills
     fixed   a look that a CUDA graph can hold
     fused   the layers as a CPU runs them fastest
+    training  what training from nothing needs
 """
 
+from engine.models.diffusion_gemma import training
 from engine.models.diffusion_gemma.config import FULL, SLIDING, Config, Rope
 from engine.models.diffusion_gemma.fused import fuse
 from engine.models.diffusion_gemma.layers import Attend, Attention, Experts, Layer, at_places
@@ -17,6 +19,7 @@ from engine.models.diffusion_gemma.model import DiffusionGemma, causal_mask
 from engine.models.diffusion_gemma.stack import GRAIN
 from engine.models.family import Family, register
 from engine.models.kv_cache import KVCache
+from engine.models.training import Training, register_training
 
 MODEL_TYPE = "diffusion_gemma"
 
@@ -26,6 +29,22 @@ def _prepare(model: DiffusionGemma) -> DiffusionGemma:
 
 
 register(Family(MODEL_TYPE, Config, Config.from_json, DiffusionGemma, _prepare))
+register_training(
+    MODEL_TYPE,
+    Config,
+    Training(
+        document=training.document,
+        initialise=training.initialise,
+        joint=training.joint,
+        causal=training.causal,
+        signal=training.signal,
+        head=training.head,
+        weights_met=training.weights_met,
+        published=training.published,
+        apart=("embed", "router"),
+        exact=("router",),
+    ),
+)
 
 __all__ = [
     "FULL",

@@ -125,6 +125,9 @@ class Config:
         """Every layer keeps the keys and values of all of them."""
         return sum(2 * tokens * item * math.prod(self.kv_shape(kind)) for kind in self.layer_types)
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        return 0
+
     def activation_bytes(self, step: StepSize, item: int) -> int:
         """Hidden states and the experts' insides of the widest pass."""
         tokens = max(step.tokens, step.context)

@@ -19,8 +19,9 @@ from engine.models.diffusion_gemma.config import FULL, SLIDING
 from engine.models.diffusion_gemma.fixed import GemmaLook
 from engine.models.diffusion_gemma.joint import look_together
 from engine.models.diffusion_gemma.stack import GRAIN, Stack
-from engine.models.family import FixedSize, Look, score_tokens
+from engine.models.family import FixedSize, Look
 from engine.models.kv_cache import KVCache
+from engine.models.scores import score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 
 

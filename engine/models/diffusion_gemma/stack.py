@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from engine.models.diffusion_gemma.config import SLIDING, Config
 from engine.models.diffusion_gemma.layers import Attend, Layer, RMSNorm, SelfConditioning
-from engine.models.family import Model
+from engine.models.family import Model, unset_embedding
 from engine.models.kv_cache import KVCache
 from kernels.rotary import rotary_angles, rotary_frequencies
 
@@ -30,7 +30,7 @@ class Stack(Model[KVCache]):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = unset_embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(Layer(config, kind) for kind in config.layer_types)
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.self_conditioning = SelfConditioning(config)
@@ -52,7 +52,7 @@ class Stack(Model[KVCache]):
 
     def signal_of(self, soft: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         """As `signal`, of the expected embeddings `soft` [B, M, H]."""
-        # A repeated position carries what its row's last real one says.
+        # A repeated position carries what its row's last real one does.
         last = (real.sum(dim=-1) - 1).clamp_min(0)[:, None, None]
         spare = soft.gather(1, last.expand(-1, 1, soft.shape[-1]))
         soft = torch.where(real[..., None], soft, spare)

@@ -1,4 +1,4 @@
-"""`python -m engine.training.adapt STAGE`: base, then train.
+"""`python -m engine.training.adapt STAGE`: base, then train, then export.
 
 The corpus comes from `python -m engine.training.corpus`.
 """
@@ -48,6 +48,26 @@ def train(
     on = torch.device(device)
     processes = processes if on.type == "cpu" else 1
     run(Run(Settings.read(), base, corpus, work, on, compiled, seconds, processes))
+
+
+@app.command()
+def export(
+    snapshot: Annotated[Path, typer.Option("--from", help="Folder of a snapshot")],
+    to: Annotated[Path, typer.Option(help="Folder to write")],
+    bits: Annotated[int, typer.Option(help="Of a layer's weight: 4, 5 or 8")] = 5,
+    group: Annotated[int, typer.Option(help="Weights of a row that share a step")] = 64,
+    corpus: Annotated[Path | None, typer.Option(help="Folder of the corpus, to calibrate")] = None,
+) -> None:
+    """Write a snapshot as it ships: quantised, in shards under 48 MiB."""
+    from engine.training.adapt.calibration import read_chunks, second_moments
+    from engine.training.adapt.export import Storage
+    from engine.training.adapt.export import export as write
+
+    inputs = None
+    if corpus is not None:
+        inputs = second_moments(snapshot, read_chunks(corpus / "train.jsonl", snapshot))
+    size = write(snapshot, to, Storage(bits, group), inputs)
+    print(f"wrote {to}: {size / 1e6:.1f} MB of weights")
 
 
 if __name__ == "__main__":

@@ -77,13 +77,13 @@ def engine_speed(model: str, device: str | None, fills: int) -> dict[str, Any]:
         env=child.environment(),
     )
     try:
-        told = dict(json.loads(run.stdout))
+        report = dict(json.loads(run.stdout))
     except ValueError:
         last = (run.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise CommandError(f"the engine cannot be timed: {last}", FAILED) from None
-    if "error" in told:
-        raise CommandError(told["error"], FAILED)
-    return told
+    if "error" in report:
+        raise CommandError(report["error"], FAILED)
+    return report
 
 
 def quantiles(milliseconds: list[float]) -> dict[str, float]:
@@ -147,7 +147,7 @@ def _of_the_engine(inner: dict[str, Any]) -> list[str]:
 def _processor() -> str:
     """The name of its kind, where the system tells."""
     try:
-        told = re.search(r"^model name\s*: (.+)$", CPUINFO.read_text("ascii", "replace"), re.M)
+        report = re.search(r"^model name\s*: (.+)$", CPUINFO.read_text("ascii", "replace"), re.M)
     except OSError:
-        told = None
-    return told[1].strip() if told else platform.processor() or platform.machine()
+        report = None
+    return report[1].strip() if report else platform.processor() or platform.machine()

@@ -30,8 +30,8 @@ def ask(command: list[str], seconds: float, env: dict[str, str] | None = None) -
     except OSError as error:
         raise NoAnswer(error.strerror or str(error)) from None
     if run.returncode != 0:
-        said = [line.strip() for line in (run.stderr + run.stdout).splitlines() if line.strip()]
-        raise NoAnswer(said[-1] if said else f"it ended with status {run.returncode}")
+        output = [line.strip() for line in (run.stderr + run.stdout).splitlines() if line.strip()]
+        raise NoAnswer(output[-1] if output else f"it ended with status {run.returncode}")
     return run.stdout
 
 
@@ -42,9 +42,9 @@ def ask_engine(seconds: float, *arguments: str) -> dict[str, Any]:
 
 def ask_module(seconds: float, module: str, *arguments: str) -> dict[str, Any]:
     """The JSON object that a module of the engine prints, in a process of its own."""
-    said = ask(child.command(module, *arguments), seconds, child.environment())
+    output = ask(child.command(module, *arguments), seconds, child.environment())
     try:
-        told = json.loads(said)
+        report = json.loads(output)
     except ValueError:
         raise NoAnswer("it answered nonsense") from None
-    return dict(told)
+    return dict(report)

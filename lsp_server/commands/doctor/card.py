@@ -38,81 +38,81 @@ def torch(device: str | None) -> Iterator[Finding]:
     """Imported, not only looked for: half an installation is there and fails. Then the card that it
     finds."""
     try:
-        told = ask_engine(TORCH_PATIENCE, "torch")
+        report = ask_engine(TORCH_PATIENCE, "torch")
     except NoAnswer as why:
         yield wrong("torch", f"it cannot be used: {why}", AGAIN)
         return
-    built = f"built for CUDA {told['cuda']}" if told["cuda"] else "built without CUDA"
-    yield ok("torch", f"{told['version']}, {built}")
-    yield card(told, device)
+    built = f"built for CUDA {report['cuda']}" if report["cuda"] else "built without CUDA"
+    yield ok("torch", f"{report['version']}, {built}")
+    yield card(report, device)
 
 
-def card(told: dict[str, Any], device: str | None) -> Finding:
+def card(report: dict[str, Any], device: str | None) -> Finding:
     """The card that the model would run on; `told` is what `engine.measure.diagnosis torch`
     says."""
-    if not told["cards"]:
-        return _no_card(told, device)
-    found = told["cards"][_index(device)] if _index(device) < len(told["cards"]) else None
+    if not report["cards"]:
+        return _no_card(report, device)
+    found = report["cards"][_index(device)] if _index(device) < len(report["cards"]) else None
     if found is None:
         return wrong(
             "card",
-            f"there is no {device}: this machine has {len(told['cards'])}",
+            f"there is no {device}: this machine has {len(report['cards'])}",
             "choose another device, or leave it out",
         )
     name, capability = found["name"], found["capability"]
-    says = f"{name}, compute capability {capability}"
+    message = f"{name}, compute capability {capability}"
     if tuple(map(int, capability.split("."))) < OLDEST_CAPABILITY:
         oldest = ".".join(map(str, OLDEST_CAPABILITY))
         return warning(
             "card",
-            f"{says}: the kernels need {oldest} or more",
+            f"{message}: the kernels need {oldest} or more",
             'use the processor: set infill.device to "cpu"',
         )
-    return ok("card", says)
+    return ok("card", message)
 
 
 def kernel(device: str | None) -> Finding:
     """Run, not only looked for: compiler, driver and card have to agree."""
     asked = ["--device", device] if device else []
     try:
-        told = ask_engine(KERNEL_PATIENCE, "kernel", *asked)
+        report = ask_engine(KERNEL_PATIENCE, "kernel", *asked)
     except NoAnswer as why:
         return wrong(
             "kernel",
             f"one that was tried fails: {why}",
             'set INFILL_KERNELS=reference to go without them, or infill.device to "cpu"',
         )
-    says = f"{told['ran']} on {told['device']}, {told['milliseconds']:.2f} ms"
-    if not told["right"]:
+    message = f"{report['ran']} on {report['device']}, {report['milliseconds']:.2f} ms"
+    if not report["right"]:
         return wrong(
             "kernel",
-            f"{says}: its result is off by {told['off']:.2g}",
+            f"{message}: its result is off by {report['off']:.2g}",
             "set INFILL_KERNELS=reference, and report it with what `infill-ls doctor` prints",
         )
-    if told["device"].startswith("cuda") and told["ran"] != "Triton":
-        return warning("kernel", f"{says}: a card is fast with Triton alone", AGAIN)
-    return ok("kernel", f"{says}, as the reference has it")
+    if report["device"].startswith("cuda") and report["ran"] != "Triton":
+        return warning("kernel", f"{message}: a card is fast with Triton alone", AGAIN)
+    return ok("kernel", f"{message}, as the reference has it")
 
 
 def has_driver() -> bool:
     return shutil.which("nvidia-smi") is not None or DRIVER_VERSION.exists()
 
 
-def _no_card(told: dict[str, Any], device: str | None) -> Finding:
+def _no_card(report: dict[str, Any], device: str | None) -> Finding:
     if not has_driver():
         if device is not None and device.startswith("cuda"):
             return wrong("card", f"{device} is asked for, and there is no card", "leave it out")
         return ok("card", ON_THE_PROCESSOR)
-    if told["cuda"] is None:
+    if report["cuda"] is None:
         return wrong(
             "card",
-            f"there is a driver, and torch {told['version']} is built without CUDA",
+            f"there is a driver, and torch {report['version']} is built without CUDA",
             "install a torch that is built for CUDA, then infill-ls into the same environment",
         )
-    why = "; ".join(told["warnings"]) or "it gives no reason"
+    why = "; ".join(report["warnings"]) or "it gives no reason"
     return wrong(
         "card",
-        f"there is a driver, and torch (built for CUDA {told['cuda']}) finds no card: {why}",
+        f"there is a driver, and torch (built for CUDA {report['cuda']}) finds no card: {why}",
         "update the NVIDIA driver; in a container pass the card in; look at CUDA_VISIBLE_DEVICES",
     )
 

@@ -76,19 +76,19 @@ def user_files() -> Iterator[Path]:
 def environment(given: Mapping[str, str] | None = None) -> Iterator[Finding]:
     """A variable that is not understood is passed over in silence elsewhere: here it is told."""
     variables = os.environ if given is None else given
-    told = []
+    report = []
     for name in SECONDS:
         value = variables.get(name, "")
         if value and not _is_seconds(value):
             yield warning("environment", f"{name} is {value!r}", 'give seconds, or "never"')
-            told.append(name)
+            report.append(name)
     for name, choices in CHOICES.items():
         value = variables.get(name, "")
         if value not in choices:
             allowed = " or ".join(filter(None, choices))
             yield warning("environment", f"{name} is {value!r}", f"say {allowed}, or unset it")
-            told.append(name)
-    if not told:
+            report.append(name)
+    if not report:
         message = ", ".join(_shown(name, variables[name]) for name in sorted(variables)
                          if name.startswith("INFILL_"))  # fmt: skip
         yield ok("environment", message or "no variable INFILL_* is set")

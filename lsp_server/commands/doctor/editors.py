@@ -59,11 +59,11 @@ def editors() -> Iterator[Finding]:
 
 def examine(editor: Editor, home: Path | None = None) -> Finding:
     try:
-        said = VERSION.search(ask([editor.command, editor.asked], PATIENCE))
+        output = VERSION.search(ask([editor.command, editor.asked], PATIENCE))
     except NoAnswer as why:
         message = f"`{editor.command} {editor.asked}` fails: {why}"
         return warning("editors", f"{editor.name}: {message}", f"look at why {editor.name} fails")
-    version = said[0] if said else "of unknown version"
+    version = output[0] if output else "of unknown version"
     message = f"{editor.name} {version}"
     if editor.extensions is not None:
         folder = (home or Path.home()) / editor.extensions
@@ -72,7 +72,11 @@ def examine(editor: Editor, home: Path | None = None) -> Finding:
                 "editors", f"{message}, without the extension", "install it: see editors/vscode"
             )
         return ok("editors", f"{message}, with the extension")
-    if editor.ghost_text is not None and said is not None and _numbers(version) < editor.ghost_text:
+    if (
+        editor.ghost_text is not None
+        and output is not None
+        and _numbers(version) < editor.ghost_text
+    ):
         first = ".".join(map(str, editor.ghost_text))
         return warning(
             "editors",

@@ -54,7 +54,7 @@ def hosts() -> Iterator[Finding]:
 def _visited(address: Address) -> Finding | None:
     """None for a socket that its host has left behind: the next host removes it."""
     try:
-        told = visit(address, "status", ANSWER_PATIENCE)
+        report = visit(address, "status", ANSWER_PATIENCE)
     except NoHost:
         return None
     except TimeoutError:
@@ -63,13 +63,13 @@ def _visited(address: Address) -> Finding | None:
         return warning("engine", str(error), STOP)
     except ValueError as error:
         return wrong("engine", f"{address.name} answers nonsense: {error}", STOP)
-    device = f" on {told['device']}" if told.get("device") else ""
-    message = f"{told['model']}{device}, {told['state']}"
-    if str(told["state"]).startswith("not loaded"):
+    device = f" on {report['device']}" if report.get("device") else ""
+    message = f"{report['model']}{device}, {report['state']}"
+    if str(report["state"]).startswith("not loaded"):
         return wrong("engine", message, "fix what it names; `infill-ls engine log` has more")
-    if told["version"] != __version__:
-        return warning("engine", f"{message}, of infill-ls {told['version']}", STOP)
-    return ok("engine", f"{message}, process {told['pid']}, {told['filled']} filled")
+    if report["version"] != __version__:
+        return warning("engine", f"{message}, of infill-ls {report['version']}", STOP)
+    return ok("engine", f"{message}, process {report['pid']}, {report['filled']} filled")
 
 
 def _bind(path: Path) -> None:

@@ -24,18 +24,18 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
         yield from served(name)
         return
     try:
-        told = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
+        report = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
     except NoAnswer as why:
         yield wrong("model", f"{name} cannot be looked at: {why}", AGAIN)
         return
-    fault = told["fault"] or {}
+    fault = report["fault"] or {}
     if fault.get("of") == "files":
-        yield wrong("model", *message_and_fix(fault["says"]))
+        yield wrong("model", *message_and_fix(fault["message"]))
         return
-    stored = told["bytes"]
+    stored = report["bytes"]
     size = f"{stored / GB:.1f} GB" if stored >= GB / 10 else f"{stored / 1e6:.1f} MB"
-    yield ok("model", f"{name}, {told['format']}, {size} in {told['folder']}")
-    yield memory(told)
+    yield ok("model", f"{name}, {report['format']}, {size} in {report['folder']}")
+    yield memory(report)
 
 
 def served(address: str) -> Iterator[Finding]:
@@ -55,13 +55,13 @@ def served(address: str) -> Iterator[Finding]:
         yield ok("model", message)
 
 
-def memory(told: dict[str, Any]) -> Finding:
+def memory(report: dict[str, Any]) -> Finding:
     """`told` is what `engine.measure.diagnosis model` reports."""
-    if told["fault"]:
-        return wrong("memory", *message_and_fix(told["fault"]["says"], CLOSE_OTHERS))
-    free = "unknown" if told["free"] is None else f"{told['free'] / GB:.1f} GB"
-    message = f"{free} free on {told['device']}, {told['needs']} needed for {told['use']}"
-    if told["is_cut_down"]:
+    if report["fault"]:
+        return wrong("memory", *message_and_fix(report["fault"]["message"], CLOSE_OTHERS))
+    free = "unknown" if report["free"] is None else f"{report['free'] / GB:.1f} GB"
+    message = f"{free} free on {report['device']}, {report['needs']} needed for {report['use']}"
+    if report["is_cut_down"]:
         return warning("memory", f"{message}: less than the model's profile asks for", CLOSE_OTHERS)
     return ok("memory", message)
 

@@ -30,11 +30,11 @@ AGAIN = _again()
 
 
 def python() -> Finding:
-    told = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    report = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        return wrong("python", told, f"use Python {oldest} or later")
-    return ok("python", f"{told}, in {sys.prefix}")
+        return wrong("python", report, f"use Python {oldest} or later")
+    return ok("python", f"{report}, in {sys.prefix}")
 
 
 def command() -> Finding:

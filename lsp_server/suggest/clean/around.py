@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.api import Shape
 
-# A line that only closes, or says one word, may well be there twice.
+# A line that only closes, or has a single word, may well be there twice.
 CLOSER = re.compile(r"\W*(end|fi|done|esac)?\W*")
 REPEATABLE = re.compile(
     r"\W*(end|fi|done|esac|else|return|break|continue|pass|then|do|try|finally|begin)?\W*"
@@ -20,7 +20,7 @@ REPEATABLE = re.compile(
 class Around:
     """The text on both sides of the gap, its shape, and who has asked for the fill.
 
-    `replaced` is what the gap holds now. With `may_overwrite` the fill may say closers again that
+    `replaced` is what the gap holds now. With `may_overwrite` the fill may repeat closers that
     stand right after the gap: they are replaced. `automatic` is a fill nobody has asked for, of at
     most `max_lines` lines. With `doubtful` a repetition counts that may be chance: a parser
     compares what that leaves.

@@ -1,4 +1,4 @@
-"""The lines below and above: what the fill says that they say already."""
+"""The lines below and above: what of them the fill repeats."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def trim_tail_that_lines_below_repeat(text: str, around: Around) -> str:
 
 
 def drop_repeat_of_lines_below(text: str, around: Around) -> str:
-    """A fill that only says what the next lines say, almost to the letter, is none.
+    """A fill that only repeats the next lines, almost to the letter, is none.
 
     One line of a series, as in a table, is as near to the next as the line above it is.
     """
@@ -55,7 +55,7 @@ def drop_repeat_of_lines_below(text: str, around: Around) -> str:
 
 
 def drop_repeat_of_line_above(text: str, around: Around) -> str:
-    """A line that says what the line above says is no fill."""
+    """A line that repeats the line above is no fill."""
     line = (around.line_before + text).strip()
     if "\n" in text.strip() or around.line_after.strip() or len(line) < SHORTEST_ABOVE:
         return text

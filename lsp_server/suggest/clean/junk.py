@@ -38,7 +38,7 @@ def strip_code_fence(text: str, around: Around) -> str:
 
 
 def strip_file_marks(text: str, around: Around) -> str:
-    """No byte order mark, no comment that names the file, none that says it ends here."""
+    """No byte order mark, no comment that names the file or marks its end."""
     text = text.lstrip(_INVISIBLE)
     first, newline, more = text.partition("\n")
     name = PurePosixPath(around.path).name if around.path else None
@@ -48,7 +48,7 @@ def strip_file_marks(text: str, around: Around) -> str:
 
 
 def drop_empty_comments(text: str, around: Around) -> str:
-    """Comments that say nothing are no fill."""
+    """Empty comments are no fill."""
     lines = lines_that_hold(text)
     if not lines or around.line_before.strip():
         return text

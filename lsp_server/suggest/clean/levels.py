@@ -20,7 +20,7 @@ _GOES_ON = re.compile(r"(?:else|elif|except|finally)\b")
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """The fill says `column` for it, and `lead` stands before its lines in the document."""
+    """The fill has it at `column`, and `lead` stands before its lines in the document."""
 
     column: int
     lead: str
@@ -150,7 +150,7 @@ def _next(around: Around) -> str | None:
 
 
 def _floor(around: Around) -> int:
-    """The column of the next line that says something, if the gap has its line for itself."""
+    """The column of the next line that is not blank, if the gap has its line for itself."""
     if around.line_after.strip():
         return 0
     line = next((line for line in around.lines_below if line.strip()), "")

@@ -1,4 +1,4 @@
-"""The rest of the gap's line: what of it the fill says again."""
+"""The rest of the gap's line: what of it the fill repeats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _QUOTE = re.compile(r"[\"'`]")
 
 
 def drop_repeat_of_rest_of_line(text: str, around: Around) -> str:
-    """What already stands after the cursor on its line is not said twice.
+    """What already stands after the cursor on its line is not repeated.
 
     Closers that may be overwritten stay: they are replaced, see `overwritten`.
     """
@@ -25,11 +25,11 @@ def drop_repeat_of_rest_of_line(text: str, around: Around) -> str:
         return text
     found = _repeat(text, rest, around)
     if found is not None:
-        at, said = found
+        at, repeated = found
         if not text[:at].strip():
             return ""
-        covers = around.may_overwrite and overwritten(text, around) >= said
-        return text if covers and _CLOSERS.fullmatch(rest[:said]) else text[:at]
+        covers = around.may_overwrite and overwritten(text, around) >= repeated
+        return text if covers and _CLOSERS.fullmatch(rest[:repeated]) else text[:at]
     if not around.line_after.strip() or (around.may_overwrite and overwritten(text, around)):
         return text
     closer = unmatched_closer(text, around.language)
@@ -42,7 +42,7 @@ def drop_repeat_of_rest_of_line(text: str, around: Around) -> str:
 
 
 def overwritten(text: str, around: Around) -> int:
-    """How many characters of the rest of the line `text` says again, in their order.
+    """How many characters of the rest of the line `text` repeats, in their order.
 
     They are closers and quotes that `text` closes but has not opened, one by one, and then what
     may follow them: `f([‸])` and `1], key=2)` agree on both brackets.
@@ -56,10 +56,10 @@ def overwritten(text: str, around: Around) -> int:
     if count and _texts(text[end:]) == _texts(rest[count:]):
         return len(rest.rstrip())
     marks = len(rest) - len(rest[count:].lstrip(_MARKS)) - count
-    said = text[end:].rstrip()
+    repeated = text[end:].rstrip()
     while marks:
-        is_said = (said if count else said[-marks:]) == rest[count : count + marks]
-        if is_said and (count or _leaves_whole(text, len(said) - marks, around)):
+        is_repeated = (repeated if count else repeated[-marks:]) == rest[count : count + marks]
+        if is_repeated and (count or _leaves_whole(text, len(repeated) - marks, around)):
             break
         marks -= 1
     return count + marks
@@ -80,7 +80,7 @@ def _rest(around: Around) -> str:
 
 
 def _repeat(text: str, rest: str, around: Around) -> tuple[int, int] | None:
-    """Where `text` begins to say the rest of the line, and how many characters of that it says.
+    """Where `text` begins to repeat the rest of the line, and how many characters of it.
 
     It ends with what the rest begins with, and may have left out something of the rest's inside:
     `<u8>();` before `> = Vec::new();`. An end of the rest alone may be chance: `a()` before

@@ -1,4 +1,4 @@
-"""The model has said something, and then said it again."""
+"""The model has written something, and then written it again."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def cut_looping_tail(text: str, around: Around) -> str:
     for tail in _TAILS:
         found = tail.search(last)
         if found is not None and len(set(found.group(1))) > 1:
-            said_before = last[: found.start()].endswith(found.group(1).strip())
-            end = found.start() if said_before else found.end(1)
+            is_repeated = last[: found.start()].endswith(found.group(1).strip())
+            end = found.start() if is_repeated else found.end(1)
             return body[: len(body) - len(last) + end]
     tokens = list(_TOKEN.finditer(text))
     words = [token.group() for token in reversed(tokens)]

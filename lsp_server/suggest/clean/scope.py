@@ -55,7 +55,7 @@ def _limit(goes_on: bool, first: int, above: int, has_above: bool) -> int:
 def _is_closed_below(around: Around, limit: int) -> bool:
     """Whether the block's end is there: then the next line stands on its level, and closes."""
     if around.line_after.strip():
-        return False  # what of it the fill says again is not this filter's business
+        return False  # what of it the fill repeats is not this filter's business
     below = around.lines_below
     return bool(below) and width(below[0]) == limit - 1 and bool(_CLOSES.match(below[0].lstrip()))
 

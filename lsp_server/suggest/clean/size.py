@@ -32,7 +32,7 @@ def _are_lines_of_their_own(first: str, around: Around) -> bool:
 
 
 def keep_few_lines(text: str, around: Around) -> str:
-    """What nobody has asked for stays short, and ends at the first blank line after its first."""
+    """What nobody has requested stays short, and ends at the first blank line after its first."""
     if not around.automatic or "\n" not in text:
         return text
     lines = text.split("\n")

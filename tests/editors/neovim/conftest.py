@@ -120,12 +120,13 @@ def engine(shared: Shared, neovim: Neovim) -> Scripted:
 
 @pytest.fixture
 def start(program: Path, scripted: Scripted, tmp_path: Path) -> Iterator[Start]:
-    """`start(rule, ..., settings={...}, **options)`: a Neovim whose engine follows the rules."""
+    """`start(rule, ..., settings={...}, **options)`: a Neovim whose engine follows the rules, is
+    loaded as `load` says, and tells `info` of itself."""
     started: list[Neovim] = []
 
-    def start(*fills: dict[str, Any], load: Any = None, **options: Any) -> Neovim:
+    def start(*fills: dict[str, Any], load: Any = None, info: Any = None, **options: Any) -> Neovim:
         if fills or not scripted.script.exists():
-            scripted.write(*fills, load=load or {})
+            scripted.write(*fills, load=load or {}, info=info or {})
         folder = tmp_path / f"window{len(started)}"
         folder.mkdir()
         options.setdefault("cmd", server_command(scripted.script))

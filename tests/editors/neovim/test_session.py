@@ -6,6 +6,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from tests.editors.neovim.conftest import SUM, Start
 from tests.editors.neovim.driver import PLUGIN, Neovim, server_command
 from tests.hosting import Scripted, is_running, wait_until
@@ -31,6 +33,28 @@ def test_status(start: Start) -> None:
     assert told.startswith("infill: ready, model scripted, on script, last ghost text after ")
     neovim.api.command("enew")
     assert neovim.statusline == ""
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({}, ""),
+        (
+            {"way": "chat", "why": "it is no coder", "better": "a coder", "confidence": "unknown"},
+            ", asked by chat: it is no coder, better: a coder, confidence unknown",
+        ),
+        (
+            {"way": "canvas", "why": "it serves diffusion", "confidence": "not calibrated"},
+            ", asked by canvas: it serves diffusion, confidence not calibrated",
+        ),
+    ],
+)
+def test_how_a_server_is_asked(start: Start, info: dict[str, str], words: str) -> None:
+    neovim = start(FILL, info=info)
+    neovim.edit("a.py", "")
+    neovim.wait_for(lambda: neovim.statusline, "infill: ready", "status line")
+    neovim.infill("status")
+    assert neovim.notified[-1] == f"infill: ready, model scripted, on script{words}"
 
 
 def test_a_pause_frees_the_engine_and_shows_nothing(neovim: Neovim, engine: Scripted) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from kernels.weights import FP8, NVFP4
+from kernels.weights import FP8, INT8, NVFP4
 from tests.engine.checkpoints import writer
 from tests.engine.checkpoints.writer import Matrix, Raw
 
@@ -32,7 +32,7 @@ class Layout:
 LAYOUTS = {
     "google bf16": Layout(writer.google_bf16, "bf16", torch.Tensor, 0.0, 0.0, shards=3),
     "fp8": Layout(writer.compressed_tensors_fp8, "fp8", FP8, 1 / 16, 0.15),
-    "int8": Layout(writer.compressed_tensors_int8, "int8", torch.Tensor, 1 / 250, 0.05, block=None),
+    "int8": Layout(writer.compressed_tensors_int8, "int8", INT8, 1 / 250, 0.05, block=None),
     "nvfp4 modelopt": Layout(
         writer.modelopt_nvfp4, "nvfp4 (modelopt)", NVFP4, 1 / 6 + 1 / 16, 0.3, shards=2
     ),

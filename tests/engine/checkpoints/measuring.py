@@ -109,14 +109,14 @@ def fill(engine, characters):
     request = FillRequest((prefix, "\\n" + text), shape=Shape.BLOCK, max_tokens=256, steps=3)
     return engine.fill(request)
 
+if "many" in sys.argv:  # candidates, whatever they are worth
+    beam.CHAINS, beam.MARGIN, beam.FLOOR, beam.OPEN = 16, 30.0, -40.0, -30.0
+
 text = Path("tests/engine/checkpoints/filled.txt").read_text()  # as it is, whatever is edited
 warm = load_engine(sys.argv[1], "cpu")
 fill(warm, 1000)
 del warm
 before = status("RssAnon")
-if "many" in sys.argv:  # candidates, whatever they are worth
-    beam.CHAINS, beam.MARGIN, beam.FLOOR, beam.OPEN = 16, 30.0, -40.0, -30.0
-
 read = [0]  # tokens that ranking reads, of all candidates
 made = Branches.of
 def counted(*arguments):

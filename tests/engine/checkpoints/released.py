@@ -229,8 +229,8 @@ def _save_weights(release: Release, folder: Path) -> None:
     model = Qwen2ForCausalLM(Qwen2Config(**SHAPE, tie_word_embeddings=release.tied))
     vocabulary, _ = bytes_and_merges()
     with torch.no_grad():
-        # Whatever stands at a place, its state points one way, and WORD's row is the longest there.
-        one_way = torch.zeros(ROWS, SHAPE["hidden_size"])
+        # Whatever stands at a place, its state points nearly one way, where WORD's row is longest.
+        one_way = 0.02 * torch.randn(ROWS, SHAPE["hidden_size"])
         one_way[:, 0] = 1.0
         for weight in {model.model.embed_tokens.weight, model.lm_head.weight}:
             weight.copy_(one_way)

@@ -10,7 +10,7 @@ import torch
 from engine.checkpoints.checkpoint import open_checkpoint
 from engine.checkpoints.formats import nbytes, whole
 from engine.checkpoints.load import load_model, read_weights
-from kernels.weights import FP8, NVFP4
+from kernels.weights import FP8, INT8, NVFP4
 from tests.engine.checkpoints import writer
 from tests.engine.checkpoints.layouts import GATE, Layout
 from tests.engine.checkpoints.writer import Matrix
@@ -85,7 +85,7 @@ def test_a_model_that_keeps_its_weights_packed_computes_the_same(
     )
     held = sum(tensor.nbytes for tensor in packed.state_dict().values())
     everything = sum(tensor.nbytes for tensor in model.state_dict().values())
-    assert (held < everything) is (layout.experts is not torch.Tensor)
+    assert (held < everything) is (layout.experts in (FP8, NVFP4))
     prompt, canvas = torch.arange(20) % writer.VOCABULARY, torch.arange(12)[None] + 7
     torch.testing.assert_close(
         packed.decode(canvas, packed.encode(prompt)), model.decode(canvas, model.encode(prompt))
@@ -109,7 +109,7 @@ def test_experts_come_packed_as_they_are_stored(
         assert up > 4 * gate
         assert weights["layers.1.experts.down_proj"].tensor_scale.shape == (writer.EXPERTS, 1)
         assert nbytes(weight) == 4 * 32 * (16 + 2) + 4 * 4 * 2
-    elif isinstance(weight, FP8):
+    elif isinstance(weight, FP8 | INT8):
         values = weight.data[2, : writer.INNER].view(torch.uint8)
         assert values.numpy().tobytes() == raw[f"{GATE}.weight"].data
         assert weight.scale.shape == (writer.EXPERTS, 2 * writer.INNER)

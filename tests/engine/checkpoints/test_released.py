@@ -53,12 +53,14 @@ def test_a_release_is_pulled_planned_loaded_and_asked(name: str) -> None:
     assert masked.shift is (name != "tiny-a2d-0.5b")
     profile = profile_of(folder, checkpoint.config)
     assert profile.tokens.noise == (masked.mask,)
-    # Nothing that a tokenizer adds is text; DreamOn's end of a text deletes.
+    # Nothing that a tokenizer adds is text; DreamOn's end of a text deletes, and its <|expand|>
+    # becomes two masks.
     added = {WORDS + at for at in range(len(release.added))}
-    assert {*profile.tokens.never} == added - {masked.slack}
+    assert {*profile.tokens.never} == added - {masked.slack, masked.expand}
     cpu = torch.device("cpu")
-    fitting = plan.fit(name, checkpoint, profile, cpu, torch.float32)
-    assert fitting.profile == profile
+    there = profile_of(folder, checkpoint.config, "cpu")
+    assert there.tokens == profile.tokens
+    assert plan.fit(name, checkpoint, there, cpu, torch.float32).profile == there
 
     engine = load_engine(name, "cpu")
     assert engine.info.confidence == "not calibrated"
@@ -66,8 +68,8 @@ def test_a_release_is_pulled_planned_loaded_and_asked(name: str) -> None:
         fill = engine.fill(request)
         assert len(fill.texts) == request.holes
         for text in fill.texts:
-            assert text
-            assert set(text) == {WORD}
+            assert WORD in text
+            assert "<" not in text
 
 
 EXPECTED = {

@@ -185,16 +185,16 @@ LIMITED = {
 def test_programs(program: str, reason: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFILL_SECRET", "1")
     outcome = run(program)
-    assert (outcome.reason, outcome.passed) == (reason, reason == "passed"), outcome.said
-    assert words in outcome.said
+    assert (outcome.reason, outcome.passed) == (reason, reason == "passed"), outcome.output
+    assert words in outcome.output
 
 
 @posix
 @pytest.mark.parametrize(("program", "reason", "words"), LIMITED.values(), ids=LIMITED)
 def test_programs_that_want_too_much(program: str, reason: str, words: str) -> None:
     outcome = run(program, SMALL)
-    assert outcome.reason == reason, outcome.said
-    assert words in outcome.said
+    assert outcome.reason == reason, outcome.output
+    assert words in outcome.output
 
 
 @posix

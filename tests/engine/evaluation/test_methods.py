@@ -19,7 +19,7 @@ from engine.fill.infill import LocalEngine, Rolled
 from engine.fill.prompt import encode
 from engine.fill.rank import Evidence, Likelihood
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.training.initial import initialise
+from engine.models.diffusion_gemma.training import initialise
 from tests.engine.checkpoints.writer import CONFIG
 
 PROFILE = UNTRAINED_FOR_GAPS.but(width=64, head_tokens=16, line_tokens=(3, 5, 9), steps=2)
@@ -41,7 +41,8 @@ class Watched(LocalEngine):
 def engine() -> Watched:
     text = {**CONFIG["text_config"], "vocab_size": 4200}
     model = DiffusionGemma(Config.from_json({**CONFIG, "text_config": text}))
-    model = initialise(model, 3).eval().requires_grad_(False)
+    initialise(model, 3)
+    model.eval().requires_grad_(False)
     tokenizer = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
     return Watched(model, tokenizer, PROFILE, EngineInfo("random", "cpu"))
 

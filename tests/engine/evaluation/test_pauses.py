@@ -6,7 +6,7 @@ import pytest
 
 from engine.evaluation.cutting import Text
 from engine.evaluation.items import BadData
-from engine.evaluation.pauses import KINDS, Heard, Pause, draw_pauses, find_pauses, tell
+from engine.evaluation.pauses import KINDS, Heard, Pause, draw_pauses, find_pauses, summarise
 
 PYTHON = """import os
 
@@ -130,7 +130,7 @@ def test_what_a_suggestion_is_worth(text: str | None) -> None:
 
 
 def test_what_is_told_of_many() -> None:
-    rows = tell([Heard(PAUSE, text) for text in HEARD])
+    rows = summarise([Heard(PAUSE, text) for text in HEARD])
     assert [(row["kind"], row["n"]) for row in rows] == [("all", 7), ("operator", 7)]
     names = ("spoken", "exact", "similar", "wrong")
     counts = {name: round(7 * rows[0][name]["mean"]) for name in names}

@@ -18,7 +18,7 @@ from engine.checkpoints.tokenizer import read_tokenizer
 from engine.fill.chat_prompt import FENCE, MARK, TURNS, build_chat_prompt
 from engine.fill.infill import LocalEngine
 from engine.models.diffusion_gemma import Config, DiffusionGemma
-from engine.training.initial import initialise
+from engine.models.diffusion_gemma.training import initialise
 from tests.engine.checkpoints.writer import CONFIG
 
 BOS = 1
@@ -192,7 +192,8 @@ class Watched(LocalEngine):
 def model() -> DiffusionGemma:
     text = {**CONFIG["text_config"], "vocab_size": 4200}
     made = DiffusionGemma(Config.from_json({**CONFIG, "text_config": text}))
-    return initialise(made, 3).eval().requires_grad_(False)
+    initialise(made, 3)
+    return made.eval().requires_grad_(False)
 
 
 @pytest.mark.parametrize(("empty", "seeds"), [(0, [7]), (1, [7, 8]), (9, [7, 8, 9])])

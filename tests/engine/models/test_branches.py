@@ -36,7 +36,7 @@ def test_each_row_as_if_alone(
     model = fuse(model) if fused else model
     cache = model.encode(torch.arange(past) % 97)
     branches = Branches.of(rows, pad=0, grain=32, device=torch.device("cpu"))
-    monkeypatch.setattr("engine.models.family.SLICE", 4)  # so that there are several
+    monkeypatch.setattr("engine.models.scores.SLICE", 4)  # so that there are several
     at = [place for path in branches.paths for place in path[:-1]]
     tokens = [token for row in rows for token in row[1:]]
     found = iter(model.score_branches(branches, cache, at, tokens))

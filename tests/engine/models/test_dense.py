@@ -146,7 +146,7 @@ def test_texts_that_branch_score_as_if_alone(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.models.family.SLICE", 4)  # so that there are several
+    monkeypatch.setattr("engine.models.scores.SLICE", 4)  # so that there are several
     theirs = reference(BY_NAME[name])
     model = ours(theirs, tmp_path, WAYS["causal prefix"])
     model = prepared(model) if fast else model

@@ -68,7 +68,7 @@ def test_what_it_lacks_is_left_out_by_name(folder: Path) -> None:
     for candidate in rolled.candidates:
         assert candidate.evidence.features().keys().isdisjoint({"middle", "suffix", "whole"})
     drafted = [each for each in rolled.candidates if each.evidence.match]
-    assert any(each.certainty is None for each in rolled.candidates) == bool(drafted)
+    assert any(each.log_probability is None for each in rolled.candidates) == bool(drafted)
 
 
 def test_fills_share_its_looks(folder: Path) -> None:

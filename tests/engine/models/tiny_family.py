@@ -73,6 +73,9 @@ class Sizes:
     def context_bytes(self, tokens: int, item: int) -> int:
         return 8 * tokens
 
+    def kept_bytes(self, step: StepSize, item: int) -> int:
+        return 0
+
     def activation_bytes(self, step: StepSize, item: int) -> int:
         return step.candidates * (step.canvas + step.context) * self.breadth * item
 

@@ -93,7 +93,7 @@ def add_chat(folder: Path, template: str, **tokens: str) -> None:
 
 
 def make_diffusion(folder: Path) -> None:
-    """A few thousand weights in float32, in the layout of the published checkpoints."""
+    """A few million weights in float32, in the layout of the published checkpoints."""
     import torch
     from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
@@ -137,18 +137,18 @@ def bytes_tokenizer() -> Any:
 def text_config(vocabulary: int) -> dict[str, Any]:
     return {
         "vocab_size": vocabulary,
-        "hidden_size": 64,
-        "intermediate_size": 64,
-        "moe_intermediate_size": 32,
+        "hidden_size": 256,
+        "intermediate_size": 256,
+        "moe_intermediate_size": 128,
         "num_experts": 4,
         "top_k_experts": 2,
         "num_hidden_layers": 2,
         "layer_types": ["sliding_attention", "full_attention"],
-        "num_attention_heads": 2,
+        "num_attention_heads": 4,
         "num_key_value_heads": 1,
-        "head_dim": 32,
+        "head_dim": 64,
         "num_global_key_value_heads": 1,
-        "global_head_dim": 64,
+        "global_head_dim": 128,
         "sliding_window": 128,
         "max_position_embeddings": 8192,
         "final_logit_softcapping": 30.0,

@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.engine.remote.models import CHAT, DIFFUSION, FILL, SMOLLM2
 
 SERVERS = Path(__file__).resolve().parents[3] / "build" / "servers"
-START = 180.0  # seconds; the machine may have other things to do
+START = 600.0  # seconds; vLLM takes minutes, and the machine may have other things to do
 CONTEXT = 2048  # tokens
 KEY = "open sesame"
 
@@ -63,6 +63,16 @@ KINDS = (
     ),
     Kind("mlx-lm", ("mlx/start", "lm", f"models/{CHAT}")),
     Kind("mlx-vlm", ("mlx/start", "vlm", f"models/{DIFFUSION}"), streams=False),
+    # Only where .ci/vllm put it.
+    Kind(
+        "vllm",
+        ("vllm/start", f"models/{DIFFUSION}"),
+        ("--served-model-name", "diffusion", "--api-key", KEY),
+        way="pinned canvas",
+        key=KEY,
+        streams=False,
+        context=CONTEXT,
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.denoise.canvas import lay_out
 from engine.fill.prompt import build_prompt
+from engine.models.training import reach
 from engine.training.data import (
     BOS,
     DEL,
@@ -31,7 +32,7 @@ from engine.training.data import (
     choose_cut,
 )
 from engine.training.export import default_profile
-from engine.training.objective import Batch, reach
+from engine.training.objective import Batch
 from engine.training.settings import Settings
 from engine.training.source import Source, write_sources
 

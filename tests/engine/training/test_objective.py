@@ -16,7 +16,7 @@ from engine.denoise.drivers import Eager
 from engine.denoise.loop import Denoising, denoise
 from engine.denoise.sampler import Seeded
 from engine.models.diffusion_gemma import DiffusionGemma
-from engine.models.family import Look
+from engine.models.family import Look, build
 from engine.training.data import DEL, EOS, MASK, PAD
 from engine.training.objective import Batch, believed, causal_loss, hidden_states, joint_loss
 from engine.training.optimiser import Optimiser
@@ -193,7 +193,7 @@ def test_no_part_of_a_step_is_bound_to_the_cpu(
     """On a device that has nothing in common with the CPU, a tensor left there is an error."""
     monkeypatch.setattr(torch.fx.experimental._config, "meta_nonzero_assume_all_nonzero", True)
     elsewhere = torch.device("meta")
-    model = DiffusionGemma(tiny.settings.config()).to(elsewhere)
+    model = build(tiny.settings.architecture()).to(elsewhere)
     optimiser = Optimiser(model, 0.02, 0.003, 0.95)
     here = batch.to(elsewhere)
     with torch.autocast("cpu", enabled=False), torch.compiler.set_stance("force_eager"):

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from engine.training.throughput import Work, matmul_rate, weights_met
+from engine.models.diffusion_gemma.training import weights_met
+from engine.training.throughput import Work, matmul_rate
 
 
 def test_the_work_of_a_step(tiny: Any) -> None:
@@ -32,6 +33,6 @@ def test_only_the_experts_that_serve_count(tiny: Any) -> None:
 
 
 def test_what_is_told() -> None:
-    told = Work(1000, 4e9).told(2.0, 8e9)
+    told = Work(1000, 4e9).describe(2.0, 8e9)
     assert told == "500 tokens/s, 2 GFLOP/s: 25% of the 8 measured here"
     assert matmul_rate(torch.device("cpu")) > 0

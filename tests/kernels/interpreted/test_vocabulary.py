@@ -45,7 +45,7 @@ def test_vocabulary(rows: int, tokens: int, hidden: int, kind: str) -> None:
     assert torch.equal(ours.likeliest, truth.likeliest)
     assert torch.equal(ours.sampled, truth.sampled)
     torch.testing.assert_close(ours.entropy.double(), truth.entropy, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(ours.certainty.double(), truth.certainty, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.probability.double(), truth.probability, rtol=1e-4, atol=1e-5)
     plain = vocabulary_reference(state, embedding, look)
     assert_close(ours.embedding, plain.embedding, truth.embedding)
     assert vocabulary_triton(state, embedding, look, soften=False).embedding is None

@@ -1,4 +1,4 @@
-"""What the workspace proposes for a gap, in several languages, and what it must not say."""
+"""What the workspace proposes for a gap in several languages, and what it must not say."""
 
 from __future__ import annotations
 

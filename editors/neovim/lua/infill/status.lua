@@ -6,6 +6,10 @@ local M = {}
 ---@field model string
 ---@field device? string
 ---@field message string
+---@field way? string how a server is asked; '' for a model that is run here, as are the next two
+---@field why? string why so
+---@field better? string what would be better
+---@field confidence? string what confidences are worth
 ---@field quiet? infill.Quiet
 
 ---Why nothing was shown at the last pause; the numbers where one is under the other.
@@ -27,8 +31,10 @@ M.last_answer = nil
 ---@param params infill.Status
 ---@param context lsp.HandlerContext
 function M.on_status(_, params, context)
-  if params.device == vim.NIL then
-    params.device = nil
+  for _, field in ipairs({ 'device', 'confidence' }) do
+    if params[field] == vim.NIL then
+      params[field] = nil
+    end
   end
   params.quiet = M.quiet(params.quiet)
   statuses[context.client_id] = params
@@ -124,6 +130,15 @@ function M.report(bufnr)
   end
   if status.message ~= '' then
     table.insert(words, status.message)
+  end
+  if (status.way or '') ~= '' then
+    table.insert(words, ('asked by %s: %s'):format(status.way, status.why))
+    if status.better ~= '' then
+      table.insert(words, 'better: ' .. status.better)
+    end
+    if status.confidence then
+      table.insert(words, 'confidence ' .. status.confidence)
+    end
   end
   return table.concat(words, ', ')
 end
