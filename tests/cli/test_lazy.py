@@ -23,7 +23,10 @@ def test_the_help_of_all_is_that_of_each(name: str) -> None:
     assert " ".join(own.strip().split("\n\n")[0].split()).rstrip(".") == words.rstrip(".")
 
 
-@pytest.mark.parametrize("arguments", ["--version", "--help", "settings", "models --help"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["--version", "--help", "settings", "models --help", "doctor --help", "pull --help"],
+)
 def test_what_does_not_run_is_not_imported(arguments: str) -> None:
     code = (
         "import sys\nfrom lsp_server.commands.app import run_command\n"

@@ -14,11 +14,12 @@ from engine.client import connect
 from engine.client.connect import HostEngine
 from engine.evaluation.pauses import Heard
 from lsp_server.commands.ask import ask, request_for
+from lsp_server.commands.bench.typist import meeting_alone
 from lsp_server.commands.console import terminal
 from lsp_server.commands.demo.places import Places, draw_places
 from lsp_server.commands.fill import settled
 from lsp_server.commands.options import Device, Factory, Model, Steps
-from lsp_server.commands.pauses import UNASKED, meeting_alone, walk
+from lsp_server.commands.pauses import UNASKED, walk
 from lsp_server.commands.show import all_alike, in_place, painted, shade, summary, watch
 from lsp_server.gap import Gap, with_lf
 from lsp_server.secrets import cleared
