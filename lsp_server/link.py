@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from lsprotocol.types import MessageType
 
 from engine.api import Cancelled, Draft, EngineError, Fill, HostLost
 from engine.client.connect import HostEngine, connect
 from engine.client.habits import Habits
+from engine.tuning.kept import tuned_for
 from lsp_server.filling import Filling
 from lsp_server.notify.messages import Messages
 from lsp_server.notify.status import Status
@@ -21,17 +24,29 @@ from lsp_server.settings import Settings
 
 log = logging.getLogger(__name__)
 
+LOOK_EVERY = 5.0  # seconds, for a model that was tuned meanwhile, or forgotten
+
 
 class Link:
-    """On the event loop. Connects when first needed, and shows in `status` what becomes of it."""
+    """On the event loop. Connects when first needed, and shows in `status` what becomes of it.
+
+    Where the model was tuned for one of `folders`, those of the window, it is that one.
+    """
 
     def __init__(
-        self, settings: Settings, status: Status, messages: Messages, factory: str | None = None
+        self,
+        settings: Settings,
+        status: Status,
+        messages: Messages,
+        factory: str | None = None,
+        folders: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self._settings = settings
         self._status = status
         self._messages = messages
         self._factory = factory
+        self._folders = folders
+        self._tuned: tuple[float, str | None] = (0.0, None)
         self._engine: HostEngine | None = None
         self._filling = Filling(self._connected)
         self._paused = False
@@ -41,8 +56,9 @@ class Link:
         """Take settings in. True where they have ended a connection, and another one begins:
         another model or device, or other habits of the engine's process."""
         before, self._settings = self._settings, settings
-        if _engine_of(settings) == _engine_of(before) or self._engine is None:
+        if _of_engine(settings) == _of_engine(before) or self._engine is None:
             return False
+        self._tuned = (0.0, None)
         self._messages.forget()
         self.disconnect()
         self.warm_up()
@@ -99,6 +115,7 @@ class Link:
         But not a second time before there has been a fill: this request may be what hosts die of.
         Raises an EngineError. Cancelling the caller's task stops the engine's work.
         """
+        self._follow_tuning()
         engine, fill = self._connected(), None
         try:
             fill = await self._filling.fill(request, on_draft)
@@ -141,13 +158,45 @@ class Link:
 
     def _connected(self) -> HostEngine:
         if self._engine is None:
-            model, device, habits = _engine_of(self._settings)
-            self._engine = connect(model, device, self._factory, habits)
+            self._engine = connect(
+                self._model(), self._settings.device, self._factory, _habits_of(self._settings)
+            )
             self._status.starting(self._settings.model)
         return self._engine
 
+    def _follow_tuning(self) -> None:
+        """Go over to a model that was tuned since we connected, or back where it was forgotten:
+        nobody has to start anything anew for it. Not while a fill is under way."""
+        if self._engine is None or not self._filling.idle:
+            return
+        before, now = self._tuned[1], self._model()
+        if self._tuned[1] != before:
+            log.info("the model is now %s", now)
+            self.disconnect()
+            self.warm_up()
 
-def _engine_of(settings: Settings) -> tuple[str, str | None, Habits]:
+    def _model(self) -> str:
+        """The model of the settings, or what it was tuned to."""
+        looked, found = self._tuned
+        now = time.monotonic()
+        if not looked or now - looked >= LOOK_EVERY:
+            found = self._look_for_tuned()
+            self._tuned = now, found
+        return found or self._settings.model
+
+    def _look_for_tuned(self) -> str | None:
+        if not self._settings.tuned:
+            return None
+        for folder in self._folders():
+            if (found := tuned_for(folder, self._settings.model)) is not None:
+                return str(found)
+        return None
+
+
+def _habits_of(settings: Settings) -> Habits:
+    return Habits(60.0 * settings.linger, 60.0 * settings.unload_after or None)
+
+
+def _of_engine(settings: Settings) -> tuple[object, ...]:
     """What of `settings` is the engine's: its model, its device, how its process behaves."""
-    habits = Habits(60.0 * settings.linger, 60.0 * settings.unload_after or None)
-    return settings.model, settings.device, habits
+    return settings.model, settings.tuned, settings.device, _habits_of(settings)

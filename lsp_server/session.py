@@ -51,7 +51,7 @@ class Session:
         self.parsing = Parsing()
         self.messages = Messages(server)
         self.status = Status(server, settings.model, support.status)
-        self.link = Link(settings, self.status, self.messages, factory)
+        self.link = Link(settings, self.status, self.messages, factory, self.folders)
         self.documents = Documents(encoding, self.messages.warn_once)
         self.notebooks = Notebooks(self.documents)
         self.workspace = Workspace(self.messages.warn_once)
@@ -104,21 +104,19 @@ class Session:
 
     def keep_indexes(self) -> None:
         """Of the folders that the window has now, if the settings want them."""
-        paths: list[Path] = []
-        for uri in self.server.workspace.folders:
-            path = to_fs_path(uri)
-            if path is not None:
-                paths.append(Path(path))
-        root = self.server.workspace.root_path
-        if not paths and root:
-            paths = [Path(root)]
-        self.workspace.keep(paths if self.settings.index else ())
+        self.workspace.keep(self.folders() if self.settings.index else ())
 
     def initialized(self) -> None:
         """The client is ready: what runs beside it may begin."""
         self._initialized = True
         self.link.warm_up()
         self.keep_indexes()
+
+    def folders(self) -> list[Path]:
+        """Those that the window has open."""
+        workspace = self.server.workspace
+        paths = [to_fs_path(uri) for uri in workspace.folders] or [workspace.root_path]
+        return [Path(path) for path in paths if path]
 
     def configure(self, given: Any) -> None:
         """Take settings in as the client gives them."""

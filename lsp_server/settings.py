@@ -95,6 +95,11 @@ class Settings:
     speculate: bool = setting(
         True, "Compute what comes after a fill while nothing else wants the model."
     )
+    tuned: bool = setting(
+        True,
+        "Where `infill-ls tune` taught the model this workspace, and it gained, fill with what it"
+        " learned.",
+    )
     index: bool = setting(
         True,
         "Keep an index of the lines and symbols of the workspace's folders, on this machine only."

@@ -18,6 +18,7 @@ from engine.checkpoints.added_tokens import added_tokens
 from engine.checkpoints.files import AGAIN, Stored, read_json, read_tensors
 from engine.checkpoints.formats import PLAIN, Field, Format, Unsupported, recognise
 from engine.checkpoints.gguf import RUNTIME, gguf_document, gguf_of, gguf_tensors
+from engine.checkpoints.tuned import ADAPTER, base_of
 from engine.models.family import Architecture, architecture_of, build, loader_of, model_types
 
 DEFAULT_TYPE = "diffusion_gemma"  # of a config.json that names none
@@ -51,11 +52,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder that has everything the model needs. `placed` is in the order of the files."""
+    """A folder that has everything the model needs. `placed` is in the order of the files;
+    `adapter` is a file of what a tuned model adds to the weights, which are its base's."""
 
     folder: Path
     config: Architecture
     placed: tuple[Placed, ...]
+    adapter: Path | None = None
 
     @property
     def format(self) -> str:
@@ -78,11 +81,17 @@ def open_checkpoint(folder: Path, runtime: str | None = None) -> Checkpoint:
     """`runtime` as engine.models.family has it. Raises ModelMissing, naming the file or the tensor
     that is missing, cut short, of the wrong shape or type, or stored in a format that cannot be
     run."""
+    base = base_of(folder)
     config = read_config(folder, runtime)
     packed = gguf_of(folder)
-    stored = read_tensors(folder) if packed is None else gguf_tensors(packed)
+    stored = read_tensors(base or folder) if packed is None else gguf_tensors(packed)
     config = config.given(stored)
     if loader_of(config) is not None:
+        if base is not None:
+            raise ModelMissing(
+                f"{folder} was tuned, which only this package's own code adds to a model's weights;"
+                f" use it without {runtime}"
+            )
         whole = [
             Placed(name, tensor.shape, PLAIN, (({"values": tensor},),))
             for name, tensor in stored.items()
@@ -94,7 +103,7 @@ def open_checkpoint(folder: Path, runtime: str | None = None) -> Checkpoint:
     tensors = _Tensors(folder, config, stored)
     placed = [tensors.place(name, tuple(tensor.shape)) for name, tensor in wanted.items()]
     placed.sort(key=lambda each: (each.first.path, each.first.start))
-    return Checkpoint(folder, config, tuple(placed))
+    return Checkpoint(folder, config, tuple(placed), None if base is None else folder / ADAPTER)
 
 
 def read_config(folder: Path, runtime: str | None = None) -> Architecture:

@@ -22,6 +22,7 @@ from engine.checkpoints.checkpoint import Checkpoint, Placed, open_checkpoint
 from engine.checkpoints.derived import profile_of
 from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
+from engine.checkpoints.low_rank import merged, read_adapter
 from engine.checkpoints.packed import QUANTISED, hold, kept_on, narrows
 from engine.models.family import Model, build, loader_of
 from kernels.weights import FP8, Weight, quantise_fp8
@@ -80,11 +81,12 @@ def load_weights(
         kept = kept_on(device)
     with torch.device("meta"):
         model = build(checkpoint.config)
+    weights = read_weights(checkpoint, device, dtype)
+    if checkpoint.adapter is not None:
+        weights = merged(weights, read_adapter(checkpoint.adapter))
     state = {
         name: whole(weight, dtype)
-        for name, weight in _narrowed(
-            read_weights(checkpoint, device, dtype), narrow and FP8 in kept
-        )
+        for name, weight in _narrowed(weights, narrow and FP8 in kept)
         if not (isinstance(weight, kept) and hold(model, name, weight))
     }
     model.load_state_dict(state, assign=True)

@@ -244,7 +244,8 @@ def needs(
     # First the layers read all candidates, then they are judged, a slice at a time.
     tree = StepSize(1, use.ranked, use.ranked, 0)
     rank = max(
-        PAIR_BYTES * use.ranked * (use.context + use.ranked) + config.activation_bytes(tree, item),
+        PAIR_BYTES * use.ranked * (use.step.context + use.ranked)
+        + config.activation_bytes(tree, item),
         RANK_BYTES * min(SLICE, use.ranked) * config.vocab_size,
     )
     rows = replace(use.step, candidates=max(1, use.masked_in_turn) * use.candidates)

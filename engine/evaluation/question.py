@@ -23,7 +23,7 @@ from engine.evaluation.items import BadData, Item
 MODEL_FILES = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
     "added_tokens.json", "vocab.json", "merges.txt", "chat_template.jinja",
-    "model.safetensors.index.json",
+    "model.safetensors.index.json", "tuned.json",
 )  # fmt: skip
 PACKAGES = ("engine", "kernels")
 NO_FILL = ("engine/training/",)  # code that takes no part in a fill

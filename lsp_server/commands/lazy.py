@@ -42,6 +42,10 @@ COMMANDS = {
         "List the models that are here or can be pulled, and what would run well on this machine.",
     ),
     "eval": ("eval", "Measure a model on HumanEval-Infilling, SantaCoder-FIM or your own files."),
+    "tune": (
+        "tune",
+        "Teach the model the code of a folder; what it learned stays on this machine.",
+    ),
     "playground": (
         "playground",
         "Place holes in code on a local page, and watch the canvas resolve step by step.",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from engine.tuning.kept import all_kept
+from lsp_server.commands import index, tune
 from lsp_server.commands.fault import FAILED, CommandError
-from lsp_server.commands.index import as_row, in_words
 from lsp_server.index.kept import kept
 from lsp_server.stats.counters import KEPT_AFTER, Count, Counters
 from lsp_server.stats.store import Store
@@ -33,16 +34,21 @@ def command(
         indexes = list(kept())
     except OSError as error:
         raise CommandError(f"{store.path}: {error.strerror or error}: fix that", FAILED) from error
+    tuned = [record for each in all_kept() if (record := each.record()) is not None]
     if as_json:
-        told = {"since": since, "path": str(store.path), "kinds": summary(counters)}
-        print(json.dumps({**told, "indexes": [as_row(each) for each in indexes]}))
+        told: dict[str, Any] = {"since": since, "path": str(store.path), "kinds": summary(counters)}
+        told["indexes"] = [index.as_row(each) for each in indexes]
+        told["tuned"] = [record.as_json() for record in tuned]
+        print(json.dumps(told))
         return
     if since is None:
         print("Nothing is counted yet. The language server counts while you work with it.")
     else:
         print("\n".join([*table(counters), "", f"since {since}, in {store.path}"]))
     for each in indexes:
-        print(f"index of {in_words(each)}")
+        print(f"index of {index.in_words(each)}")
+    for record in tuned:
+        print(f"learned of {tune.in_words(record)}")
 
 
 def table(counters: Counters) -> list[str]:

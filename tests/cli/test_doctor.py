@@ -173,7 +173,7 @@ def test_a_model_with_a_fault(
     check(wrong("model", *models.message_and_fix(told["fault"]["message"])), WRONG, *words)
 
 
-@pytest.mark.parametrize(("kilobytes", "state"), [(1000, WRONG), (24_000, WARNING)])
+@pytest.mark.parametrize(("kilobytes", "state"), [(1000, WRONG), (45_000, WARNING)])
 def test_too_little_memory(
     kilobytes: int, state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from tests.cli.conftest import Infill
 COMMANDS = {
     "fill": True,
     "eval": True,
+    "tune": True,
     "demo": False,  # of packages that anybody can read
     "bench": False,  # of its own making
     "playground": False,  # what is typed on its page: a server like any other

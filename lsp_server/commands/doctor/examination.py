@@ -14,6 +14,7 @@ from lsp_server.commands.doctor import (
     index,
     models,
     packages,
+    tuning,
 )
 from lsp_server.commands.doctor.finding import Finding, wrong
 
@@ -66,6 +67,7 @@ def checks(model: str, device: str | None, verify: bool) -> tuple[Check, ...]:
         Check("engine", host.hosts, 30.0),
         Check("editors", editors.editors, 60.0),
         Check("index", index.indexes, 90.0),
+        Check("tuning", tuning.tuning, 10.0),
         Check("settings", configuration.settings, 10.0),
         Check("environment", configuration.environment, 5.0),
     )

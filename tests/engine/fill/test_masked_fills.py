@@ -88,7 +88,7 @@ def test_a_draft_is_what_its_hole_begins_with(
     request = replace(LINE, draft=("x + ",))
     rolled = engine.roll(request)
     assert rolled is not None
-    written = [each.texts[0] for each in rolled.candidates if each.certainty is not None]
+    written = [each.texts[0] for each in rolled.candidates if each.log_probability is not None]
     assert written
     assert all(text.startswith("x + ") for text in written)
     engine.fill(request, drafts.append)
