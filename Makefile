@@ -19,7 +19,7 @@ CONSTRAINTS := .ci/constraints.txt
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(READY)  ## fill two gaps in real code, and show the canvas resolve
+demo: $(READY)  ## walk real files as they are typed, and show a canvas resolve
 	@$(BIN)/infill-ls demo
 
 # Where an editor is there to test the extension in, what is tested is the extension as it is now.

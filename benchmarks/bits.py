@@ -29,7 +29,7 @@ WAYS = [
     (Storage(8), False),
     (Storage(5, 64), False),
     (Storage(5, 64), True),
-    (Storage(5, 128), True),
+    (Storage(5, 96), True),
     (Storage(4, 32), False),
     (Storage(4, 32), True),
 ]

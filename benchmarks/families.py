@@ -126,13 +126,7 @@ def facts(engine: LocalEngine, runs: list[Run], libraries: int, loaded: int) -> 
     config, profile, dtype = engine.model.config, engine.profile, engine.model.dtype
     size = size_of(profile, runs)
     rates, work = device_rates(CPU, dtype), work_of(config, size, dtype)
-    weights = sum(parameter.nbytes for parameter in engine.model.parameters())
-    weights += sum(
-        tensor.nbytes
-        for module in engine.model.modules()
-        for tensor in vars(module).values()
-        if isinstance(tensor, torch.Tensor) and not isinstance(tensor, nn.Parameter)
-    )
+    weights = sum(shape.numel() * dtype.itemsize for shape in plan.shapes(config).values())
     use = plan.use_of(profile, profile.canvas.prompt_tokens)
     planned = plan.needs(config, weights, use, "cpu", dtype.itemsize)
     return {

@@ -10,8 +10,8 @@ import importlib.util
 import sys
 
 
-def how_to_add(package: str) -> str:
-    """The command that puts `package` into the environment that runs this process."""
+def how_to_add(*packages: str) -> str:
+    """The command that puts `packages` into the environment that runs this process."""
     if importlib.util.find_spec("pip") is None:  # uv makes environments without it
-        return f"uv pip install --python {sys.executable} {package}"
-    return f"{sys.executable} -m pip install {package}"
+        return f"uv pip install --python {sys.executable} {' '.join(packages)}"
+    return f"{sys.executable} -m pip install {' '.join(packages)}"

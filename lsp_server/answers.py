@@ -19,7 +19,7 @@ from lsp_server.features import (
     inline_completion,
 )
 from lsp_server.session import Session
-from lsp_server.stats import Kind
+from lsp_server.stats.counters import Kind
 
 log = logging.getLogger(__name__)
 

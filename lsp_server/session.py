@@ -23,7 +23,8 @@ from lsp_server.notify.messages import Messages
 from lsp_server.notify.status import Status
 from lsp_server.secrets import is_secret
 from lsp_server.settings import Settings
-from lsp_server.stats import Stats, Store
+from lsp_server.stats.stats import Stats
+from lsp_server.stats.store import Store
 from lsp_server.suggest.history import History
 from lsp_server.suggest.ports import Ports
 from lsp_server.suggest.suggestions import Suggestions

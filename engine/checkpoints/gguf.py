@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from engine.api import ModelMissing
 from engine.checkpoints.files import Stored
+from engine.packages import how_to_add
 
 RUNTIME = "transformers"
 NEEDED = (RUNTIME, "gguf")
@@ -94,7 +95,7 @@ def _require(path: Path) -> None:
         if find_spec(name) is None:
             raise ModelMissing(
                 f"{path} is GGUF, which is read through {' and '.join(NEEDED)}, and {name} is not"
-                f" installed; install infill-ls[transformers], or {INSTEAD}"
+                f" installed; `{how_to_add(*NEEDED)}`, or {INSTEAD}"
             )
 
 

@@ -69,12 +69,16 @@ def _token_texts(tokenizer: Tokenizer, size: int, profile: Profile) -> list[str 
         token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
     }
     special |= {*profile.tokens.never, *(profile.tokens.noise or ())}
-    return [
-        tokenizer.decode([token], skip_special_tokens=False)
-        if profile.tokens.first_text <= token < known and token not in special
-        else None
-        for token in range(size)
+    written = [
+        token
+        for token in range(profile.tokens.first_text, min(known, size))
+        if token not in special
     ]
+    texts: list[str | None] = [None] * size
+    decoded = tokenizer.decode_batch([[token] for token in written], skip_special_tokens=False)
+    for token, text in zip(written, decoded, strict=True):
+        texts[token] = text
+    return texts
 
 
 def _all_but(tokens: Sequence[int], like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The command line as typer sees it: help, the subcommands, and what is wrong with a mistake."""
+"""The command line as typer sees it: help, the server's options, what is wrong with a mistake."""
 
 from __future__ import annotations
 
@@ -8,45 +8,19 @@ from typing import Annotated
 
 import typer
 
-from lsp_server.commands import (
-    demo,
-    engine,
-    eval,
-    fill,
-    index,
-    models,
-    playground,
-    pull,
-    settings,
-    stats,
-    tune,
-)
-from lsp_server.commands.bench import command as bench
-from lsp_server.commands.doctor import command as doctor
 from lsp_server.commands.fault import USAGE, CommandError
+from lsp_server.commands.lazy import LazyGroup
 from lsp_server.commands.options import Device, Factory, Model
 from lsp_server.commands.serve import LEVELS, LOCAL, ServerOptions, serve
 
 # No shell completion: a shell asks for it by running the bare command, which is the server.
 app = typer.Typer(
+    cls=LazyGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"max_content_width": 100},
 )
-app.command("fill")(fill.command)
-app.command("demo")(demo.command)
-app.add_typer(engine.app, name="engine")
-app.command("settings")(settings.command)
-app.command("stats")(stats.command)
-app.command("index")(index.command)
-app.command("pull")(pull.command)
-app.command("models")(models.command)
-app.command("eval")(eval.command)
-app.command("tune")(tune.command)
-app.command("playground")(playground.command)
-app.command("doctor")(doctor.command)
-app.command("bench")(bench.command)
 
 
 def run_command(arguments: Sequence[str]) -> int:

@@ -67,7 +67,7 @@ def stop() -> None:
 def log(
     lines: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many lines.")] = 50,
 ) -> None:
-    """The end of what the engine that logged last had to say."""
+    """The latest lines of the engine's log."""
     try:
         logs = sorted(runtime_folder().glob("*.log"), key=lambda path: path.stat().st_mtime)
         if not logs:

@@ -18,8 +18,8 @@ from engine.evaluation.items import BadData
 from engine.evaluation.suites import REPOSITORIES, SUITES
 from lsp_server import child, secrets
 from lsp_server.commands import around, grammatical, pauses
+from lsp_server.commands.console import terminal
 from lsp_server.commands.fault import FAILED, USAGE, CommandError, engine_fault
-from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Anyway, Device, Factory, Model, Seed, Steps
 from lsp_server.settings import Settings
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from engine.api import Alternative, Draft, EngineInfo, Fill, Span
 from engine.client import connect
 from lsp_server.commands.ask import ask, request_for
+from lsp_server.commands.console import terminal
 from lsp_server.commands.fault import one_line
 from lsp_server.commands.options import Anyway, Device, Factory, MaxTokens, Model, Seed, Steps
 from lsp_server.commands.show import all_alike, in_place, summary, watch
@@ -96,14 +95,6 @@ class LastDraft:
         if self._last is None or self._last.texts != (text,) or not self._last.confidence:
             return None
         return self._last.confidence[0]
-
-
-def terminal(*, stderr: bool = False) -> Console:
-    """A console that shows what the terminal's encoding lacks as `?` and never fails over it."""
-    stream = sys.stderr if stderr else sys.stdout
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="replace")
-    return Console(stderr=stderr, highlight=False)
 
 
 def print_fill(

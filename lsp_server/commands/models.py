@@ -12,8 +12,8 @@ from rich.text import Text
 
 from engine.checkpoints.catalog import EMBEDDED, GB
 from lsp_server import child
+from lsp_server.commands.console import terminal
 from lsp_server.commands.fault import FAILED, CommandError
-from lsp_server.commands.fill import terminal
 
 
 def command(

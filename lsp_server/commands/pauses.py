@@ -7,6 +7,7 @@ by one, then ghost text is asked for once as it comes by itself and once by hand
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ from lsp_server.secrets import is_secret
 PATIENCE = 120.0  # seconds for one answer
 KEYS = 8  # typed one by one before a pause, at most: the rest of the file is opened with
 PAUSES = 500
+UNASKED = "unasked"
 WAYS = {
-    "unasked": t.InlineCompletionTriggerKind.Automatic,
+    UNASKED: t.InlineCompletionTriggerKind.Automatic,
     "by hand": t.InlineCompletionTriggerKind.Invoked,
 }
+Served = tuple[str, str | None, str | None]  # model, device and factory
 
 
 def read_pauses(data: Path, count: int | None, seed: int, *, anyway: bool = False) -> list[Pause]:
@@ -52,7 +55,7 @@ def type_and_listen(
     engine cannot be loaded, and TimeoutError."""
     with meeting_alone(), connect.connect(model, device, factory) as engine:
         info = engine.info
-        heard = asyncio.run(_session(pauses, model, device, factory, on_pause))
+        heard = walk(pauses, (model, device, factory), on_pause=on_pause)
     return {
         "model": info.model,
         "device": info.device,
@@ -64,13 +67,26 @@ def type_and_listen(
     }
 
 
+def walk(
+    pauses: Sequence[Pause],
+    served: Served,
+    ways: Sequence[str] = tuple(WAYS),
+    seconds: float | None = None,
+    on_pause: Callable[[int], None] = lambda _: None,
+) -> dict[str, list[Heard]]:
+    """What is heard at each pause, by each of `ways`; at those only that come before `seconds` are
+    over, where they are given."""
+    return asyncio.run(_session(pauses, served, ways, seconds, on_pause))
+
+
 async def _session(
     pauses: Sequence[Pause],
-    model: str,
-    device: str | None,
-    factory: str | None,
+    served: Served,
+    ways: Sequence[str],
+    seconds: float | None,
     on_pause: Callable[[int], None],
 ) -> dict[str, list[Heard]]:
+    model, device, factory = served
     options = ["--model", model, *(["--device", device] if device else [])]
     options += ["--factory", factory] if factory else []
     client = LanguageClient("infill-ls eval typing", "1")
@@ -81,15 +97,18 @@ async def _session(
             inline_completion=t.InlineCompletionClientCapabilities()
         )
     )
-    heard: dict[str, list[Heard]] = {way: [] for way in WAYS}
+    heard: dict[str, list[Heard]] = {way: [] for way in ways}
     try:
         # What is shown here is shown to nobody: `infill-ls stats` does not count it.
         await client.initialize_async(
             t.InitializeParams(capabilities=capabilities, initialization_options={"stats": False})
         )
         client.initialized(t.InitializedParams())
+        ends = None if seconds is None else time.monotonic() + seconds
         for number, pause in enumerate(pauses, 1):
-            for way, text in (await _at(client, pause, number)).items():
+            if ends is not None and time.monotonic() > ends:
+                break
+            for way, text in (await _at(client, pause, number, ways)).items():
                 heard[way].append(Heard(pause, text))
             on_pause(number)
         await client.shutdown_async(None)
@@ -99,7 +118,9 @@ async def _session(
         await client.stop()  # type: ignore[no-untyped-call]
 
 
-async def _at(client: LanguageClient, pause: Pause, number: int) -> dict[str, str | None]:
+async def _at(
+    client: LanguageClient, pause: Pause, number: int, ways: Sequence[str]
+) -> dict[str, str | None]:
     """What is heard at a pause, in a document of its own, so that nothing shown before answers."""
     extension = next(iter(languages.of(pause.language).extensions), "txt")
     uri = f"file:///typed/{number}/a.{extension}"
@@ -118,7 +139,8 @@ async def _at(client: LanguageClient, pause: Pause, number: int) -> dict[str, st
         client.text_document_did_change(t.DidChangeTextDocumentParams(named, [change]))
     here = document.position(len(pause.prefix))
     heard = {}
-    for way, trigger in WAYS.items():
+    for way in ways:
+        trigger = WAYS[way]
         params = t.InlineCompletionParams(
             context=t.InlineCompletionContext(trigger),
             text_document=t.TextDocumentIdentifier(uri),

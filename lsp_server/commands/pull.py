@@ -22,8 +22,8 @@ from rich.progress import (
 from engine.api import ModelMissing
 from engine.checkpoints import catalog, download
 from lsp_server import child
+from lsp_server.commands.console import terminal
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
-from lsp_server.commands.fill import terminal
 from lsp_server.commands.models import survey
 
 # As cards name them: whoever keeps to these may use a model for anything.
@@ -39,7 +39,7 @@ def command(
         bool, typer.Option(ACCEPT, help="You have read the licence, and accept it.")
     ] = False,
 ) -> None:
-    """Fetch a model from the Hugging Face hub; run it again to go on after a cut.
+    """Fetch a model from the Hugging Face hub; run it again to resume an interrupted download.
 
     HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and the proxy variables are respected. Models are kept in
     INFILL_MODELS, or in your data folder. The name "diffusiongemma" leaves the format to your card.

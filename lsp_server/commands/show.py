@@ -16,6 +16,7 @@ from rich.text import Text
 from engine.api import Draft, EngineInfo, Fill, Span
 from lsp_server.commands.fault import visible
 from lsp_server.gap import Gap, with_lf
+from lsp_server.settings import Settings
 
 AROUND = 3  # lines shown on either side
 FRAME = 0.07  # seconds a draft stays at least, so that an eye can follow; the engine does not wait
@@ -31,7 +32,10 @@ def summary(fill: Fill, info: EngineInfo) -> Text:
         case "not calibrated":
             confidence = f"confidence {fill.confidence:.2f}, not calibrated"
         case _:
+            low = Settings().min_confidence
             confidence = f"confidence {fill.confidence:.2f}"
+            if fill.confidence < low:
+                confidence += f" (low: an editor shows it unasked only from {low:.2f} on)"
     way = f", by {info.way}" if info.way else ""
     return Text(
         f"{confidence} · {steps} · {fill.seconds:.2f} s · {info.model} on {info.device}{way}",

@@ -18,8 +18,8 @@ from engine.checkpoints.catalog import FAMILY, folder_of
 from engine.client.lock import FileLock
 from engine.tuning.kept import Kept, Record, all_kept, base_name
 from lsp_server import child
+from lsp_server.commands.console import terminal
 from lsp_server.commands.fault import FAILED, USAGE, CommandError
-from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Device, Model
 from lsp_server.index.listing import Unlisted, listed
 from lsp_server.secrets import is_secret

@@ -26,7 +26,7 @@ from lsp_server.notify.progress import FillProgress
 from lsp_server.protocol import failed
 from lsp_server.reading import position
 from lsp_server.session import Session
-from lsp_server.stats import Kind
+from lsp_server.stats.counters import Kind
 from lsp_server.syntax.tree import SyntaxTree
 
 # How often the patience for a parse is renewed where the user has asked by hand.

@@ -1,4 +1,4 @@
-"""infill/draft: the canvas after each denoising step, for editors that show the text sharpen.
+"""infill/draft: the canvas after each denoising step, for editors that show it in place.
 
 A notification per hole: {id, uri, version, hole, holes, range, text, step, of, confidence, done,
 note}.

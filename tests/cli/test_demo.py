@@ -2,75 +2,71 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
 
-from engine.api import Shape
-from engine.evaluation.splits import HELD_OUT, split_of
-from lsp_server.commands import demo
-from lsp_server.gap import with_lf
+from engine.evaluation.splits import REPORT, split_of
+from lsp_server.commands.demo import places
+from lsp_server.commands.demo.places import draw_places, read_packages
 from tests.cli.conftest import Infill
 
-LINE, BLOCK = demo.SITES
+
+@pytest.fixture(scope="module")
+def texts() -> list[places.Text]:
+    return list(read_packages())
 
 
-@pytest.mark.parametrize("site", demo.SITES, ids=lambda site: site.file)
-def test_the_gaps_are_there(site: demo.Site) -> None:
-    gap = site.find()
-    assert gap.shape == (Shape.LINE if site is LINE else Shape.BLOCK)
-    hidden = with_lf(gap.replaced)
-    assert hidden.strip()
-    assert (hidden.count("\n") + 1 in range(2, 8)) == (site is BLOCK)
+@pytest.mark.parametrize("package", places.PACKAGES)
+def test_nothing_was_trained_on_them_or_fitted_to_them(package: str) -> None:
+    assert split_of(package) == REPORT
 
 
-@pytest.mark.parametrize("site", demo.SITES, ids=lambda site: site.file)
-def test_no_model_has_learnt_from_them(site: demo.Site) -> None:
-    assert split_of(site.distribution) in HELD_OUT
+@pytest.mark.parametrize("seed", range(5))
+def test_the_seed_alone_draws_the_places(texts: list[places.Text], seed: int) -> None:
+    drawn = draw_places(8, seed)
+    assert drawn == draw_places(8, seed)
+    assert drawn != draw_places(8, seed + 1)
+    assert drawn.files == len(texts) > 50
+    whole = {text.name: text.text for text in texts}
+    first, between, after = drawn.around
+    assert first + drawn.written[0] + between + drawn.written[1] + after == whole[drawn.name]
+    for gap in (drawn.live, drawn.by_hand):
+        assert gap.prefix + gap.replaced + gap.suffix == whole[gap.document.path.lstrip("/")]
+        assert gap.replaced.strip()
+        assert "\n" not in gap.replaced
 
 
-@pytest.mark.parametrize("width", ["80", "140"])
-def test_right_and_wrong_are_both_told(
-    infill: Infill, monkeypatch: pytest.MonkeyPatch, width: str
+def test_what_is_offered_is_counted_and_the_four_parts_are_shown(
+    monkeypatch: pytest.MonkeyPatch, infill: Infill, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("COLUMNS", width)
-    hidden = with_lf(BLOCK.find().replaced)
-    infill.answer({"path": BLOCK.file, "text": hidden}, {"text": "wrong", "confidence": 0.25})
-    before = {site.file: site.find().document.text for site in demo.SITES}
-    outcome = infill("demo")
-    assert outcome.code == 0
-    assert outcome.err == ""
-    assert "as the model fills it: not the same" in outcome.out
-    assert "as the model fills it: the same" in outcome.out
-    assert outcome.out.endswith("1 of 2 filled exactly as their authors wrote them.\n")
-    assert {site.file: site.find().document.text for site in demo.SITES} == before
-    assert all(
-        with_lf(site.find().replaced) not in "".join(request.texts)
-        for site, request in zip(demo.SITES, infill.engine.requests, strict=True)
-    )
+    monkeypatch.undo()  # an engine in a process of its own
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("lsp_server.commands.demo.command.PAUSES", 6)
+    drawn = draw_places(6, 0)
+    exact, other, *_ = drawn.pauses
+    rules = [
+        {"after": exact.prefix[-60:], "text": exact.wanted.split("\n")[0], "confidence": 0.9},
+        {"after": other.prefix[-60:], "text": "nothing_like_it", "confidence": 0.9},
+        {"text": "x", "confidence": 0.1},
+    ]
+    script = tmp_path / "script.json"
+    script.write_text(json.dumps({"fills": rules}))
+    outcome = infill("demo", "--model", script, "--factory", "tests.scripted:load")
+    assert outcome.code == 0, outcome.err
+    shown = " ".join(outcome.out.split())
+    assert "Of 6 pauses it spoke at 2: 1 were what the author wrote, 0 nearly, 1" in shown
+    assert "At 4 it showed nothing" in shown
+    for part in ("1. ghost text", "2. a gap in", "3. two holes of a function", "4. a fill by hand"):
+        assert part in shown
+    assert "neither trained on nor fitted to" in shown
 
 
-def test_code_that_has_moved_is_said(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
-    moved = demo.Site("rich", "rich/_stack.py", "a line", after="def shove(self", before="\n")
-    monkeypatch.setattr(demo, "SITES", (moved,))
+def test_without_the_packages_it_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, infill: Infill
+) -> None:
+    monkeypatch.setattr(places, "PACKAGES", ("no_such_package",))
     outcome = infill("demo")
     assert outcome.code == 1
-    assert outcome.err.count("\n") == 1
-    assert "rich/_stack.py of rich" in outcome.err
-    assert "make demo" in outcome.err
-
-
-EMBEDDED = sorted(Path(demo.__file__).parents[2].glob("engine/embedded/model*.safetensors"))
-
-
-@pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not here")
-def test_the_embedded_model_runs_the_demo() -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "lsp_server", "demo"], capture_output=True, text=True, timeout=300
-    )
-    assert run.stderr == ""
-    assert run.returncode == 0
-    assert re.search(r"\n[012] of 2 filled exactly as their authors wrote them\.\n$", run.stdout)
+    assert outcome.err == "infill-ls: no_such_package is not installed: run `make demo`\n"

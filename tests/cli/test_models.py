@@ -174,7 +174,8 @@ def test_eval(infill: Infill, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluate(arguments: list[str]) -> dict[str, Any]:
         asked[:] = arguments
         calibration = {"searched": {"error": 0.046}, "any": {"error": 0.5}}
-        return {"report": [ROW], "calibration": calibration, "results": "answers.jsonl"}
+        told = {"report": [ROW], "calibration": calibration, "results": "answers.jsonl"}
+        return {**told, "gains": []}
 
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     outcome = infill("eval", "humaneval-infilling", "--data", "d.jsonl.gz", "--limit", "10")

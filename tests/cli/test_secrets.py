@@ -17,6 +17,7 @@ COMMANDS = {
     "fill": True,
     "eval": True,
     "tune": True,
+    "index": False,  # kept on this machine, and given to no model
     "demo": False,  # of packages that anybody can read
     "bench": False,  # of its own making
     "playground": False,  # what is typed on its page: a server like any other

@@ -18,9 +18,9 @@ from lsprotocol import types as t
 
 from lsp_server.acceptance import Outcome
 from lsp_server.document import Document
-from lsp_server.stats import Counters, Kind, Stats, Store
-from lsp_server.stats.counters import Count
-from lsp_server.stats.stats import is_kept
+from lsp_server.stats.counters import Count, Counters, Kind
+from lsp_server.stats.stats import Stats, is_kept
+from lsp_server.stats.store import Store
 from lsp_server.suggest.feedback import Feedback
 from lsp_server.suggest.history import History
 from tests.lsp_server.conftest import StartEditor

@@ -1,6 +1,6 @@
 /**
- * The live canvas: where a fill will go, its draft sharpens step by step, coloured by how sure the
- * model is. Nothing is written into the document until the fill is there.
+ * The live canvas: where a fill will go, its draft is refined step by step, coloured by
+ * confidence. Nothing is written into the document until the fill is there.
  *
  * Decorations have no lines of their own. The draft's first line stands in the line of the hole;
  * those below lie over the lines that follow, as the fill will push these down.

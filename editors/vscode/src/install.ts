@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import * as vscode from 'vscode';
 import { type Machine, type Plan, inEnvironment, planFor, sourceOf } from './installers';
@@ -41,7 +42,7 @@ export async function install(server: Server): Promise<void> {
   const fault = await runUnderProgress(server, plan);
   if (fault !== undefined) {
     const answer = await vscode.window.showErrorMessage(
-      `Infill was not installed: ${fault}`,
+      `Infill was not installed: ${fault.slice(0, 200)}`,
       'Log',
     );
     if (answer === 'Log') {
@@ -115,7 +116,7 @@ async function runUnderProgress(server: Server, plan: Plan): Promise<string | un
       let last = '';
       const code = await new Promise<number | string>((resolve) => {
         const child = spawn(program, args, {
-          env: { ...process.env, ...plan.env },
+          env: { ...process.env, PATH: searchPath(), ...plan.env },
           stdio: ['ignore', 'pipe', 'pipe'],
         });
         const stop = token.onCancellationRequested(() => child.kill());
@@ -166,14 +167,22 @@ function isCheckout(path: string): boolean {
   return existsSync(join(path, 'pyproject.toml')) && statSync(path).isDirectory();
 }
 
+/** PATH, and where uv and pipx put themselves: an editor often lacks what a shell would add. */
+function searchPath(): string {
+  const own = ['.local/bin', '.cargo/bin'].map((folder) => join(homedir(), folder));
+  return [process.env['PATH'] ?? '', ...own].join(delimiter);
+}
+
 function isOnPath(program: string): boolean {
   const name = process.platform === 'win32' ? `${program}.exe` : program;
-  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, name), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return searchPath()
+    .split(delimiter)
+    .some((folder) => {
+      try {
+        accessSync(join(folder, name), constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }

@@ -61,7 +61,10 @@ def quantise(matrix: Tensor, bits: int, group: int, inputs: Tensor | None = None
 
     With `inputs` [K, K], the mean of x x^T over what the matrix is multiplied with, the error of a
     column is made up for in those after it (GPTQ, arXiv 2210.17323); else each is rounded alone.
+    Raises ValueError where rows do not part into groups.
     """
+    if matrix.shape[1] % group or matrix.shape[1] % 8:
+        raise ValueError(f"rows of {matrix.shape[1]} do not part into groups of {group}")
     wide = matrix.float()
     scale = (wide.abs().amax(dim=-1, keepdim=True) / MOST).clamp_min(2**-100).bfloat16()
     left = wide / scale.float()

@@ -22,6 +22,7 @@ from engine.models.family import Look
 from engine.models.kv_cache import KVCache
 from engine.models.scores import score_in_slices, score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
+from kernels.shared_attention import shared_attention, shares
 
 
 class CausalPrefix(Backbone[KVCache]):
@@ -104,7 +105,11 @@ class CausalPrefix(Backbone[KVCache]):
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             q, k, v = (to_heads(each) for each in (query, key, value))
-            return from_heads(causal_attention(q, k, v, *keep(index, k, v), None, sees))
+            before = keep(index, k, v)
+            if before is not None and shares(q):
+                return from_heads(shared_attention(q, k, v, *before, past, sees[:, past:]))
+            keys, values = before or (None, None)
+            return from_heads(causal_attention(q, k, v, keys, values, None, sees))
 
         return self.run(ids, positions, attend, some), keep.longer()
 
@@ -113,10 +118,16 @@ class CausalPrefix(Backbone[KVCache]):
     ) -> tuple[Tensor, KVCache]:
         """As `_read`, where the tokens are a tree: see Causal.score_tree."""
         keep = _Keep(context)
+        by_all = sees[:, : context.length].all(dim=0)
+        shared = int(by_all.long().cumprod(dim=0).sum())
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             q, k, v = (to_heads(each) for each in (query, key, value))
-            return from_heads(prefix_attention(q, k, v, *keep(index, k, v), sees))
+            before = keep(index, k, v)
+            if before is not None and shares(q):
+                return from_heads(shared_attention(q, k, v, *before, shared, sees[:, shared:]))
+            keys, values = before or (None, None)
+            return from_heads(prefix_attention(q, k, v, keys, values, sees))
 
         return self.run(ids, positions[context.length :], attend, some), keep.longer()
 
@@ -129,14 +140,12 @@ class _Keep:
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
 
-    def __call__(
-        self, index: int, key: Tensor, value: Tensor
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def __call__(self, index: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor] | None:
         """Those that the layer already had."""
         if self._context is None:
             self._keys.append(key)
             self._values.append(value)
-            return None, None
+            return None
         before = self._context.keys[index], self._context.values[index]
         self._keys.append(torch.cat((before[0], key), dim=2))
         self._values.append(torch.cat((before[1], value), dim=2))
@@ -149,6 +158,8 @@ class _Keep:
 def _after(
     past: tuple[Tensor, Tensor], length: int, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
+    if shares(query):
+        return shared_attention(query, key, value, *past, length)
     return canvas_attention(query, key, value, *past, length)
 
 

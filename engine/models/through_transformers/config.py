@@ -11,7 +11,7 @@ from typing import Any
 from engine.models.dense.config import HEAD, Masking
 from engine.models.dense.masking import masking_of
 from engine.models.family import Masked, StepSize, Work
-from engine.models.through_transformers.library import configuration
+from engine.models.through_transformers.library import NAME, configuration, transformers
 
 BLOCK_DIFFUSION = "ForBlockDiffusion"
 A2D = "a2d-"
@@ -97,11 +97,13 @@ def knows(document: Mapping[str, Any]) -> bool:
 
 def read(document: Mapping[str, Any]) -> Config:
     """Raises ValueError as engine.models.family.Family has it, ModelMissing where the library is
-    not there or has no such model."""
+    not there or has no such model, LookupError where it has no such block diffusion."""
     try:
         masking = None
         if not _is_block_diffusion(document):
             masking = masking_of(str(document["model_type"]), document)
+        elif class_for_blocks(document) is None:
+            raise LookupError(f"{NAME} has no class for it")
         contents = {name: value for name, value in document.items() if name != "added_tokens"}
         # Asked of the library: each kind of model has other names for these.
         made = configuration(*_named(contents)).get_text_config()
@@ -118,7 +120,8 @@ def read(document: Mapping[str, Any]) -> Config:
     except KeyError as missing:
         raise ValueError(f"{missing} is missing") from None
     except (TypeError, AttributeError) as error:
-        raise ValueError(f"a value has the wrong type ({error})") from None
+        named = document.get("model_type")
+        raise ValueError(f"{NAME} makes no {named} model of it ({error})") from None
 
 
 def backbone_of(config: Config) -> tuple[str, dict[str, Any]]:
@@ -132,9 +135,19 @@ def _named(document: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     return named, {name: value for name, value in document.items() if name not in NOT_ITS}
 
 
+def class_for_blocks(document: Mapping[str, Any]) -> Any:
+    """The *ForBlockDiffusion of the library for a model of this type; None where it has none."""
+    library = transformers()
+    for name in document.get("architectures") or ():
+        found = getattr(library, str(name), None)
+        if found is not None and found.config_class.model_type == document.get("model_type"):
+            return found
+    return None
+
+
 def _is_block_diffusion(document: Mapping[str, Any]) -> bool:
     classes = document.get("architectures") or ()
     return any(str(each).endswith(BLOCK_DIFFUSION) for each in classes)
 
 
-__all__ = ["BLOCK_DIFFUSION", "Config", "backbone_of", "knows", "read"]
+__all__ = ["Config", "backbone_of", "class_for_blocks", "knows", "read"]

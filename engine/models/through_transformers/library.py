@@ -8,9 +8,10 @@ from types import ModuleType
 from typing import Any
 
 from engine.api import ModelMissing
+from engine.packages import how_to_add
 
 NAME = "transformers"
-EXTRA = "install infill-ls[transformers]"
+EXTRA = f"`{how_to_add(NAME)}`"
 
 
 def transformers() -> ModuleType:

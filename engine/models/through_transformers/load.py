@@ -10,7 +10,7 @@ import torch
 from engine.api import ModelMissing
 from engine.models.family import Model
 from engine.models.through_transformers.block_diffusion import BlockDiffusion
-from engine.models.through_transformers.config import BLOCK_DIFFUSION, Config, backbone_of
+from engine.models.through_transformers.config import Config, backbone_of, class_for_blocks
 from engine.models.through_transformers.library import NAME, configuration, transformers
 from engine.models.through_transformers.masked import MaskedLanguageModel
 
@@ -77,10 +77,7 @@ def _class_and_config(config: Config) -> tuple[Any, Any]:
         known = library.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING
         theirs = known.get(type(made), None)
     else:
-        named = next(
-            each for each in config.document["architectures"] if each.endswith(BLOCK_DIFFUSION)
-        )
-        theirs = getattr(library, named, None)
+        theirs = class_for_blocks(config.document)
     if theirs is None:
         raise ModelMissing(
             f"{NAME} {library.__version__} has no class of a {made.model_type} that can be used"

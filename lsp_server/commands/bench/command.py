@@ -15,9 +15,9 @@ import typer
 from engine.api import EngineError
 from lsp_server import child
 from lsp_server.commands.bench.typist import type_and_ask
+from lsp_server.commands.console import terminal
 from lsp_server.commands.doctor.packages import version_of
 from lsp_server.commands.fault import FAILED, CommandError, engine_fault
-from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Device, Factory, Model
 
 CPUINFO = Path("/proc/cpuinfo")

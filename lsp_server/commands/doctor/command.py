@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from lsp_server.commands.console import terminal
 from lsp_server.commands.doctor.examination import checks, examine
 from lsp_server.commands.doctor.finding import Finding, State
 from lsp_server.commands.fault import FAILED, visible
-from lsp_server.commands.fill import terminal
 from lsp_server.commands.options import Device, Model
 
 COLOURS = {State.OK: "green", State.WARNING: "yellow", State.WRONG: "red"}

@@ -204,6 +204,10 @@ mkdir -p "$UV_TOOL_BIN_DIR" && ln -s {program} "$UV_TOOL_BIN_DIR/infill-ls"
         uv.parent.mkdir(parents=True)
         uv.write_text(script)
         uv.chmod(0o755)
+        # VS Code takes PATH from the login shell, which begins with the system's.
+        profile = self.folder / "home" / ".profile"
+        profile.parent.mkdir(parents=True)
+        profile.write_text(f"PATH={uv.parent}:$PATH\n")
 
     def _answers(self) -> bool:
         try:

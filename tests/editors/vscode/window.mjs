@@ -203,7 +203,7 @@ export class Window {
     mkdirSync(told.pictures, { recursive: true });
     await this.page.screenshot({
       path: `${told.pictures}/${name}.png`,
-      clip: { x: 270, y: 34, width: 830, height: name === 'status' ? 606 : 330 },
+      clip: { x: 328, y: 34, width: 772, height: 330 },
     });
   }
 

@@ -22,7 +22,7 @@ from engine.fill.load import load_engine
 from engine.models.family import Look, Model
 from tests.engine.checkpoints.released import BY_NAME, ROWS, SHAPE, WORD, bytes_and_merges, files
 
-gguf: Any = pytest.importorskip("gguf", reason="gguf is not installed: install infill-ls[dev]")
+gguf: Any = pytest.importorskip("gguf", reason="gguf is not installed: run make setup")
 
 NAMES = {
     "model.embed_tokens": "token_embd",

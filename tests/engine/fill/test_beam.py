@@ -16,6 +16,7 @@ from engine.checkpoints.profile import Profile
 from engine.fill.beam import LONGEST, MARGIN, MOST_LINES, Tree, Writer
 from engine.fill.prompt import Prompt, build_prompt, lead_of
 from engine.fill.structure import Surroundings
+from engine.fill.token_texts import TokenTexts
 from engine.fill.writable import Writable
 from engine.models.diffusion_gemma import KVCache
 from engine.models.diffusion_gemma.fused import fuse
@@ -196,7 +197,8 @@ def test_a_cancel_ends_it(tiny: Any) -> None:
     prompt: Prompt = build_prompt((BEFORE, ""), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids))
     lead = lead_of(prompt, profile, cache, tiny.model.encode)
-    given = tiny.model, tiny.tokenizer, ["x"], profile, prompt, Surroundings((BEFORE, "")), lead
+    texts = TokenTexts(["x"], tiny.model.device)
+    given = tiny.model, tiny.tokenizer, texts, profile, prompt, Surroundings((BEFORE, "")), lead
     writer = Writer(*given, cancelled=lambda: True)
     for write in (writer.lines, writer.blocks):
         with pytest.raises(Cancelled):
