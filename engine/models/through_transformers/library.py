@@ -11,13 +11,14 @@ from engine.api import ModelMissing
 from engine.packages import how_to_add
 
 NAME = "transformers"
-EXTRA = f"`{how_to_add(NAME)}`"
 
 
 def transformers() -> ModuleType:
     """The module, silenced. Raises ModelMissing saying how to get it."""
     if find_spec(NAME) is None:
-        raise ModelMissing(f"this model is run by {NAME}, which is not installed; {EXTRA}")
+        raise ModelMissing(
+            f"this model is run by {NAME}, which is not installed; `{how_to_add(NAME)}`"
+        )
     import transformers
 
     transformers.logging.set_verbosity_error()
@@ -39,4 +40,4 @@ def configuration(model_type: str, values: Mapping[str, Any]) -> Any:
         ) from error
 
 
-__all__ = ["EXTRA", "NAME", "configuration", "transformers"]
+__all__ = ["NAME", "configuration", "transformers"]

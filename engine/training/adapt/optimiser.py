@@ -2,6 +2,10 @@
 
 Weights are kept in float32 and, rounded, in the dtype that the passes multiply in. Decoupled weight
 decay after Loshchilov and Hutter, https://arxiv.org/abs/1711.05101.
+
+Small batches leave the weights beside what they are on average, and a model is better there: a
+running mean of them is kept besides, as Polyak and Juditsky have it (SIAM J. Control Optim. 30,
+1992).
 """
 
 from __future__ import annotations
@@ -20,13 +24,15 @@ EPSILON = 1e-8
 class State:
     """N weights, in processes' shared memory.
 
-    `master`, `first`, `second` [N] float32; `weights` [N] the rounded copy; `gradients` [P, N], a
-    row a process, each of that process's mean loss; `norms` [P] squares of the norm, by part.
+    `master`, `first`, `second` [N] float32 and `mean` [N], the running mean of `master`; `weights`
+    [N] the rounded copy; `gradients` [P, N], a row a process, each of that process's mean loss;
+    `norms` [P] squares of the norm, by part.
     """
 
     master: Tensor
     first: Tensor
     second: Tensor
+    mean: Tensor
     weights: Tensor
     gradients: Tensor
     norms: Tensor
@@ -37,6 +43,7 @@ class State:
             return torch.zeros(shape, dtype=dtype, device=device)
 
         state = cls(
+            zeros(size),
             zeros(size),
             zeros(size),
             zeros(size),
@@ -76,6 +83,7 @@ def update(state: State, rank: int, settings: Adam, rate: float, step: int) -> f
             1 - second,
             1 - first ** (step + 1),
             1 - second ** (step + 1),
+            max(settings.average, 1 / (step + 1)),
         ],
         device=state.master.device,
     )
@@ -83,6 +91,7 @@ def update(state: State, rank: int, settings: Adam, rate: float, step: int) -> f
         state.master[part],
         state.first[part],
         state.second[part],
+        state.mean[part],
         state.weights[part],
         state.gradients[:, part],
         scalars,
@@ -100,14 +109,16 @@ def _update(
     master: Tensor,
     first: Tensor,
     second: Tensor,
+    mean: Tensor,
     weights: Tensor,
     gradients: Tensor,
     scalars: Tensor,
 ) -> None:
-    clip, rate, kept, fresh_first, fresh_second, whole_first, whole_second = scalars.unbind()
+    clip, rate, kept, fresh_first, fresh_second, whole_first, whole_second, new = scalars.unbind()
     gradient = gradients.float().mean(0) * clip
     first.add_((gradient - first) * fresh_first)
     second.add_((gradient.square() - second) * fresh_second)
     spread = (second / whole_second).sqrt() + EPSILON
     master.mul_(kept).sub_(rate * (first / whole_first) / spread)
+    mean.add_((master - mean) * new)
     weights.copy_(master)

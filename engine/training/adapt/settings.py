@@ -83,6 +83,7 @@ class Adam:
     betas: tuple[float, float]
     weight_decay: float
     clip: float
+    average: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,9 +162,14 @@ def _run(
         ended = ended or positions >= settings.schedule.positions
         meeting.wait()
         if before // MEASURE_EVERY < positions // MEASURE_EVERY:
+            part = state.part(rank)
+            state.weights[part].copy_(state.mean[part])
+            meeting.wait()
             _measure(rank, run, model, held_out, meeting, positions)
             if not rank:
-                snapshot(run, dimensions, state, positions)
+                snapshot(run, dimensions, state.mean, positions)
+            state.weights[part].copy_(state.master[part])
+            meeting.wait()
         if not rank:
             now = time.monotonic()
             speed = batch.positions * run.processes / (now - last)
@@ -214,7 +219,8 @@ def _held_out(run: Run, tokenizer: Tokenizer, share: Share) -> list[Batch]:
 def _measure(
     rank: int, run: Run, model: Model, held_out: list[Batch], meeting: Meeting, positions: int
 ) -> None:
-    """Add the losses on held-out batches, all processes', to the learning curve."""
+    """Add the losses on held-out batches, all processes', to the learning curve. The weights are
+    those of the running mean."""
     causal = run.settings.causal
     losses = [loss_of(model, batch.to(run.device), causal) for batch in held_out]
     meeting.sums[rank] = torch.tensor(
@@ -260,19 +266,19 @@ def _stopping(seconds: float | None) -> Callable[[], bool]:
     return lambda: asked or os.getppid() != parent or (end is not None and time.monotonic() > end)
 
 
-def snapshot(run: Run, dimensions: Dimensions, state: State, positions: int) -> Path:
-    """The weights in bfloat16 under the base's names, beside its config and tokenizer."""
+def snapshot(run: Run, dimensions: Dimensions, weights: Tensor, positions: int) -> Path:
+    """The flat `weights` in bfloat16 under the base's names, beside its config and tokenizer."""
     folder = run.folder / f"{positions // MEASURE_EVERY:03d}M"
     folder.mkdir(exist_ok=True)
-    weights = to_checkpoint(views(state.weights, dimensions), dimensions)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    named = to_checkpoint(views(weights.to(torch.bfloat16), dimensions), dimensions)
+    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
     for name in ("config.json", "tokenizer.json"):
         (folder / name).write_bytes((run.base / name).read_bytes())
     return folder
 
 
 def save_state(folder: Path, state: State, step: int, positions: int) -> None:
-    tensors = {name: getattr(state, name) for name in ("master", "first", "second")}
+    tensors = {name: getattr(state, name) for name in ("master", "first", "second", "mean")}
     partial = folder / f"{STATE}.partial"
     save_file(tensors, partial, metadata={"step": str(step), "positions": str(positions)})
     partial.replace(folder / STATE)
@@ -285,6 +291,8 @@ def load_state(folder: Path, state: State) -> tuple[int, int]:
         return 0, 0
     for name, tensor in load_file(path, device=str(state.master.device)).items():
         getattr(state, name).copy_(tensor)
+    if not state.mean.any():  # a state from before there was one
+        state.mean.copy_(state.master)
     state.weights.copy_(state.master)
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()

@@ -26,6 +26,7 @@ def test_parts_of_a_step_are_one_step_of_adamw(settings: Settings, processes: in
     reference = torch.optim.AdamW(
         [expected], lr=adam.rate, betas=adam.betas, weight_decay=adam.weight_decay
     )
+    mean = state.master.clone()
     for step in range(3):
         state.gradients.copy_(torch.randn(processes, 1000))
         expected.grad = state.gradients.mean(0)
@@ -35,8 +36,10 @@ def test_parts_of_a_step_are_one_step_of_adamw(settings: Settings, processes: in
             measure_norm(state, rank)
         for rank in range(processes):
             update(state, rank, adam, 1.0, step)
+        mean += (expected.detach() - mean) * max(adam.average, 1 / (step + 1))
     torch.testing.assert_close(state.master, expected.detach(), rtol=1e-5, atol=1e-6)
     assert state.weights.equal(state.master)
+    torch.testing.assert_close(state.mean, mean, rtol=1e-5, atol=1e-6)
 
 
 def run_of(settings: Settings, base: Path, corpus: Path, folder: Path, positions: int) -> Run:
