@@ -253,7 +253,7 @@ def operations(engine: LocalEngine, checkpoint: Checkpoint, tokens: float) -> fl
     few that get logits."""
     canvas, context = engine.profile.canvas.width, engine.profile.canvas.prompt_tokens
     shape = StepSize(1, canvas, open=0, context=context, self_conditioning=False)
-    work = step_work(checkpoint, engine.model.dtype, packed=False, shape=shape)
+    work = step_work(checkpoint, engine.model.dtype, packed=False, step=shape)
     return work.operations * tokens / canvas
 
 

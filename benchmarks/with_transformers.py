@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from random_model import LARGE, TINY, random_model
 
 from engine.models.diffusion_gemma import SLIDING, Config, DiffusionGemma
-from engine.training.export import VISION
+from engine.models.diffusion_gemma.training import VISION
 
 STEPS, REPEATS = 9, 3
 

@@ -159,5 +159,5 @@ def test_what_is_wrong_with_it_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "other.gguf").unlink()
     find = importlib.util.find_spec
     monkeypatch.setattr(reading, "find_spec", lambda name: None if name == "gguf" else find(name))
-    with pytest.raises(ModelMissing, match=r"gguf is not installed; install infill-ls\[transf"):
+    with pytest.raises(ModelMissing, match=r"gguf is not installed; `.* transformers gguf`"):
         open_checkpoint(tmp_path)

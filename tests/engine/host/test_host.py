@@ -337,12 +337,12 @@ def test_json_round_trips() -> None:
         "python",
         "/p.py",
         Shape.LINE,
-        (Snippet("s", "/s.py"), Snippet("t")),
-        8,
-        4,
-        2,
-        ("x", "y"),
-        3,
+        context=(Snippet("s", "/s.py"), Snippet("t")),
+        max_tokens=8,
+        steps=4,
+        candidates=2,
+        draft=("x", "y"),
+        seed=3,
     )
     fill = Fill(
         ("x",), 0.25, 3, 32, 0.5, (Alternative(("x",), 1.0, 0.25), Alternative(("y",), 0.5, 0.125))

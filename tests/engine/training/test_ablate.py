@@ -59,9 +59,9 @@ def test_rows(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     settings = replace(tiny.settings, schedule=schedule)
     cpu = torch.device("cpu")
     run = Run(settings, tmp_path, tmp_path / "work", tiny.tokenizer_path, cpu, False, None, 1)
-    told: list[Row] = []
-    rows = ablate(run, 6, told=told.append)
-    assert told == rows
+    reported: list[Row] = []
+    rows = ablate(run, 6, report=reported.append)
+    assert reported == rows
     assert [row.name for row in rows] == ["baseline", "frozen", "bytes"]
     assert rows[0].gain == 0.0
     assert rows[1].gain == pytest.approx(rows[0].slot_loss - rows[1].slot_loss, abs=1e-3)
