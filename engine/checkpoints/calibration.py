@@ -45,7 +45,12 @@ class Calibration:
         check_types(self)
 
     def confidence(self, features: Mapping[str, float]) -> float:
-        return logistic(sum(self.weights.get(name, 0.0) * x for name, x in features.items()))
+        return weighed(self.weights, features)
+
+
+def weighed(weights: Mapping[str, float], features: Mapping[str, float]) -> float:
+    """The probability that `weights` give to `features`; one without a weight says nothing."""
+    return logistic(sum(weights.get(name, 0.0) * x for name, x in features.items()))
 
 
 def logistic(odds: float) -> float:
@@ -128,5 +133,6 @@ __all__ = [
     "probability_of_a_line",
     "read",
     "server_features",
+    "weighed",
     "write",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,9 +54,10 @@ def calibrate(
         )
     halves = seen[::2], seen[1::2]
     unseen = [
-        (_confidence(_fit(fitted, names), each), each.is_exact)
-        for fitted, told in (halves, halves[::-1])
-        for each in told
+        (kept.weighed(weights, each.features), each.is_exact)
+        for fitted, others in (halves, halves[::-1])
+        for weights in (_fit(fitted, names),)
+        for each in others
     ]
     before = [(each.confidence, each.is_exact) for each in seen]
     return Calibration(
@@ -102,11 +102,6 @@ def _fit(seen: Sequence[Seen], names: Sequence[str]) -> dict[str, float]:
     rows = [[each.features.get(name, 0.0) for name in names] for each in seen]
     weights = fit_calibration(rows, [each.is_exact for each in seen])
     return dict(zip(names, weights, strict=True))
-
-
-def _confidence(weights: dict[str, float], each: Seen) -> float:
-    odds = math.fsum(weights.get(name, 0.0) * x for name, x in each.features.items())
-    return kept.logistic(odds)
 
 
 __all__ = ["FEATURES", "SERVER_FEATURES", "calibrate", "look_at_model", "look_at_server"]

@@ -40,10 +40,9 @@ def cut_repositories(
         raise BadData(
             f"{data} holds no folder with source files: the suite takes one of repositories"
         )
-    paths = {text.name: text.name for text in texts}
     weights = {text.language: WEIGHTS.get(text.language, 1.0) for text in texts}
     items = cut_held_out(texts, lines, blocks, seed, weights)
-    return [replace(item, path=paths[item.id.rpartition("#")[0]]) for item in items]
+    return [replace(item, path=item.id.rpartition("#")[0]) for item in items]
 
 
 def _read(data: Path, without: Callable[[str], bool]) -> Iterator[Text]:

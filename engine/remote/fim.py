@@ -18,7 +18,7 @@ from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
-from engine.remote.writing import Written, write
+from engine.remote.writing import Written, context_before, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
@@ -76,10 +76,9 @@ class Mistral:
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
     ) -> Written:
         prefix, suffix = request.texts
-        context = "".join(f"{each.text.strip()}\n\n" for each in request.context)
         body = {
             "model": self._served.model,
-            "prompt": context + prefix,
+            "prompt": context_before(request) + prefix,
             "suffix": suffix,
             "max_tokens": request.max_tokens,
             "temperature": 0,

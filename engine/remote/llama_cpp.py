@@ -6,11 +6,8 @@ tokens where it has some. A model without fill tokens is answered 501.
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.api import (
     BadRequest,
-    EngineError,
     FillRequest,
     IsCancelled,
     ModelMissing,
@@ -21,7 +18,7 @@ from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
 from engine.remote.window import name_of
-from engine.remote.writing import Piece, Pieces, Written, logprob_of, write
+from engine.remote.writing import Event, Piece, Written, logprob_of, pieces_of, write
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
@@ -68,17 +65,18 @@ class Infill:
             "n_probs": 1,
             "cache_prompt": True,
         }
-        return write(self._pieces(body, cancelled), request, show)
+        events = self._served.stream(f"{self._served.root}/infill", body, cancelled)
+        return write(pieces_of(events, _piece, _is_last, self._served), request, show)
 
-    def _pieces(self, body: dict[str, Any], cancelled: IsCancelled | None) -> Pieces:
-        for event in self._served.stream(f"{self._served.root}/infill", body, cancelled):
-            is_last = event.get("stop") is True
-            text = event.get("content")
-            yield Piece(
-                text if isinstance(text, str) else "",
-                logprob_of(event.get("completion_probabilities")),
-                is_last and event.get("stop_type") == "limit",
-            )
-            if is_last:
-                return
-        raise EngineError(f"{self._served} broke off in the middle of its answer: try again")
+
+def _piece(event: Event) -> Piece:
+    text = event.get("content")
+    return Piece(
+        text if isinstance(text, str) else "",
+        logprob_of(event.get("completion_probabilities")),
+        _is_last(event) and event.get("stop_type") == "limit",
+    )
+
+
+def _is_last(event: Event) -> bool:
+    return event.get("stop") is True

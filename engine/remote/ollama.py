@@ -6,14 +6,20 @@ loaded with are cut off at their beginning without a word, so its length is aske
 
 from __future__ import annotations
 
-from typing import Any
-
-from engine.api import EngineError, FillRequest, IsCancelled, OnDraft
+from engine.api import FillRequest, IsCancelled, OnDraft
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
-from engine.remote.writing import Piece, Pieces, Written, logprob_of, write
+from engine.remote.writing import (
+    Event,
+    Piece,
+    Written,
+    context_before,
+    logprob_of,
+    pieces_of,
+    write,
+)
 
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 CONTEXT = 4096  # tokens, where the server does not tell: its smallest default
@@ -47,10 +53,10 @@ class Generate:
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
     ) -> Written:
         prefix, suffix = request.texts
-        context = "".join(f"{each.text.strip()}\n\n" for each in request.context)
         body = {
             "model": self._served.model,
-            "prompt": (context + prefix) or "\n",  # with an empty one the model is only loaded
+            # With an empty one the model is only loaded.
+            "prompt": (context_before(request) + prefix) or "\n",
             "suffix": suffix or "\n",  # with an empty one it is a chat
             "logprobs": True,
             "options": {
@@ -60,20 +66,21 @@ class Generate:
                 "stop": stop_sequences(request),
             },
         }
-        return write(self._pieces(body, cancelled), request, show)
+        events = self._served.stream(f"{self._served.root}/api/generate", body, cancelled)
+        return write(pieces_of(events, _piece, _is_last, self._served), request, show)
 
-    def _pieces(self, body: dict[str, Any], cancelled: IsCancelled | None) -> Pieces:
-        for event in self._served.stream(f"{self._served.root}/api/generate", body, cancelled):
-            is_last = event.get("done") is True
-            text = event.get("response")
-            yield Piece(
-                text if isinstance(text, str) else "",
-                logprob_of(event.get("logprobs")),
-                is_last and event.get("done_reason") == "length",
-            )
-            if is_last:
-                return
-        raise EngineError(f"{self._served} broke off in the middle of its answer: try again")
+
+def _piece(event: Event) -> Piece:
+    text = event.get("response")
+    return Piece(
+        text if isinstance(text, str) else "",
+        logprob_of(event.get("logprobs")),
+        _is_last(event) and event.get("done_reason") == "length",
+    )
+
+
+def _is_last(event: Event) -> bool:
+    return event.get("done") is True
 
 
 def _loaded_context(served: Served) -> int | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from engine.api import EngineError, IsCancelled
+from engine.api import IsCancelled
 from engine.remote.served import Served
-from engine.remote.writing import Piece, Pieces
+from engine.remote.writing import Piece, Pieces, broken_off
 
 
 def pieces(
@@ -25,7 +25,7 @@ def pieces(
         if (text := text_of(choice)) or reason is not None:
             yield Piece(text, logprob_of(choice), reason == "length")
     if not is_whole:
-        raise EngineError(f"{served} broke off in the middle of its answer: try again")
+        raise broken_off(served)
 
 
 def text_of(choice: dict[str, Any]) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from engine.api import Alternative, Draft, Fill, FillRequest, OnDraft, Shape, Span
+from engine.api import Alternative, Draft, EngineError, Fill, FillRequest, OnDraft, Shape, Span
 from engine.checkpoints.calibration import probability_of_a_line
 from engine.remote.shape import end_of_hole, without_cut_line
 
@@ -27,6 +27,26 @@ class Piece:
 
 
 Pieces = Generator[Piece, None, None]
+Event = dict[str, Any]
+
+
+def pieces_of(
+    events: Iterable[Event],
+    piece: Callable[[Event], Piece],
+    is_last: Callable[[Event], bool],
+    source: object,
+) -> Pieces:
+    """The `piece` of each of the `events` of a stream, up to the one that `is_last`. Raises
+    EngineError, which names `source`, where the stream ends without it."""
+    for event in events:
+        yield piece(event)
+        if is_last(event):
+            return
+    raise broken_off(source)
+
+
+def broken_off(source: object) -> EngineError:
+    return EngineError(f"{source} broke off in the middle of its answer: try again")
 
 
 def logprob_of(tokens: Any) -> float | None:
@@ -38,6 +58,11 @@ def logprob_of(tokens: Any) -> float | None:
         return float(sum(each["logprob"] for each in tokens))
     except (KeyError, TypeError):
         return None
+
+
+def context_before(request: FillRequest) -> str:
+    """Text of other files, for a server that has no place of its own for it: before the prefix."""
+    return "".join(f"{each.text.strip()}\n\n" for each in request.context)
 
 
 class Written(NamedTuple):

@@ -10,7 +10,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from engine.api import Draft, EngineInfo, Fill, Span
@@ -46,16 +45,6 @@ def summary(fill: Fill, info: EngineInfo) -> Text:
 def in_place(gap: Gap, text: str, spans: Sequence[Span] | None = None) -> Text:
     """`text` in the gap with the lines around it; `spans` colour it by confidence."""
     return Text("\n").join(Text.assemble(*row) for row in _rows(gap, text, spans))
-
-
-def in_columns(gap: Gap, text: str, spans: Sequence[Span] | None = None) -> Table:
-    """The same for a narrow place: a long line goes on below itself, beside its number."""
-    table = Table.grid()
-    for no_wrap in (True, True, False):
-        table.add_column(no_wrap=no_wrap, overflow="fold")
-    for row in _rows(gap, text, spans):
-        table.add_row(*row)
-    return table
 
 
 def _rows(gap: Gap, text: str, spans: Sequence[Span] | None) -> Iterator[tuple[Text, Text, Text]]:

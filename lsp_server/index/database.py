@@ -173,12 +173,6 @@ def take_out(connection: sqlite3.Connection, paths: Iterable[str]) -> None:
         _take_out(connection, list(paths))
 
 
-def ids_of(connection: sqlite3.Connection, path: str) -> list[int]:
-    """The numbers of a file's lines, in their order; none of one that is not indexed."""
-    row = connection.execute("select lines from files where path = ?", (path,)).fetchone()
-    return [] if row is None else unpack(row[0])
-
-
 def files_in(connection: sqlite3.Connection, folder: str) -> list[str]:
     """The files right in a folder, "." for the root. Raises sqlite3.Error."""
     start = "" if folder == "." else f"{folder}/"

@@ -6,45 +6,20 @@ The prompt is read anew for each fill, and what was read is kept for all looks o
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from engine.models.dense import Text
-from engine.models.family import Look, Model
-from engine.models.through_transformers.config import Config
+from engine.models.family import Look
 from engine.models.through_transformers.library import transformers
-from engine.models.through_transformers.rows import by_length
+from engine.models.through_transformers.wrapped import Wrapped
 
 READ = "what transformers' encoder read"  # in the memory of a fill
 
 
-class BlockDiffusion(Model[Text]):
-    config: Config
-
-    def __init__(self, config: Config, inner: Any) -> None:
-        super().__init__()
-        self.config = config
-        self.inner = inner
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device(self.inner.device)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.inner.dtype
-        return dtype
-
-    def encode(self, ids: Tensor, context: Text | None = None) -> Text:
-        return Text(ids if context is None else torch.cat((context.ids, ids)))
-
-    @torch.no_grad()
-    def look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        return [by_length(look, self._look) for look in looks]
-
+class BlockDiffusion(Wrapped):
     def signal(self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor) -> Tensor:
         """Logits [B, C, V] whose softmax are the beliefs, and certainty of what is pinned."""
         least = torch.finfo(torch.float32).min

@@ -6,45 +6,18 @@ lets it read prompt and canvas in both directions, or the prompt causally and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from engine.api import ModelMissing
 from engine.models.dense import Text
-from engine.models.family import Look, Model
-from engine.models.through_transformers.config import Config
-from engine.models.through_transformers.rows import by_length
+from engine.models.family import Look
+from engine.models.through_transformers.wrapped import Wrapped
 
 TRIAL = 8  # tokens of the text that shows whether it reads in both directions
 
 
-class MaskedLanguageModel(Model[Text]):
-    config: Config
-
-    def __init__(self, config: Config, inner: Any) -> None:
-        super().__init__()
-        self.config = config
-        self.inner = inner
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device(self.inner.device)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self.inner.dtype
-        return dtype
-
-    def encode(self, ids: Tensor, context: Text | None = None) -> Text:
-        return Text(ids if context is None else torch.cat((context.ids, ids)))
-
-    @torch.no_grad()
-    def look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        return [by_length(look, self._look) for look in looks]
-
+class MaskedLanguageModel(Wrapped):
     @torch.no_grad()
     def check(self) -> None:
         """Raise ModelMissing where what comes after a token does not reach it: there are models

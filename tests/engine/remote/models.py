@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.training.adapt.base import GGUF, PACKAGE, SHA256, WHEEL, fetch_base
+from tests.engine.conftest import VISION  # no server is shown a picture, but loaders want it
 
 SMOLLM2, FILL, CHAT, DIFFUSION = "smollm2.gguf", "fill.gguf", "smollm2", "diffusion"
 FILL_TOKENS = {"fim_pre": "<reponame>", "fim_suf": "<file_sep>", "fim_mid": "Ġ"}
@@ -165,20 +166,6 @@ def text_config(vocabulary: int) -> dict[str, Any]:
         "eos_token_id": 1,
         "bos_token_id": 2,
     }
-
-
-# No server is shown a picture; their loaders want the part for it all the same.
-VISION: dict[str, Any] = {
-    "model_type": "gemma4_vision",
-    "hidden_size": 8,
-    "intermediate_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "head_dim": 8,
-    "patch_size": 2,
-    "position_embedding_size": 4,
-}
 
 
 if __name__ == "__main__":
