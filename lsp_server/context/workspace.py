@@ -19,6 +19,7 @@ from lsp_server.index.reader import Reader
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.05  # seconds that a fill waits for its context
+MOST_UNREAD = 1 << 18  # bytes that a keeper has not read yet
 MOST_FOLDERS = 8  # of one window that are indexed
 
 Warn = Callable[[str, str], None]
@@ -33,6 +34,7 @@ class Workspace:
         self._pool: ThreadPoolExecutor | None = None
         self._readers: dict[Path, Reader] = {}  # of the thread
         self._keepers: dict[Path, asyncio.Task[None]] = {}
+        self._told: dict[Path, asyncio.StreamWriter] = {}  # the keepers that listen
         self.states: dict[Path, dict[str, Any]] = {}
 
     def keep(self, folders: Iterable[Path]) -> None:
@@ -44,6 +46,20 @@ class Workspace:
         for root in wanted:
             if root not in self._keepers:
                 self._keepers[root] = asyncio.ensure_future(self._keep(root))
+
+    def changed(self, paths: Iterable[str]) -> None:
+        """Files have been written, made or removed: their indexes need not wait for the next look
+        at all files."""
+        within: dict[Path, list[str]] = {}
+        for path in paths:
+            root = _innermost(self._told, path)
+            if root is not None:
+                within.setdefault(root, []).append(Path(path).relative_to(root).as_posix())
+        for root, some in within.items():
+            keeper = self._told[root]
+            # A process that is behind with reading finds them when it looks at all.
+            if keeper.transport.get_write_buffer_size() < MOST_UNREAD:
+                keeper.write(json.dumps({"changed": some}).encode() + b"\n")
 
     async def gather(self, asked: Asked, sources: frozenset[str]) -> Gathered:
         """What the sources have; nothing where that takes longer than a user should wait."""
@@ -85,12 +101,15 @@ class Workspace:
             log.warning("there is no index of %s: %s", root, error)
             return
         assert process.stdout is not None
+        assert process.stdin is not None
+        self._told[root] = process.stdin
         try:
             async for line in process.stdout:
                 with suppress(ValueError):
                     self._heard(root, json.loads(line))
             log.warning("the process that keeps the index of %s has ended", root)
         finally:
+            self._told.pop(root, None)
             with suppress(ProcessLookupError):
                 process.kill()
 

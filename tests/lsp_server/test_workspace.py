@@ -205,6 +205,16 @@ async def test_lines_of_the_workspace_are_proposed_through_the_server(
     assert editor.events("begin")[1]["proposals"] == ["plain = 1"]
     write(root, {"c.py": "import os\nnewer = 3\n"})
     await until(lambda: look_has(path, 3), "the process that keeps the index")
+    # The next look at all files is half a minute away.
+    write(root, {"c.py": "import os\nnewest = 4\n", "d.py": "x = 1\n"})
+    for name in ("c.py", "d.py"):
+        saved = t.TextDocumentIdentifier((root / name).as_uri())
+        editor.client.text_document_did_save(t.DidSaveTextDocumentParams(saved))
+    await until(lambda: look_has(path, 4), "what was saved")
+    (root / "d.py").unlink()
+    gone = t.FileEvent((root / "d.py").as_uri(), t.FileChangeType.Deleted)
+    editor.client.workspace_did_change_watched_files(t.DidChangeWatchedFilesParams([gone]))
+    await until(lambda: look_has(path, 3), "what was removed")
     editor.client.workspace_did_change_configuration(
         t.DidChangeConfigurationParams({"infill": {"index": False}})
     )
