@@ -269,6 +269,12 @@ class BadRequest(EngineError):
     kind = "bad_request"
 
 
+class CannotConstrain(BadRequest):
+    """What serves cannot keep a fill to a constraint. Without one it fills."""
+
+    kind = "cannot_constrain"
+
+
 class Cancelled(EngineError):
     """The caller asked for the work to stop, and it has."""
 

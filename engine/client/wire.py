@@ -16,6 +16,7 @@ from engine.api import (
     Alternative,
     BadRequest,
     Cancelled,
+    CannotConstrain,
     Constraint,
     Draft,
     EngineError,
@@ -43,7 +44,15 @@ PARSE_ERROR = -32700
 
 KINDS: dict[str, type[EngineError]] = {
     kind.kind: kind
-    for kind in (EngineError, BadRequest, Cancelled, ModelMissing, OutOfMemory, HostLost)
+    for kind in (
+        EngineError,
+        BadRequest,
+        CannotConstrain,
+        Cancelled,
+        ModelMissing,
+        OutOfMemory,
+        HostLost,
+    )
 }
 
 

@@ -118,12 +118,12 @@ class _Builder:
     def _sequence(
         self, parts: Iterable[Expression], start: int, within: tuple[str, ...]
     ) -> int | None:
-        at: int | None = start
         for part in parts:
-            at = self.add(part, at, within)
-            if at is None:
+            end = self.add(part, start, within)
+            if end is None:
                 return None
-        return at
+            start = end
+        return start
 
     def _either(
         self, parts: Iterable[Expression], start: int, within: tuple[str, ...]
@@ -144,23 +144,23 @@ class _Builder:
         return end
 
     def _repeated(self, repeat: Repeat, start: int, within: tuple[str, ...]) -> int | None:
-        at: int | None = start
-        for _ in range(repeat.least):
-            at = self.add(repeat.part, at, within)
-            if at is None:
-                return None
+        least = self._sequence([repeat.part] * repeat.least, start, within)
+        if least is None:
+            return None
         end = self.state()
-        self.free[at].append(end)
+        self.free[least].append(end)
         if repeat.most is None:
             again = self.add(repeat.part, end, within)
             if again is not None:
                 self.free[again].append(end)
             return end
+        at = least
         for _ in range(repeat.most - repeat.least):
-            at = self.add(repeat.part, at, within)
-            if at is None:
+            more = self.add(repeat.part, at, within)
+            if more is None:
                 break
-            self.free[at].append(end)
+            self.free[more].append(end)
+            at = more
         return end
 
     def reached(self, states: Iterable[int]) -> frozenset[int]:

@@ -93,7 +93,7 @@ def one_of(characters: str) -> Characters:
 
 def between(*ends: str) -> Characters:
     """The characters of ranges such as "az" and "09"."""
-    return Characters.of(*((ord(first), ord(last)) for first, last in ends))
+    return Characters.of(*((ord(each[0]), ord(each[1])) for each in ends))
 
 
 def optional(part: Expression) -> Repeat:

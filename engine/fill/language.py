@@ -92,8 +92,11 @@ class TokenLanguage:
     def likeliest(self, scores: Tensor) -> Tensor:
         scores = self._weighed(scores.float().cpu())
         # Of the likeliest tokens first: all of them are many, and seldom better.
-        row = self._best(scores, min(LIKELIEST, self._size))
-        return row if row is not None else self._best(scores, self._size)
+        for count in (min(LIKELIEST, self._size), self._size):
+            row = self._best(scores, count)
+            if row is not None:
+                return row
+        raise ValueError("no row of the language has a score")
 
     def step(self, state: int) -> tuple[Tensor, Tensor]:
         """The tokens that may come next in `state`, and the states that they lead to."""

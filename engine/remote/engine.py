@@ -11,6 +11,7 @@ from dataclasses import replace
 from engine.api import (
     Alternative,
     BadRequest,
+    CannotConstrain,
     Draft,
     EngineError,
     EngineInfo,
@@ -214,13 +215,13 @@ class RemoteEngine:
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
     ) -> Fill:
         """By the first way that knows how; what it answers is looked at, because a server may not
-        know a parameter and say nothing. Raises BadRequest where there is none, EngineError."""
+        know a parameter and say nothing. Raises CannotConstrain where there is none."""
         (constraint,) = request.constraints
         assert constraint is not None
         allowed = automaton_of(constraint)
         runtime = next((each for each in self._runtimes if each.constrains), None)
         if runtime is None:
-            raise BadRequest(
+            raise CannotConstrain(
                 f"{self._served} is asked by {self._runtimes[0].way.name}, which cannot keep a fill"
                 " to a constraint: take a model that runs here, or a coder model with fill tokens"
                 " behind llama.cpp or vLLM"

@@ -63,7 +63,7 @@ class Workspace:
 
     async def gather(self, asked: Asked, sources: frozenset[str]) -> Gathered:
         """What the sources have; nothing where that takes longer than a user should wait."""
-        if not sources:
+        if not sources and not asked.by_hand:
             return Gathered()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "context")

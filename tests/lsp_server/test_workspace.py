@@ -151,7 +151,8 @@ def test_every_source_has_a_switch() -> None:
     assert set(Settings().context) == set(SOURCES)
     settings, problems = Settings().updated({"context": {"edits": True, "lookup": False}})
     assert not problems
-    assert settings.sources == {"edits", "openDocuments"}
+    assert settings.sources == {"edits"}
+    assert Settings().sources == {"lookup"}  # what has been shown to pay
 
 
 def typed(watched: Edits, texts: list[str], uri: str = "file:///a.py", at: float = 0.0) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.api import NUMBER, BadRequest, Constraint, EngineError
+from engine.api import NUMBER, CannotConstrain, Constraint, EngineError
 from engine.constraint import written
 from engine.remote import load_remote
 from engine.remote.families import family_named
@@ -84,6 +84,6 @@ def test_a_way_that_cannot_says_so_by_name(
     put(team)
     engine = load_remote(f"{team.address}#{model}" if model else team.address)
     before = engine.info.way
-    with pytest.raises(BadRequest, match=f"{way}.*cannot keep a fill to a constraint"):
+    with pytest.raises(CannotConstrain, match=f"{way}.*cannot keep a fill to a constraint"):
         engine.fill(replace(LINE, constraint=(SUM,)))
     assert engine.info.way == before
