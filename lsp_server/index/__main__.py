@@ -8,9 +8,10 @@ What it does it reports as JSON lines on standard output:
 
 What it hears on standard input, also as JSON lines, is which files have changed, by their paths
 below the folder. They are read at once, and found at the next look at all files where nobody says
-so.
+so. Where they are too many to be named, that look comes soon.
 
     {"changed": [PATH, ...]}
+    {"changed": true}
 
 One process at a time writes an index; another waits until that one has ended.
 """
@@ -43,6 +44,8 @@ PAUSES = 50
 AFTER_FAILURE = 300.0
 SETTLE = 0.2  # seconds: who saves all files says so of one after the other
 MOST_SAID = 2000  # files
+SOONER = 0.1  # of the pause is left before a look at all files, where many have changed
+MANY = ""  # in the place of paths
 FIRST = 2.0  # seconds: an editor that opens has other things to do
 STALE = 60 * 86400  # seconds after which an index that nobody has used is removed
 
@@ -65,8 +68,8 @@ def main(arguments: list[str]) -> None:
 
 
 def follow(root: Path, changed: Changed, pause: float) -> None:
-    """Read what is said to have `changed`, for `pause` seconds, or until that is so much that a
-    look at all files takes no longer."""
+    """Read what is said to have `changed`, for `pause` seconds; where that is so much that a look
+    at all files takes no longer, for a part of them."""
     end = time.monotonic() + pause
     while (left := end - time.monotonic()) > 0:
         try:
@@ -77,8 +80,9 @@ def follow(root: Path, changed: Changed, pause: float) -> None:
         with suppress(queue.Empty):
             while True:
                 paths.append(changed.get_nowait())
-        if len(paths) > MOST_SAID:
-            return
+        if MANY in paths or len(paths) > MOST_SAID:
+            end = min(end, time.monotonic() + SOONER * pause)
+            continue
         try:
             keep_some(root, paths)
         except (OSError, sqlite3.Error, Unlisted) as error:
@@ -151,7 +155,8 @@ def _listen(changed: Changed) -> None:
     """Until the parent ends: then a transaction that is under way is lost, and nothing else."""
     for line in sys.stdin.buffer:
         with suppress(ValueError, TypeError, AttributeError):
-            for path in json.loads(line).get("changed", ()):
+            told = json.loads(line).get("changed", ())
+            for path in [MANY] if told is True else told:
                 changed.put(str(path))
     os._exit(0)
 

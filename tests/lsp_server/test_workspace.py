@@ -216,6 +216,13 @@ async def test_lines_of_the_workspace_are_proposed_through_the_server(
     gone = t.FileEvent((root / "d.py").as_uri(), t.FileChangeType.Deleted)
     editor.client.workspace_did_change_watched_files(t.DidChangeWatchedFilesParams([gone]))
     await until(lambda: look_has(path, 3), "what was removed")
+    write(root, {f"{number}.py": "x = 1\n" for number in range(200)})
+    made = [
+        t.FileEvent((root / f"{number}.py").as_uri(), t.FileChangeType.Created)
+        for number in range(200)
+    ]
+    editor.client.workspace_did_change_watched_files(t.DidChangeWatchedFilesParams(made))
+    await until(lambda: look_has(path, 203), "many files")
     editor.client.workspace_did_change_configuration(
         t.DidChangeConfigurationParams({"infill": {"index": False}})
     )
