@@ -133,7 +133,7 @@ class Writer:
         The first line is searched for; what follows each of the likeliest is the likeliest token
         by token, for all of them at once.
         """
-        if self._rest():
+        if self.lead.end is None and self._rest():
             return {}
         found = self._search(longest)
         behind = self.prompt.texts[-1]
@@ -246,9 +246,7 @@ class Writer:
         return fitting.index_fill(0, torch.tensor(self.lead.end, device=fitting.device), True)
 
     def _rest(self) -> str:
-        """What stands behind the gap on its line, for a pass that has not read it."""
-        if self.lead.end is not None:
-            return ""
+        """What stands behind the gap on its line: a line goes on with it, or ends as a fill."""
         behind = self.prompt.seams[0].right + self.prompt.texts[-1]
         return LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
 
