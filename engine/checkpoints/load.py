@@ -24,6 +24,7 @@ from engine.checkpoints.files import AGAIN, Stored
 from engine.checkpoints.formats import PLAIN, Place, whole
 from engine.checkpoints.low_rank import merged, read_adapter
 from engine.checkpoints.packed import QUANTISED, hold, kept_on, narrows
+from engine.checkpoints.tuned import TUNE_AGAIN, base_of
 from engine.models.family import Model, build, loader_of
 from kernels.weights import FP8, Weight, quantise_fp8
 
@@ -79,18 +80,28 @@ def load_weights(
     kept: tuple[type, ...] = QUANTISED if packed else ()
     if packed is None:
         kept = kept_on(device)
-    with torch.device("meta"):
-        model = build(checkpoint.config)
-    weights = read_weights(checkpoint, device, dtype)
-    if checkpoint.adapter is not None:
-        weights = merged(weights, read_adapter(checkpoint.adapter))
-    state = {
-        name: whole(weight, dtype)
-        for name, weight in _narrowed(weights, narrow and FP8 in kept)
-        if not (isinstance(weight, kept) and hold(model, name, weight))
-    }
-    model.load_state_dict(state, assign=True)
-    return model.eval().requires_grad_(False)
+    adapters = [] if checkpoint.adapter is None else [(checkpoint.adapter, TUNE_AGAIN)]
+    narrow = narrow and FP8 in kept
+
+    def read(adapters: list[tuple[Path, str]]) -> Model[Any]:
+        with torch.device("meta"):
+            model = build(checkpoint.config)
+        weights = read_weights(checkpoint, device, dtype)
+        for adapter, mend in adapters:
+            weights = merged(weights, read_adapter(adapter, mend), mend)
+        state = {
+            name: whole(weight, dtype)
+            for name, weight in _narrowed(weights, narrow)
+            if not (isinstance(weight, kept) and hold(model, name, weight))
+        }
+        model.load_state_dict(state, assign=True)
+        return model.eval().requires_grad_(False)
+
+    model = read(adapters)
+    if model.canvas_adapter is not None:
+        base = base_of(checkpoint.folder) or checkpoint.folder
+        model.read_canvases_by(read([*adapters, (base / model.canvas_adapter, AGAIN)]))
+    return model
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

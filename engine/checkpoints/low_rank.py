@@ -55,39 +55,37 @@ def adapt(model: nn.Module, rank: int) -> dict[str, nn.Parameter]:
     return learned
 
 
-def read_adapter(path: Path) -> dict[str, Tensor]:
-    """The tensors of an adapter's file. Raises ModelMissing."""
+def read_adapter(path: Path, mend: str = TUNE_AGAIN) -> dict[str, Tensor]:
+    """The tensors of an adapter's file. Raises ModelMissing, which tells how to `mend` it."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise ModelMissing(f"{path} cannot be read ({error}); {TUNE_AGAIN}") from error
+        raise ModelMissing(f"{path} cannot be read ({error}); {mend}") from error
 
 
 def merged(
-    weights: Iterable[tuple[str, Weight]], adapter: Mapping[str, Tensor]
+    weights: Iterable[tuple[str, Weight]], adapter: Mapping[str, Tensor], mend: str = TUNE_AGAIN
 ) -> Iterator[tuple[str, Weight]]:
     """`weights` by name, what `adapter` learned added, each in the format that it comes in. Raises
-    ModelMissing where the two are not of one model."""
+    ModelMissing, which tells how to `mend` it, where the two are not of one model."""
     left = {name.removesuffix(A).removesuffix(B) for name in adapter}
     for name, weight in weights:
         if name not in left:
             yield name, weight
             continue
         left.discard(name)
-        yield name, _added(name, weight, adapter)
+        yield name, _added(name, weight, adapter, mend)
     if left:
-        raise ModelMissing(
-            f"the adapter has {sorted(left)[0]}, which the model lacks; {TUNE_AGAIN}"
-        )
+        raise ModelMissing(f"the adapter has {sorted(left)[0]}, which the model lacks; {mend}")
 
 
-def _added(name: str, weight: Weight, adapter: Mapping[str, Tensor]) -> Weight:
+def _added(name: str, weight: Weight, adapter: Mapping[str, Tensor], mend: str) -> Weight:
     device = (weight if isinstance(weight, Tensor) else weight.data).device
     try:
         a, b = (adapter[name + part].to(device, torch.float32) for part in (A, B))
         whole = dequantise(weight, torch.float32) + b @ a
     except (KeyError, RuntimeError) as error:
-        raise ModelMissing(f"the adapter of {name} does not fit ({error}); {TUNE_AGAIN}") from error
+        raise ModelMissing(f"the adapter of {name} does not fit ({error}); {mend}") from error
     if isinstance(weight, Tensor):
         return whole.to(weight.dtype)
     if isinstance(weight, FP8):

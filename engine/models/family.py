@@ -166,6 +166,17 @@ class Model(nn.Module, ABC, Generic[C]):
     multiplies_int8 = False
 
     @property
+    def canvas_adapter(self) -> str | None:
+        """The file, beside the weights, of what is added to them for canvases; None where one set
+        of weights reads all. The loader makes a second model with it, see `read_canvases_by`."""
+        return None
+
+    def read_canvases_by(self, other: Self, /) -> None:
+        """From now on canvases, and what is written behind a prompt, are read by `other`: the same
+        model, with what `canvas_adapter` adds."""
+        raise NotImplementedError
+
+    @property
     @abstractmethod
     def device(self) -> torch.device: ...
 

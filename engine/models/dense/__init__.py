@@ -44,7 +44,11 @@ def _build(config: Config) -> Dense:
 
 
 def _prepare(model: Dense) -> Dense:
-    return fuse(model) if model.device.type == "cpu" else model
+    if model.device.type != "cpu":
+        return model
+    if isinstance(model, CausalPrefix) and model.reader is not model:
+        fuse(model.reader)
+    return fuse(model)
 
 
 for _model_type in MODEL_TYPES:

@@ -30,6 +30,20 @@ class CausalPrefix(Backbone[KVCache]):
         if config.masking.attention != "causal_prefix":
             raise ValueError(f"attention = {config.masking.attention!r} is of another class")
         super().__init__(config)
+        self._others: list[CausalPrefix] = []  # not a module of this one: it has its weights
+
+    @property
+    def canvas_adapter(self) -> str | None:
+        return self.config.masking.canvas_adapter
+
+    def read_canvases_by(self, other: CausalPrefix) -> None:
+        other.embed_tokens, other.lm_head, other.norm = self.embed_tokens, self.lm_head, self.norm
+        self._others = [other]
+
+    @property
+    def reader(self) -> CausalPrefix:
+        """What reads all but the prompt."""
+        return self._others[0] if self._others else self
 
     @property
     def causal(self) -> CausalPrefix:
@@ -52,7 +66,7 @@ class CausalPrefix(Backbone[KVCache]):
 
     def read_ahead(self, ids: Tensor, place: int, context: KVCache) -> KVCache:
         some = ids.new_zeros(min(len(ids), 1))
-        _, longer = self._read(ids, context, some, place)
+        _, longer = self.reader._read(ids, context, some, place)
         return longer
 
     def score_branches(
@@ -65,14 +79,15 @@ class CausalPrefix(Backbone[KVCache]):
     ) -> Tensor:
         sees = pad(branches.sees, (context.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
-        hidden, _ = self._read_tree(branches.ids, place + branches.depth, sees, context, some)
+        positions = place + branches.depth
+        hidden, _ = self.reader._read_tree(branches.ids, positions, sees, context, some)
         return score_tokens(self.logits, hidden, some, at, tokens)
 
     def score_tree(
         self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache
     ) -> tuple[Tensor, KVCache]:
         own = positions[context.length :]
-        hidden, longer = self._read_tree(ids, own, sees, context, None)
+        hidden, longer = self.reader._read_tree(ids, own, sees, context, None)
         return self.logits(hidden), longer
 
     def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
@@ -100,7 +115,7 @@ class CausalPrefix(Backbone[KVCache]):
                 seen.append(text.each(after, *parts))
             return torch.cat(seen)
 
-        return run_texts(self, texts, attend, [look.positions for look in looks])
+        return run_texts(self.reader, texts, attend, [look.positions for look in looks])
 
     def _read(
         self, ids: Tensor, context: KVCache | None, some: Tensor | None, place: int | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from engine.models.dense.rope import Rope
@@ -27,6 +28,9 @@ class Masking:
 
     `mask` stands where a token is unknown. `slack` fills what a hole has too much of; `expand`
     becomes two masks. None where a model has no such token, or where nothing says which it is.
+
+    `canvas_adapter`: the file of what is added to the weights for all that is not the prompt, which
+    is read as the base reads; None where one set of weights reads both.
     """
 
     attention: Attention
@@ -34,6 +38,7 @@ class Masking:
     mask: int | None = None
     slack: int | None = None
     expand: int | None = None
+    canvas_adapter: str | None = None
 
     def __post_init__(self) -> None:
         if self.attention not in get_args(Attention):
@@ -44,6 +49,11 @@ class Masking:
                 "shift = true is not supported after a causal prefix: its last token would have to"
                 " be read again with every canvas"
             )
+        if self.canvas_adapter is not None:
+            if self.attention != "causal_prefix":
+                raise ValueError("canvas_adapter needs a prompt that is read by itself")
+            if Path(self.canvas_adapter).name != self.canvas_adapter:
+                raise ValueError(f"canvas_adapter = {self.canvas_adapter!r} is not a file's name")
 
 
 @dataclass(frozen=True, slots=True)

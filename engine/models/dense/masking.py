@@ -40,6 +40,7 @@ def masking_of(model_type: str, document: Mapping[str, Any]) -> Masking:
             mask=given["mask_token_id"],
             slack=given.get("slack_token_id"),
             expand=given.get("expand_token_id"),
+            canvas_adapter=given.get("canvas_adapter"),
         )
     if model_type == "Dream":
         return _dream(document, added)

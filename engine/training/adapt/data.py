@@ -49,7 +49,6 @@ class Batch:
     """B chunks of T tokens, K canvases of C tokens each."""
 
     chunk: Tensor  # [B, T]
-    chunk_weight: Tensor  # [B, T] of predicting chunk[:, t] from what precedes it
     canvas: Tensor  # [B, K, C]
     start: Tensor  # [B, K] chunk tokens that precede the canvas
     place: Tensor  # [B, K, C] of each of its tokens, from there on
@@ -113,7 +112,7 @@ def batch_of(
     rng = random.Random(f"{settings.seed}-{step}-{share.rank}")
     cutter = _Cutter(settings, shape, tokenizer, corpus, rng)
     rows = [cutter.chunk() for _ in range(data.chunks // share.processes)]
-    return _assemble(settings, shape, rows, rng)
+    return _assemble(shape, rows)
 
 
 class _Cutter:
@@ -303,17 +302,12 @@ def _noised_slot(
     return seen, weights
 
 
-def _assemble(
-    settings: Settings, shape: Shape, rows: list[tuple[list[int], list[_Row]]], rng: random.Random
-) -> Batch:
+def _assemble(shape: Shape, rows: list[tuple[list[int], list[_Row]]]) -> Batch:
     chunk = torch.full((len(rows), shape.chunk_tokens), PAD)
-    chunk_weight = torch.zeros(chunk.shape)
     for row, (ids, _) in enumerate(rows):
         chunk[row, : len(ids)] = torch.tensor(ids)
-        scored = rng.sample(range(1, len(ids)), int(settings.data.scored * (len(ids) - 1)))
-        chunk_weight[row, scored] = 1.0
     canvas, start, place, causal, target, weight = (
         torch.tensor([[getattr(canvas, name) for canvas in canvases] for _, canvases in rows])
         for name in ("seen", "start", "place", "causal", "target", "weight")
     )
-    return Batch(chunk, chunk_weight, canvas, start, place, causal, target, weight)
+    return Batch(chunk, canvas, start, place, causal, target, weight)

@@ -23,6 +23,7 @@ from engine.checkpoints.files import INDEX, read_json
 from engine.checkpoints.formats import grouped, int8
 from engine.checkpoints.load import load_weights
 from engine.models.dense.config import HEAD, PREFIX
+from engine.training.adapt.adapters import CANVAS_ADAPTER
 from engine.training.adapt.tokens import DOCUMENT, MASK, PAD, SLACK
 
 SHARD = 44 * 2**20  # bytes of tensors; a file stays under 48 MiB
@@ -32,7 +33,7 @@ INFILL = {
     "mask_token_id": MASK,
     "slack_token_id": SLACK,
 }
-BESIDE = ("tokenizer.json", "profile.json")
+BESIDE = ("tokenizer.json", "profile.json", CANVAS_ADAPTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,10 @@ def export(
     stored: dict[str, Tensor] = {}
     for name, tensor in load_file(snapshot / "model.safetensors").items():
         stored |= _stored(name, tensor, storage, (inputs or {}).get(name))
-    return _write(folder, stored, filling(read_json(snapshot / "config.json")), snapshot)
+    config = filling(read_json(snapshot / "config.json"))
+    if (snapshot / CANVAS_ADAPTER).exists():
+        config["infill"] = {**INFILL, "canvas_adapter": CANVAS_ADAPTER}
+    return _write(folder, stored, config, snapshot)
 
 
 def filling(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The base's layers as they are trained: chunks and their canvases in one pass, a layer compiled.
+"""The base's layers as they are trained: chunks are read as the base reads, canvases with what is
+learnt besides.
 
 Llama: RMSNorm, rotary halves, grouped queries, SiLU gate, tied head. Weights that read the same
-input lie together (q/k/v, gate/up), and all of them are views of one flat buffer, so that several
-processes share it and an optimiser goes over it once.
+input lie together (q/k/v, gate/up).
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from torch.nn import functional
 from engine.checkpoints.files import read_json
 from engine.training.adapt.attention import UNSEEN, Sight, attend
 from engine.training.adapt.data import Batch
-from engine.training.adapt.products import embed, product
+from engine.training.adapt.products import product
+from engine.training.adapt.tokens import END, MASK, SLACK
+
+TAUGHT = (MASK, SLACK, END)  # ids whose rows are learnt
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +54,10 @@ class Dimensions:
         keys = self.num_key_value_heads * self.head_dim
         layer: dict[str, tuple[int, ...]] = {
             "norm1": (wide,),
-            "qkv": (wide, queries + 2 * keys),
+            "qkv": (queries + 2 * keys, wide),
             "out": (wide, queries),
             "norm2": (wide,),
-            "gate_up": (wide, 2 * inner),
+            "gate_up": (2 * inner, wide),
             "down": (wide, inner),
         }
         shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocab_size, wide)}
@@ -74,10 +77,6 @@ PARTS = {
     "embedding": ("model.embed_tokens.weight",),
     "norm": ("model.norm.weight",),
 }
-
-
-# Stored [in, out], unlike the base's: see products.py.
-TURNED = ("qkv", "gate_up")
 
 
 def parts_of(name: str) -> list[str]:
@@ -106,61 +105,61 @@ def read_weights(folder: Path, into: dict[str, Tensor]) -> None:
     """Copy the checkpoint in `folder` (Llama's names) into the views `into`."""
     weights = load_file(folder / "model.safetensors")
     for name, view in into.items():
-        whole = torch.cat([weights[part].to(view.dtype) for part in parts_of(name)])
-        view.copy_(whole.T if name.endswith(TURNED) else whole)
+        torch.cat([weights[part].to(view.dtype) for part in parts_of(name)], out=view)
+
+
+def rows_of(name: str, dimensions: Dimensions) -> list[int]:
+    """How many rows each part has that `name` holds."""
+    keys = dimensions.num_key_value_heads * dimensions.head_dim
+    queries = dimensions.num_attention_heads * dimensions.head_dim
+    rows = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
+    kind = name.rpartition(".")[2]
+    return rows.get(kind) or [dimensions.shapes()[name][0]]
 
 
 def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[str, Tensor]:
     """The weights under Llama's names."""
-    keys = dimensions.num_key_value_heads * dimensions.head_dim
-    queries = dimensions.num_attention_heads * dimensions.head_dim
-    rows = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
-    found: dict[str, Tensor] = {}
-    for name, weight in weights.items():
-        parts = parts_of(name)
-        whole = weight.T if name.endswith(TURNED) else weight
-        blocks = whole.split(rows.get(name.rpartition(".")[2], [len(whole)]))
-        found |= {
-            part: block.clone(memory_format=torch.contiguous_format)
-            for part, block in zip(parts, blocks, strict=True)
-        }
-    return found
+    return {
+        part: block.clone()
+        for name, weight in weights.items()
+        for part, block in zip(parts_of(name), weight.split(rows_of(name, dimensions)), strict=True)
+    }
 
 
 def sight_of(batch: Batch, dimensions: Dimensions, groups: int, dtype: torch.dtype) -> Sight:
-    """What every position may see, and how far along it is; the same in every layer."""
+    """What every position of a canvas may see, and how far along it is; the same in every layer."""
     device = batch.chunk.device
-    size, length = batch.chunk.shape
     order = torch.arange(batch.canvas.shape[2], device=device)
-    places = torch.arange(length, device=device)
-    canvas = (batch.start[:, :, None] + batch.place).flatten(1)
-    positions = torch.cat((places.expand(size, length), canvas), dim=1)
-    exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
-    angles = positions[..., None].float() / dimensions.rope_theta**exponent
+    places = torch.arange(batch.chunk.shape[1], device=device)
+    cos, sin = turns((batch.start[:, :, None] + batch.place).flatten(1), dimensions, dtype)
     later = order[None, :] > order[:, None]
     return Sight(
-        cos=angles.cos().to(dtype),
-        sin=angles.sin().to(dtype),
-        chunk=_added(places[None, :] > places[:, None], dtype),
+        cos=cos,
+        sin=sin,
         past=_added(places >= batch.start[:, :, None], dtype),
         own=_added(later & batch.causal[:, :, None, None], dtype),
         groups=groups,
     )
 
 
+def turns(positions: Tensor, dimensions: Dimensions, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [B, N, D / 2] of `positions` [B, N]."""
+    exponent = torch.arange(0, dimensions.head_dim, 2, device=positions.device)
+    angles = positions[..., None].float() / dimensions.rope_theta ** (
+        exponent / dimensions.head_dim
+    )
+    return angles.cos().to(dtype), angles.sin().to(dtype)
+
+
 def _added(hidden: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill(hidden, UNSEEN)
 
 
-class LayerWeights(NamedTuple):
-    """Of one layer, as `Dimensions.shapes` names them."""
+class Norms(NamedTuple):
+    """Of one layer: before its attention, and before its gated part."""
 
-    norm1: Tensor
-    qkv: Tensor
-    out: Tensor
-    norm2: Tensor
-    gate_up: Tensor
-    down: Tensor
+    first: Tensor
+    second: Tensor
 
 
 class Sizes(NamedTuple):
@@ -180,60 +179,115 @@ class Parts(NamedTuple):
 
 
 class Model:
-    """Weights, and the pass over a batch."""
+    """The base, what is learnt for canvases (adapters.py), and the pass over a batch."""
 
     def __init__(
         self,
-        weights: dict[str, Tensor],
+        base: dict[str, Tensor],
+        learnt: dict[str, Tensor],
         dimensions: Dimensions,
         groups: int,
+        scale: float,
         *,
         compiled: bool = False,
     ) -> None:
-        self.weights, self.dimensions, self.groups = weights, dimensions, groups
+        self.base, self.learnt, self.dimensions = base, learnt, dimensions
+        self.groups, self.scale = groups, scale
         parts: tuple[Callable[..., Tensor], ...] = (rms_norm, rotate, gate)
         if compiled:
+            # Once for each shape: of chunks and canvases, and of their queries and their keys.
+            torch._dynamo.config.recompile_limit = 64
             # Each by itself: a whole layer, compiled by torch 2.13 for a CPU, gives NaN gradients.
             parts = tuple(torch.compile(part, dynamic=False) for part in parts)
         self._parts = Parts(*parts)
+        self._sizes = Sizes(
+            dimensions.num_key_value_heads, dimensions.head_dim, dimensions.rms_norm_eps
+        )
 
-    @property
-    def norms(self) -> list[Tensor]:
-        """The weights whose gradients are added to what is there; all others' are written anew."""
-        return [weight for weight in self.weights.values() if weight.ndim == 1]
+    def hidden(self, batch: Batch) -> Tensor:
+        """Final states of canvases [B, K, C, H]."""
+        past = self.read(batch.chunk)
+        sight = sight_of(batch, self.dimensions, self.groups, self.base["embedding"].dtype)
+        hidden = self.embed(batch.canvas.flatten(1))
+        for index in range(self.dimensions.num_hidden_layers):
+            layer = self._layer(index)
 
-    def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Final states of chunks [B, T, H] and of canvases [B, K, C, H]."""
-        shape = self.dimensions
-        length = batch.chunk.shape[1]
-        embedding = self.weights["embedding"]
-        sight = sight_of(batch, shape, self.groups, embedding.dtype)
-        ids = torch.cat((batch.chunk, batch.canvas.flatten(1)), dim=1)
-        hidden = embed(ids, embedding)
-        sizes = Sizes(shape.num_key_value_heads, shape.head_dim, shape.rms_norm_eps)
-        for index in range(shape.num_hidden_layers):
-            layer = LayerWeights(
-                *(self.weights[f"{index}.{name}"] for name in LayerWeights._fields)
+            def multiply(x: Tensor, name: str, index: int = index) -> Tensor:
+                name = f"{index}.{name}"
+                down, up = self.learnt[f"{name}.down"], self.learnt[f"{name}.up"]
+                return product(x, self.base[name], down, up, self.scale)
+
+            def attends(query: Tensor, key: Tensor, value: Tensor, index: int = index) -> Tensor:
+                return attend(query, key, value, past[index], sight)
+
+            turn = (sight.cos, sight.sin)
+            hidden = run_layer(hidden, layer, turn, multiply, attends, self._sizes, self._parts)
+        hidden = self._parts.norm(hidden, self.base["norm"], self.dimensions.rms_norm_eps)
+        return hidden.view(*batch.canvas.shape, -1)
+
+    @torch.no_grad()
+    def read(self, chunk: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values [B, S, T, D] of the base for `chunk` [B, T], layer by layer."""
+        embedding = self.base["embedding"]
+        places = torch.arange(chunk.shape[1], device=chunk.device).expand(chunk.shape)
+        turn = turns(places, self.dimensions, embedding.dtype)
+        hidden = functional.embedding(chunk, embedding)
+        found: list[tuple[Tensor, Tensor]] = []
+
+        def attends(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            found.append((key, value))
+            shared = query.shape[2]
+            return functional.scaled_dot_product_attention(
+                query.flatten(1, 2),
+                key.repeat_interleave(shared, 1),
+                value.repeat_interleave(shared, 1),
+                is_causal=True,
+                scale=1.0,
             )
-            hidden = run_layer(hidden, layer, sight, sizes, self._parts)
-        hidden = self._parts.norm(hidden, self.weights["norm"], shape.rms_norm_eps)
-        return hidden[:, :length], hidden[:, length:].view(*batch.canvas.shape, -1)
+
+        for index in range(self.dimensions.num_hidden_layers):
+
+            def multiply(x: Tensor, name: str, index: int = index) -> Tensor:
+                return functional.linear(x, self.base[f"{index}.{name}"])
+
+            layer = self._layer(index)
+            hidden = run_layer(hidden, layer, turn, multiply, attends, self._sizes, self._parts)
+        return found
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """[B, N, H] of `ids` [B, N]; of the ids that are taught, the rows that are learnt."""
+        states = functional.embedding(ids, self.base["embedding"])
+        taught = torch.stack([ids == each for each in TAUGHT], dim=-1)
+        states = states.masked_fill(taught.any(-1, keepdim=True), 0.0)
+        return states + taught.to(states.dtype) @ self.learnt["rows"]
+
+    def _layer(self, index: int) -> Norms:
+        return Norms(self.base[f"{index}.norm1"], self.base[f"{index}.norm2"])
 
 
-def run_layer(x: Tensor, weights: LayerWeights, sight: Sight, sizes: Sizes, parts: Parts) -> Tensor:
-    """One layer over `x` [B, T + K * C, H]."""
+def run_layer(
+    x: Tensor,
+    norms: Norms,
+    turn: tuple[Tensor, Tensor],
+    multiply: Callable[[Tensor, str], Tensor],
+    attends: Callable[[Tensor, Tensor, Tensor], Tensor],
+    sizes: Sizes,
+    parts: Parts,
+) -> Tensor:
+    """One layer over `x` [B, N, H]; `multiply` by the matrix of a name, `attends` of queries
+    [B, S, G, N, D], keys and values [B, S, N, D]."""
     batch, total, _ = x.shape
     shared, size, eps = sizes
-    inner = weights.out.shape[1]
-    joined = product(parts.norm(x, weights.norm1, eps), weights.qkv)
+    joined = multiply(parts.norm(x, norms.first, eps), "qkv")
+    inner = joined.shape[-1] - 2 * shared * size
     split = joined.split([inner, shared * size, shared * size], dim=-1)
     query, key, value = (each.view(batch, total, -1, size).transpose(1, 2) for each in split)
-    query = parts.rotate(query, sight.cos, sight.sin, size**-0.5)
-    key = parts.rotate(key, sight.cos, sight.sin, 1.0)
-    read = attend(query.unflatten(1, (shared, -1)), key, value, sight)
-    x = x + product(read.transpose(1, 2).reshape(batch, total, inner), weights.out)
-    both = product(parts.norm(x, weights.norm2, eps), weights.gate_up)
-    return x + product(parts.gate(both), weights.down)
+    query = parts.rotate(query, *turn, size**-0.5)
+    key = parts.rotate(key, *turn, 1.0)
+    read = attends(query.unflatten(1, (shared, -1)), key, value)
+    x = x + multiply(read.transpose(1, 2).reshape(batch, total, inner), "out")
+    both = multiply(parts.norm(x, norms.second, eps), "gate_up")
+    return x + multiply(parts.gate(both), "down")
 
 
 def gate(both: Tensor) -> Tensor:

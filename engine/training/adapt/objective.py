@@ -1,4 +1,4 @@
-"""The loss: next tokens of chunks, slots of canvases, and gaps that are read causally."""
+"""The loss: slots of canvases, and gaps that are read causally."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.training.adapt.data import Batch
-from engine.training.adapt.model import Model
-from engine.training.adapt.products import gradient_of
+from engine.training.adapt.model import TAUGHT, Model
 from engine.training.adapt.settings import Causal
 
 ROWS = {"cpu": 512}  # of logits at a time, by device ...
@@ -24,46 +23,36 @@ class Loss:
     total: Tensor
     slot: float
     causal_fill: float
-    chunk: float
 
 
 def loss_of(model: Model, batch: Batch, causal: Causal) -> Loss:
-    chunk, canvas = model.hidden(batch)
-    wanted = batch.chunk_weight[:, 1:] > 0
+    canvas = model.hidden(batch)
     scored = batch.weight > 0
     by_kind = batch.causal[:, :, None].expand_as(scored)[scored]
-    chunk_weight = batch.chunk_weight[:, 1:][wanted]
     weight = batch.weight[scored]
-    slot_weight, fill_weight = weight * ~by_kind, weight * by_kind
-    weights = [
-        each / each.sum().clamp(min=1.0) for each in (chunk_weight, slot_weight, fill_weight)
-    ]
-    shares = torch.cat((causal.chunk_weight * weights[0], weights[1] + causal.weight * weights[2]))
+    slot, fill = (
+        each / each.sum().clamp(min=1.0) for each in (weight * ~by_kind, weight * by_kind)
+    )
     total, losses = head_loss(
-        torch.cat((chunk[:, :-1][wanted], canvas[scored])),
-        model.weights["embedding"],
-        torch.cat((batch.chunk[:, 1:][wanted], batch.target[scored])),
-        shares,
+        canvas[scored],
+        model.base["embedding"],
+        model.learnt["rows"],
+        batch.target[scored],
+        slot + causal.weight * fill,
     )
-    of_chunk, of_canvas = losses.split((len(chunk_weight), len(weight)))
-    return Loss(
-        total,
-        float((of_canvas * weights[1]).sum()),
-        float((of_canvas * weights[2]).sum()),
-        float((of_chunk * weights[0]).sum()),
-    )
+    return Loss(total, float((losses * slot).sum()), float((losses * fill).sum()))
 
 
 def head_loss(
-    hidden: Tensor, embedding: Tensor, target: Tensor, weight: Tensor
+    hidden: Tensor, embedding: Tensor, rows: Tensor, target: Tensor, weight: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The sum of weight[n] * cross-entropy of row n under the tied head, to differentiate; and the
-    cross-entropies [N]. `hidden` [N, H], `embedding` [V, H].
+    cross-entropies [N]. `hidden` [N, H]; `embedding` [V, H] as it is, but for the `rows` of the ids
+    that are TAUGHT.
 
-    Logits are made a few rows at a time, forward and backward at once. The gradient of `embedding`
-    is written into its `grad` right here: the result is to be differentiated as it is, not scaled.
+    Logits are made a few rows at a time, forward and backward at once.
     """
-    total, losses = _HeadLoss.apply(hidden, embedding, target, weight)  # type: ignore[no-untyped-call]
+    total, losses = _HeadLoss.apply(hidden, embedding, rows, target, weight)  # type: ignore[no-untyped-call]
     return total, losses
 
 
@@ -73,11 +62,12 @@ class _HeadLoss(torch.autograd.Function):
         ctx: Any,
         hidden: Tensor,
         embedding: Tensor,
+        taught: Tensor,
         target: Tensor,
         weight: Tensor,
     ) -> tuple[Tensor, Tensor]:
         rows = ROWS.get(hidden.device.type, MOST_ROWS)
-        count = len(hidden)
+        count, which = len(hidden), list(TAUGHT)
         spare = -count % rows
         pad = torch.nn.functional.pad
         states, targets, weights = (
@@ -86,23 +76,27 @@ class _HeadLoss(torch.autograd.Function):
             pad(weight, (0, spare)),
         )
         losses, to_states = torch.empty_like(weights), torch.empty_like(states)
-        to_matrix = gradient_of(embedding) if ctx.needs_input_grad[1] else None
+        to_taught = torch.zeros_like(taught)
         for start in range(0, len(states), rows):
             these = slice(start, start + rows)
             raw = states[these] @ embedding.mT
+            raw[:, which] = states[these] @ taught.mT
             losses[these], to_raw = _losses(raw, targets[these], weights[these])
-            if to_matrix is not None:
+            if ctx.needs_input_grad[0]:
+                to_few = to_raw[:, which]
+                to_raw[:, which] = 0.0
                 torch.mm(to_raw, embedding, out=to_states[these])
-                to_matrix.addmm_(to_raw.mT, states[these], beta=float(start > 0))
-        ctx.save_for_backward(to_states[:count])
+                to_states[these] += to_few @ taught
+                to_taught += to_few.mT @ states[these]
+        ctx.save_for_backward(to_states[:count], to_taught)
         losses = losses[:count]
         ctx.mark_non_differentiable(losses)
         return (losses * weight).sum(), losses
 
     @staticmethod
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
-        (to_states,) = ctx.saved_tensors
-        return to_states * gradients[0], None, None, None
+        to_states, to_taught = ctx.saved_tensors
+        return to_states * gradients[0], None, to_taught * gradients[0], None, None
 
 
 @torch.compile(dynamic=False)

@@ -28,7 +28,6 @@ class Data:
     head_tokens: int
     file_start: float
     healed: float
-    scored: float
     shapes: tuple[Shape, ...]
     languages: dict[str, float]
 
@@ -59,7 +58,6 @@ class Noise:
 class Causal:
     share: float
     weight: float
-    chunk_weight: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +85,17 @@ class Adam:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapters:
+    """`rank`, and what their products are multiplied by: `scale` / rank."""
+
+    rank: int
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     seed: int
+    adapters: Adapters
     data: Data
     noise: Noise
     causal: Causal
@@ -106,6 +113,7 @@ class Settings:
         optimiser = dict(document["optimiser"])
         return cls(
             seed=document["seed"],
+            adapters=Adapters(**document["adapters"]),
             data=Data(**data, shapes=shapes),
             noise=Noise(**document["noise"]),
             causal=Causal(**document["causal"]),

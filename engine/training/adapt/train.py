@@ -25,20 +25,23 @@ from torch import Tensor
 from torch.multiprocessing.spawn import spawn
 
 from engine.evaluation.splits import TUNE
+from engine.training.adapt import adapters
+from engine.training.adapt.adapters import CANVAS_ADAPTER
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
+    TAUGHT,
     Dimensions,
     Model,
     read_weights,
-    size_of,
     to_checkpoint,
-    views,
 )
+from engine.training.adapt.model import size_of as size_of_base
+from engine.training.adapt.model import views as views_of_base
 from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
 from engine.training.adapt.products import gradient_of
 from engine.training.adapt.settings import Settings
-from engine.training.adapt.tokens import FIRST_TEXT_TOKEN, MASK, read_tokenizer
+from engine.training.adapt.tokens import read_tokenizer
 from engine.training.data import Corpus, Share
 from engine.training.throughput import matmul_rate
 
@@ -66,7 +69,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """Where processes wait for each other; `stop` [1] is above 0 when all are to end, `sums` [P, 3]
+    """Where processes wait for each other; `stop` [1] is above 0 when all are to end, `sums` [P, 2]
     carry losses from each."""
 
     barrier: Barrier | None
@@ -91,37 +94,47 @@ def train(run: Run) -> None:
         raise ValueError(f"{run.settings.data.chunks} chunks a step do not part in {processes}")
     run.folder.mkdir(parents=True, exist_ok=True)
     dimensions = Dimensions.read(run.base)
-    state = State.new(size_of(dimensions), processes, torch.bfloat16, run.device)
+    base = read_base(run, dimensions)
+    shapes = adapters.shapes(dimensions, run.settings.adapters)
+    state = State.new(adapters.size_of(shapes), processes, torch.bfloat16, run.device)
     step, positions = load_state(run.folder, state)
     if not step:
-        begin(run, dimensions, state)
-    stop, sums = torch.zeros(1), torch.zeros(processes, 3)
+        begin(run, shapes, base, state)
+    stop, sums = torch.zeros(1), torch.zeros(processes, 2)
     if processes == 1:
-        _train(0, run, state, Meeting(None, stop, sums), step, positions)
+        _train(0, run, base, state, Meeting(None, stop, sums), step, positions)
         return
     context = torch.multiprocessing.get_context("spawn")
     meeting = Meeting(context.Barrier(processes), stop.share_memory_(), sums.share_memory_())
-    spawn(_train, (run, state, meeting, step, positions), nprocs=processes)
+    spawn(_train, (run, base, state, meeting, step, positions), nprocs=processes)
 
 
-def begin(run: Run, dimensions: Dimensions, state: State) -> None:
-    """The base's weights; unused ids begin at the mean of all, apart by noise of their spread."""
-    read_weights(run.base, views(state.master, dimensions))
-    embedding = views(state.master, dimensions)["embedding"]
-    text = embedding[FIRST_TEXT_TOKEN:]
-    generator = torch.Generator(embedding.device).manual_seed(run.settings.seed)
-    noise = torch.randn(
-        FIRST_TEXT_TOKEN - MASK, text.shape[1], generator=generator, device=text.device
-    )
-    embedding[MASK:FIRST_TEXT_TOKEN] = text.mean(0) + 0.3 * text.std(0) * noise
+def read_base(run: Run, dimensions: Dimensions) -> Tensor:
+    """The base's weights in bfloat16, one flat buffer that processes share."""
+    flat = torch.empty(size_of_base(dimensions), dtype=torch.bfloat16, device=run.device)
+    read_weights(run.base, views_of_base(flat, dimensions))
+    return flat.share_memory_() if run.processes > 1 else flat
+
+
+def begin(run: Run, shapes: dict[str, tuple[int, ...]], base: Tensor, state: State) -> None:
+    """What is learnt, before anything was."""
+    embedding = views_of_base(base, Dimensions.read(run.base))["embedding"]
+    adapters.begin(adapters.views(state.master, shapes), embedding, run.settings.seed)
+    state.mean.copy_(state.master)
     state.weights.copy_(state.master)
 
 
 def _train(
-    rank: int, run: Run, state: State, meeting: Meeting, first_step: int, positions: int
+    rank: int,
+    run: Run,
+    base: Tensor,
+    state: State,
+    meeting: Meeting,
+    first_step: int,
+    positions: int,
 ) -> None:
     try:
-        _run(rank, run, state, meeting, first_step, positions)
+        _run(rank, run, base, state, meeting, first_step, positions)
     except BaseException:
         if meeting.barrier is not None:
             meeting.barrier.abort()  # the others would wait for ever
@@ -129,14 +142,20 @@ def _train(
 
 
 def _run(
-    rank: int, run: Run, state: State, meeting: Meeting, first_step: int, positions: int
+    rank: int,
+    run: Run,
+    base: Tensor,
+    state: State,
+    meeting: Meeting,
+    first_step: int,
+    positions: int,
 ) -> None:
     settings, device = run.settings, run.device
     if device.type == "cpu" and run.processes > 1:
         torch.set_num_threads(1)
     asked_to_stop = _stopping(run.seconds)
     dimensions = Dimensions.read(run.base)
-    model = _model(rank, run, state, dimensions)
+    model = _model(rank, run, base, state, dimensions)
     tokenizer = read_tokenizer(run.base)
     share = Share(rank, run.processes)
     held_out = _held_out(run, tokenizer, share)
@@ -146,8 +165,7 @@ def _run(
     if not first_step:
         _measure(rank, run, model, held_out, meeting, positions)
     for step, batch in batches(settings, tokenizer, texts, first_step, share):
-        for norm_weight in model.norms:
-            gradient_of(norm_weight).zero_()
+        gradient_of(model.learnt[adapters.ROWS]).zero_()  # all others are written anew
         loss = loss_of(model, batch.to(device), settings.causal)
         loss.total.backward()
         if not rank and asked_to_stop():
@@ -167,19 +185,19 @@ def _run(
             meeting.wait()
             _measure(rank, run, model, held_out, meeting, positions)
             if not rank:
-                snapshot(run, dimensions, state.mean, positions)
+                snapshot(run, dimensions, base, state.mean, positions)
             state.weights[part].copy_(state.master[part])
             meeting.wait()
         if not rank:
             now = time.monotonic()
             speed = batch.positions * run.processes / (now - last)
-            work = speed * operations(dimensions, batch)
+            work = speed * operations(dimensions, settings, batch)
             last = now
             _log(run.folder / LOG, step, positions, loss, norm, rate, now - started)
             if step % REPORT_EVERY == 0:
                 print(
                     f"step {step}, {positions / 1e6:.2f} M: slot {loss.slot:.3f}, "
-                    f"causal fill {loss.causal_fill:.3f}, chunk {loss.chunk:.3f}, norm {norm:.2f}; "
+                    f"causal fill {loss.causal_fill:.3f}, norm {norm:.2f}; "
                     f"{speed:,.0f} positions/s, {work / 1e9:,.0f} GFLOP/s: "
                     f"{work / peak:.0%} of the {peak / 1e9:,.0f} measured here",
                     flush=True,
@@ -191,21 +209,34 @@ def _run(
             return
 
 
-def _model(rank: int, run: Run, state: State, dimensions: Dimensions) -> Model:
-    weights = views(state.weights, dimensions)
-    gradients = views(state.gradients[rank], dimensions)
+def _model(rank: int, run: Run, base: Tensor, state: State, dimensions: Dimensions) -> Model:
+    given = run.settings.adapters
+    shapes = adapters.shapes(dimensions, given)
+    gradients = adapters.views(state.gradients[rank], shapes)
     leaves = {}
-    for name, weight in weights.items():
+    for name, weight in adapters.views(state.weights, shapes).items():
         leaves[name] = weight.detach().requires_grad_()
         leaves[name].grad = gradients[name]
-    return Model(leaves, dimensions, run.settings.data.groups, compiled=run.compiled)
+    return Model(
+        views_of_base(base, dimensions),
+        leaves,
+        dimensions,
+        run.settings.data.groups,
+        given.scale / given.rank,
+        compiled=run.compiled,
+    )
 
 
-def operations(dimensions: Dimensions, batch: Batch) -> float:
-    """In matrix products of weights a position, forward and backward; attention's are left out."""
+def operations(dimensions: Dimensions, settings: Settings, batch: Batch) -> float:
+    """In matrix products of weights a position; attention's are left out. A chunk's are read once,
+    a canvas's forward and back, and so its head's."""
     head = dimensions.vocab_size * dimensions.hidden_size
-    scored = int((batch.weight > 0).sum() + (batch.chunk_weight > 0).sum())
-    return 6.0 * (size_of(dimensions) - head + head * scored / batch.positions)
+    body = size_of_base(dimensions) - head
+    learnt = adapters.size_of(adapters.shapes(dimensions, settings.adapters))
+    scored = int((batch.weight > 0).sum())
+    chunk, canvas = batch.chunk.numel(), batch.canvas.numel()
+    whole = chunk * body + canvas * (2 * body + 3 * learnt) + scored * 2 * head
+    return 2.0 * whole / batch.positions
 
 
 def _held_out(run: Run, tokenizer: Tokenizer, share: Share) -> list[Batch]:
@@ -223,13 +254,11 @@ def _measure(
     those of the running mean."""
     causal = run.settings.causal
     losses = [loss_of(model, batch.to(run.device), causal) for batch in held_out]
-    meeting.sums[rank] = torch.tensor(
-        [[loss.slot, loss.causal_fill, loss.chunk] for loss in losses]
-    ).mean(0)
+    meeting.sums[rank] = torch.tensor([[loss.slot, loss.causal_fill] for loss in losses]).mean(0)
     meeting.wait()
     if not rank:
-        slot, fill, chunk = (round(value, 4) for value in meeting.sums.mean(0).tolist())
-        entry = {"positions": positions, "slot": slot, "causal_fill": fill, "chunk": chunk}
+        slot, fill = (round(value, 4) for value in meeting.sums.mean(0).tolist())
+        entry = {"positions": positions, "slot": slot, "causal_fill": fill}
         with (run.folder / CURVE).open("a", encoding="utf-8") as curve:
             curve.write(json.dumps(entry) + "\n")
         print(f"held out: {entry}", flush=True)
@@ -244,7 +273,6 @@ def _log(
         "positions": positions,
         "slot": round(loss.slot, 4),
         "causal_fill": round(loss.causal_fill, 4),
-        "chunk": round(loss.chunk, 4),
         "norm": round(norm, 3),
         "rate": round(rate, 4),
         "seconds": round(seconds, 1),
@@ -266,12 +294,22 @@ def _stopping(seconds: float | None) -> Callable[[], bool]:
     return lambda: asked or os.getppid() != parent or (end is not None and time.monotonic() > end)
 
 
-def snapshot(run: Run, dimensions: Dimensions, weights: Tensor, positions: int) -> Path:
-    """The flat `weights` in bfloat16 under the base's names, beside its config and tokenizer."""
+def snapshot(
+    run: Run, dimensions: Dimensions, base: Tensor, learnt: Tensor, positions: int
+) -> Path:
+    """The base with the rows that were `learnt`, in bfloat16, beside it what canvases are read
+    with, its config and its tokenizer."""
     folder = run.folder / f"{positions // MEASURE_EVERY:03d}M"
     folder.mkdir(exist_ok=True)
-    named = to_checkpoint(views(weights.to(torch.bfloat16), dimensions), dimensions)
-    save_file(named, folder / "model.safetensors", metadata={"format": "pt"})
+    given = run.settings.adapters
+    named = adapters.views(learnt, adapters.shapes(dimensions, given))
+    weights = dict(views_of_base(base, dimensions))
+    taught = torch.tensor(TAUGHT, device=base.device)
+    rows = named[adapters.ROWS].to(base.dtype)
+    weights["embedding"] = weights["embedding"].index_copy(0, taught, rows)
+    save_file(to_checkpoint(weights, dimensions), folder / "model.safetensors", {"format": "pt"})
+    added = adapters.to_checkpoint(named, dimensions, given)
+    save_file(added, folder / CANVAS_ADAPTER)
     for name in ("config.json", "tokenizer.json"):
         (folder / name).write_bytes((run.base / name).read_bytes())
     return folder

@@ -79,7 +79,6 @@ def test_canvases_go_on_where_their_chunk_ends(
 def test_what_is_masked_is_scored(settings: Settings, tokenizer: Tokenizer, corpus: Path) -> None:
     for batch in batches_of(settings, tokenizer, corpus, 6):
         assert (batch.weight[batch.canvas == MASK] > 0).all()
-        assert (batch.chunk_weight[:, 0] == 0).all()
         fills = batch.target[batch.causal]
         assert ((fills == END).sum(-1) == 1).all()
 

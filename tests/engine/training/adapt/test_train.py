@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from engine.training.adapt.adapters import CANVAS_ADAPTER
+from engine.training.adapt.model import TAUGHT
 from engine.training.adapt.optimiser import State, measure_norm, update
 from engine.training.adapt.settings import Settings
 from engine.training.adapt.train import Run, train
@@ -67,7 +69,7 @@ def test_it_learns_and_goes_on_where_it_stopped(
     assert curve[0]["positions"] == 0
 
 
-def test_a_snapshot_is_a_folder_that_transformers_reads(
+def test_a_snapshot_holds_what_was_learnt(
     settings: Settings,
     base: Path,
     corpus: Path,
@@ -76,10 +78,16 @@ def test_a_snapshot_is_a_folder_that_transformers_reads(
 ) -> None:
     monkeypatch.setattr("engine.training.adapt.train.MEASURE_EVERY", 1000)
     train(run_of(settings, base, corpus, tmp_path, 1500))
-    folder = next(tmp_path.glob("*M"))
-    assert AutoModelForCausalLM.from_pretrained(folder)
-    stored = load_file(folder / "model.safetensors")
+    (folder,) = tmp_path.glob("*M")
+    stored = load_file(folder / CANVAS_ADAPTER)
     assert {tensor.dtype for tensor in stored.values()} == {torch.bfloat16}
+    assert all(each.any() for each in stored.values())
+    whole, before = (load_file(path / "model.safetensors") for path in (folder, base))
+    changed = {name for name in before if not whole[name].equal(before[name].bfloat16())}
+    assert changed == {"model.embed_tokens.weight"}
+    rows = whole["model.embed_tokens.weight"] != before["model.embed_tokens.weight"].bfloat16()
+    assert set(rows.any(-1).nonzero()[:, 0].tolist()) == set(TAUGHT)
+    assert AutoModelForCausalLM.from_pretrained(folder)
 
 
 def test_several_processes_need_a_cpu_and_an_even_share(
