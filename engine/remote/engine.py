@@ -31,6 +31,7 @@ from engine.remote.runtime import Runtime
 from engine.remote.served import Served
 from engine.remote.server import Server
 from engine.remote.window import SMALLEST_REACH, reach_for, within_reach
+from engine.remote.writing import Written
 
 log = logging.getLogger("engine.remote")
 
@@ -175,7 +176,7 @@ class RemoteEngine:
                     spans = ((),) * index + draft.confidence
                     on_draft(replace(draft, texts=(*filled, *draft.texts, *rest), confidence=spans))
 
-            done.append(self._fill(part, show, cancelled))
+            done.append(self._confident(self.written(part, show, cancelled), part))
         texts = tuple(fill.texts[0] for fill in done)
         confidence = math.prod(fill.confidence for fill in done)
         whole = (Alternative(texts, confidence, confidence),)
@@ -188,13 +189,21 @@ class RemoteEngine:
             alternatives=done[0].alternatives if len(done) == 1 else whole,
         )
 
-    def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:
-        """A way is given up when the next one is taken: a server that refuses both may have lost
-        its model for a while."""
+    def written(
+        self,
+        request: FillRequest,
+        show: OnDraft = lambda draft: None,
+        cancelled: IsCancelled | None = None,
+    ) -> Written:
+        """A fill of one hole as the server gives it: its confidence is the probability of a line.
+
+        A way is given up when the next one is taken: a server that refuses both may have lost its
+        model for a while.
+        """
         runtimes = self._runtimes
         for at, runtime in enumerate(runtimes):
             try:
-                fill = self._fill_within_reach(runtime, request, show, cancelled)
+                written = self._written_within_reach(runtime, request, show, cancelled)
             except TooLong:
                 raise
             except (BadRequest, ModelMissing) as error:
@@ -203,19 +212,18 @@ class RemoteEngine:
                 log.warning("%s refuses the way %s: %s", self._served, runtime.way.name, error)
             else:
                 self._runtimes = runtimes[at:]
-                return fill
+                self._knows_confidence = written.is_confidence_known
+                return written
         raise AssertionError("there is always a way")
 
-    def _fill_within_reach(
+    def _written_within_reach(
         self, runtime: Runtime, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
-    ) -> Fill:
+    ) -> Written:
         """What is too long for the server is halved until it fits, which is remembered."""
         reach = self._reach or reach_for(self._served.context_tokens, request.max_tokens)
         while True:
             try:
-                written = runtime.fill(within_reach(request, reach), show, cancelled)
-                self._knows_confidence = written.is_confidence_known
-                return self._calibrated(written.fill, request)
+                return runtime.fill(within_reach(request, reach), show, cancelled)
             except TooLong as error:
                 if reach <= SMALLEST_REACH:
                     raise
@@ -228,10 +236,10 @@ class RemoteEngine:
             return "unknown"
         return "not calibrated" if self._calibration is None else "calibrated"
 
-    def _calibrated(self, fill: Fill, request: FillRequest) -> Fill:
-        """`fill` with confidences as they were fitted to this server on the user's files."""
-        fitted = self._calibration
-        if fitted is None or not self._knows_confidence:
+    def _confident(self, written: Written, request: FillRequest) -> Fill:
+        """With confidences as they were fitted to this server on the user's files."""
+        fill, fitted = written.fill, self._calibration
+        if fitted is None or not written.is_confidence_known:
             return fill
 
         def of(probability: float) -> float:

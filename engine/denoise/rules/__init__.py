@@ -17,7 +17,15 @@ from engine.denoise.canvas import Canvas
 from engine.denoise.rules.from_left import FromLeft
 from engine.denoise.rules.most_certain import MostCertainFirst
 from engine.denoise.rules.path_planning import PathPlanning
-from engine.denoise.rules.rule import MASKED, MOST_CERTAIN, Denoising, Order, Reading, Rule
+from engine.denoise.rules.rule import (
+    MASKED,
+    MOST_CERTAIN,
+    BeliefRule,
+    Denoising,
+    Order,
+    Reading,
+    Rule,
+)
 from engine.denoise.rules.surest_first import SurestFirst
 
 
@@ -37,6 +45,7 @@ def rule_of(settings: Denoising, canvas: Canvas) -> Rule:
 __all__ = [
     "MASKED",
     "MOST_CERTAIN",
+    "BeliefRule",
     "Denoising",
     "FromLeft",
     "MostCertainFirst",

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from engine.denoise.rules.rule import Denoising
 from engine.denoise.sampler import Draws, entropy, nucleus, sample
+from kernels.vocabulary import Beliefs
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,15 @@ def choose(logits: Tensor, settings: Denoising, number: int, draws: Draws) -> Ch
         beliefs = nucleus(logits / settings.temperature(number), settings.top_p)
         tokens = sample(beliefs, draws.race(*beliefs.shape))
     return Choice(tokens, _probability(logits, tokens), _score(settings.order, beliefs, tokens))
+
+
+def choice_of(beliefs: Beliefs, settings: Denoising, shape: torch.Size) -> Choice:
+    """What `choose` makes of the logits that `beliefs` [B * M] are of, in the `shape` [B, M], where
+    that follows from them."""
+    assert settings.follows_from_beliefs
+    tokens, probability = beliefs.likeliest.view(shape), beliefs.probability.view(shape)
+    score = -beliefs.entropy.view(shape) if settings.order == "entropy" else probability
+    return Choice(tokens, probability, score)
 
 
 def _score(order: str, beliefs: Tensor, tokens: Tensor) -> Tensor:
@@ -66,4 +76,4 @@ def highest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
     return (rank < count) & among
 
 
-__all__ = ["Choice", "choose", "highest"]
+__all__ = ["Choice", "choice_of", "choose", "highest"]

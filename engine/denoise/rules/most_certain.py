@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
-from engine.denoise.rules.choice import choose, highest
+from engine.denoise.rules.choice import Choice, choice_of, choose, highest
 from engine.denoise.rules.growing import Growth, deleted_with
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.schedule import spread
 from engine.denoise.sampler import Draws
+from kernels.vocabulary import Beliefs
 
 
 class MostCertainFirst:
@@ -31,10 +32,25 @@ class MostCertainFirst:
         self._growth = Growth(settings, canvas)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        settings = self._settings
+        self._growth.forbid(logits, canvas, is_last=number == settings.steps)
+        choice = choose(logits, settings, number, draws)
+        return self._settle(choice, logits, canvas, number, draws)
+
+    def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        choice = choice_of(beliefs, self._settings, canvas.real.shape)
+        return self._settle(choice, None, canvas, number, draws)
+
+    def _settle(
+        self,
+        choice: Choice,
+        logits: Tensor | None,
+        canvas: Canvas,
+        number: int,
+        draws: Draws,
+    ) -> Reading:
         settings, masked = self._settings, self._masked
         is_last = number == settings.steps
-        self._growth.forbid(logits, canvas, is_last=is_last)
-        choice = choose(logits, settings, number, draws)
         score = choice.score
         if settings.position_temperature > 0:
             noise = draws.race(*score.shape)
@@ -51,7 +67,9 @@ class MostCertainFirst:
         self._masked = masked & (~fresh | grown)
         self._tokens = torch.where(fresh, tokens, self._tokens)
         self._probability = torch.where(fresh, probability, self._probability)
-        shown, likely = self._likeliest_text(logits)
+        shown, likely = choice.tokens, choice.probability
+        if logits is not None:
+            shown, likely = self._likeliest_text(logits)
         done = ~self._masked.any(dim=-1)
         edits = self._growth.edits(self._tokens, fresh & ~done[:, None], canvas)
         reading = Reading(

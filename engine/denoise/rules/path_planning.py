@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
-from engine.denoise.rules.choice import choose, highest
+from engine.denoise.rules.choice import Choice, choice_of, choose, highest
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.sampler import Draws
+from kernels.vocabulary import Beliefs
 
 
 class PathPlanning:
@@ -35,6 +36,13 @@ class PathPlanning:
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
         choice = choose(logits, self._settings, number, draws)
+        return self._settle(choice, logits, number)
+
+    def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        choice = choice_of(beliefs, self._settings, canvas.real.shape)
+        return self._settle(choice, None, number)
+
+    def _settle(self, choice: Choice, logits: Tensor | None, number: int) -> Reading:
         size = self._open.sum(dim=-1, keepdim=True)
         filled = highest(choice.score, self._open, size - self._remain_masked(number, size))
         fresh = filled & self._masked
