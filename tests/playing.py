@@ -13,12 +13,14 @@ TOKEN = "the-token"
 
 
 @asynccontextmanager
-async def served(script: Path | None) -> AsyncIterator[str]:
-    """The page's address; the scripted engine fills, or the embedded model without a `script`."""
+async def served(*scripts: Path) -> AsyncIterator[str]:
+    """The page's address. The scripted engine fills, by the first of `scripts` unless the page asks
+    for another; without any, the embedded model does."""
     loop = asyncio.get_running_loop()
     address: asyncio.Future[str] = loop.create_future()
-    model, factory = (str(script), "tests.scripted:load") if script else ("embedded", None)
-    playground = Playground(TOKEN, model, None, factory)
+    models = tuple(map(str, scripts)) or ("embedded",)
+    factory = "tests.scripted:load" if scripts else None
+    playground = Playground(TOKEN, models, None, factory)
     serving = asyncio.create_task(
         playground.serve(0, lambda url: loop.call_soon_threadsafe(address.set_result, url))
     )

@@ -69,7 +69,7 @@ def load(model: str, device: str | None = None) -> ScriptedEngine:
 
 class ScriptedEngine:
     def __init__(self, script: Script, device: str = "script") -> None:
-        self.info = EngineInfo("scripted", device, **script.get("info", {}))
+        self.info = EngineInfo(**{"model": "scripted", "device": device, **script.get("info", {})})
         self._rules = script.get("fills", [])
         self._journal = script.get("journal")
         self._begun = 0

@@ -162,6 +162,14 @@ def others() -> tuple[Entry, ...]:
     return tuple(find(name.replace("--", "/", 1)) for name in names)
 
 
+def here() -> tuple[str, ...]:
+    """Names of the models that can be used without fetching anything, the embedded one first."""
+    entries = {entry.name: entry.name for entry in CATALOG}
+    entries |= {entry.repository: entry.name for entry in others()}
+    pulled = (name for name, folder in entries.items() if receipt(store() / folder) is not None)
+    return EMBEDDED, *pulled
+
+
 def _folders(where: Path) -> list[Path]:
     return [path for path in where.iterdir() if path.is_dir()] if where.is_dir() else []
 

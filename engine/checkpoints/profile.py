@@ -56,9 +56,9 @@ class Tokens:
     from; None for the whole vocabulary. Ids below `first_text` are never written into a buffer, nor
     are those of `noise` and `never`.
 
-    `fill_marks`: the causal pass of some models, too, was taught to fill: behind the first of these
-    three it reads what follows the gap, behind the second the cursor's line and the fill, which the
-    third ends. None for one that only reads on.
+    `fill_end`: the causal pass of some models, too, was taught to fill: it reads what follows the
+    gap first, at the places that it has behind the largest hole of a canvas, then the cursor's line
+    and the fill, which this token ends. None for one that only reads on.
 
     `expand` becomes two tokens of noise while a hole is denoised; None where a model knows no such.
     """
@@ -69,14 +69,12 @@ class Tokens:
     first_text: int
     slack: int | None = None
     noise: tuple[int, ...] | None = None
-    fill_marks: tuple[int, ...] | None = None
+    fill_end: int | None = None
     expand: int | None = None
     never: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_types(self)
-        if self.fill_marks is not None and len(self.fill_marks) != 3:
-            raise ValueError(f"fill_marks must be three ids, not {list(self.fill_marks)}")
         if self.noise is not None and not self.noise:
             raise ValueError("noise needs at least one id, or null for the whole vocabulary")
 

@@ -25,7 +25,7 @@ from engine.checkpoints.profile import Profile
 from engine.fill.prompt import Lead, Prompt, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
 from engine.fill.token_texts import TokenTexts
-from engine.models.family import Causal, Context
+from engine.models.family import Causal
 
 MISFIT = 3.0  # nats that each fault of a line (engine/fill/structure.py) takes from it
 MARGIN = 4.0  # nats; a line less likely than the likeliest one by more is never the right one
@@ -49,9 +49,9 @@ class Hypothesis:
 class Tree:
     """The tokens computed so far, `path` by `path`, behind a prompt's keys and values."""
 
-    def __init__(self, causal: Causal[Any], cache: Context, pad: int) -> None:
-        self._causal, self._cache, self._pad = causal, cache, pad
-        self._past = cache.length
+    def __init__(self, causal: Causal[Any], lead: Lead, pad: int) -> None:
+        self._causal, self._cache, self._pad = causal, lead.context, pad
+        self._past, self._place = lead.context.length, lead.place
         self._depth: list[int] = []  # of each token, counted from the prompt's end
 
     @property
@@ -74,10 +74,10 @@ class Tree:
         for row, path in enumerate(paths):
             sees[row, list(path)] = True
         sees[len(tokens) :, -1] = True  # padding looks at padding
-        places = [*range(self._past), *(self._past + depth for depth in self._depth)]
+        places = [*range(self._past), *(self._place + depth for depth in self._depth)]
         logits, longer = self._causal.score_tree(
             torch.tensor([*tokens, *[self._pad] * spare], device=device),
-            torch.tensor(places + [self._past] * spare, device=device),
+            torch.tensor(places + [self._place] * spare, device=device),
             torch.nn.functional.pad(sees, (self._past, 0), value=True).to(device),
             self._cache,
         )
@@ -124,7 +124,7 @@ class Writer:
         The first line is searched for; what follows each of the likeliest is the likeliest token
         by token, for all of them at once.
         """
-        if self._rest():
+        if self.lead.end is None and self._rest():
             return {}
         found = self._search(longest)
         behind = self.prompt.texts[-1]
@@ -217,7 +217,7 @@ class Writer:
         """A tree of all tokens of the head but the last: it, the path of them, the text of that
         last one, and the log-probabilities [1, V] of what stands there."""
         ids, piece = _without_last(self.tokenizer, self.prompt.texts[0])
-        tree = Tree(self.causal, self.lead.context, self.profile.tokens.pad)
+        tree = Tree(self.causal, self.lead, self.profile.tokens.pad)
         known = [self.lead.token, *ids]
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
@@ -231,9 +231,7 @@ class Writer:
         return fitting.index_fill(0, torch.tensor(self.lead.end, device=fitting.device), True)
 
     def _rest(self) -> str:
-        """What stands behind the gap on its line, for a pass that has not read it."""
-        if self.lead.end is not None:
-            return ""
+        """What stands behind the gap on its line: a line goes on with it, or ends as a fill."""
         behind = self.prompt.seams[0].right + self.prompt.texts[-1]
         return LINE_BREAK.split(behind, maxsplit=1)[0].rstrip()
 

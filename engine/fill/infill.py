@@ -160,8 +160,9 @@ class LocalEngine:
             cache = self._prefixes.encode(prompt.ids, asker.cancelled, asker.window)
             around = Surroundings(request.texts, request.language or "")
             lead = None
-            if self.model.causal is not None:
-                lead = lead_of(prompt, self.profile, cache, self.model.encode)
+            if (causal := self.model.causal) is not None:
+                behind = max(layout.holes[-1].end for layout in layouts)
+                lead = lead_of(prompt, self.profile, cache, causal, behind)
             return _Begun(prompt, shape, drafts, layouts, largest, around, cache, lead)
         if request.holes == 1:
             canvas = self.profile.canvas.width

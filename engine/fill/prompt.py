@@ -9,19 +9,18 @@ file's own text (engine/fill/segments.py).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from tokenizers import Encoding, Tokenizer
-from torch import Tensor
 
 from engine.api import Snippet
 from engine.checkpoints.profile import Profile
 from engine.fill.seams import Seam, Vocabulary
 from engine.fill.segments import CHARACTERS_PER_TOKEN, plain, snippet_segments
-from engine.models.family import Context
+from engine.models.family import Causal, Context
 
 FOLLOWING_TOKENS = 48  # of what follows a gap, read by the causal pass
 ANCHOR_TOKENS = 128  # a long prompt's start moves in steps of this many tokens
@@ -185,30 +184,41 @@ def last_piece(encoding: Encoding, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """Where a causal pass of head and fill begins: behind `context`, with `token`, which predicts
-    the first token of the head. `end` ends a fill; None where the model knows no such token."""
+    """Where a causal pass of head and fill begins: behind `context`, with `token` at position
+    `place`, which predicts the first token of the head. `end` ends a fill; None where the model
+    knows no such token."""
 
     token: int
     context: Context
+    place: int
     end: int | None = None
 
 
 def lead_of(
-    prompt: Prompt, profile: Profile, cache: Context, encode: Callable[[Tensor, Any], Any]
+    prompt: Prompt, profile: Profile, cache: Context, causal: Causal[Any], behind: int
 ) -> Lead:
-    """The lead behind the prompt, all of which `cache` holds; `encode` is the model's.
-
-    A model that knows fill marks has read what follows the gap. Of any other the prompt's last
-    token is the lead, and its position is computed again.
-    """
+    """The lead behind the prompt, all of which `cache` holds: its last token, whose position is
+    computed again. A pass that was taught to fill has read what follows the gap, which stands
+    `behind` so many tokens of the longest canvas."""
     tokens = profile.tokens
-    if tokens.fill_marks is not None:
-        following, middle, end = tokens.fill_marks
-        last = [tokens.eos] if prompt.end_of_text and tokens.eos is not None else []
-        read = [following, *[*prompt.suffix, *last][:FOLLOWING_TOKENS]]
-        return Lead(middle, encode(torch.tensor(read), cache), end)
     first = tokens.bos if tokens.bos is not None else tokens.pad
-    return Lead(prompt.ids[-1] if prompt.ids else first, cache.crop(max(0, cache.length - 1)))
+    token = prompt.ids[-1] if prompt.ids else first
+    place = max(0, cache.length - 1)
+    context = cache.crop(place)
+    following = following_of(prompt, profile)
+    if following:
+        ids = torch.tensor(following, device=causal.device)
+        context = causal.read_ahead(ids, place + 1 + behind, context)
+    return Lead(token, context, place, tokens.fill_end)
+
+
+def following_of(prompt: Prompt, profile: Profile) -> list[int]:
+    """What a causal pass that was taught to fill reads ahead."""
+    tokens = profile.tokens
+    if tokens.fill_end is None:
+        return []
+    last = [tokens.eos] if prompt.end_of_text and tokens.eos is not None else []
+    return [*prompt.suffix, *last][:FOLLOWING_TOKENS]
 
 
 def _last_piece(text: str, tokenizer: Tokenizer, vocabulary: Vocabulary) -> str:

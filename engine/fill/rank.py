@@ -161,7 +161,7 @@ def likelihoods(
     first = min(row.middle.start for row in rows)
     at = [place for path in branches.paths for place in path[first:-1]]
     tokens = [token for row in rows for token in row.ids[first + 1 :]]
-    per_token = iter(causal.score_branches(branches, lead.context, at, tokens).tolist())
+    per_token = iter(causal.score_branches(branches, lead.place, lead.context, at, tokens).tolist())
     scores = [list(islice(per_token, len(row.ids) - first - 1)) for row in rows]
     return [
         Likelihood(

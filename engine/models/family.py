@@ -89,11 +89,23 @@ class Causal(Protocol[C]):
     @property
     def grain(self) -> int: ...
 
+    def read_ahead(self, ids: Tensor, place: int, context: C, /) -> C:
+        """The context with `ids` [T] besides, the first of them at position `place`: text that
+        stands behind what is to be written, and is read before it."""
+        ...
+
     def score_branches(
-        self, branches: Branches, context: C, at: Sequence[int], tokens: Sequence[int], /
+        self,
+        branches: Branches,
+        place: int,
+        context: C,
+        at: Sequence[int],
+        tokens: Sequence[int],
+        /,
     ) -> Tensor:
         """The log-probability [N] of each of `tokens` [N] behind place `at` [N] of `branches.ids`,
-        where a token comes after the context and those before it in its own row."""
+        where a token comes after the context and those before it in its own row, the first of which
+        is at position `place`."""
         ...
 
     def score_tree(

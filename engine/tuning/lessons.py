@@ -23,7 +23,7 @@ from engine.evaluation.items import Kind, within_lines
 from engine.evaluation.pauses import find_pauses
 from engine.fill.chat_prompt import build_chat_prompt
 from engine.fill.lengths import hole_lengths, largest_hole, lay_out_candidates
-from engine.fill.prompt import FOLLOWING_TOKENS, Prompt, build_prompt, encode
+from engine.fill.prompt import Prompt, build_prompt, encode, following_of
 from engine.fill.segments import CHARACTERS_PER_TOKEN
 from engine.fill.writable import Writable
 
@@ -59,8 +59,9 @@ class Canvas:
     """A gap as the model sees it: `seen` [C] after the prompt's `ids`. At `positions` [M] stand
     `wanted` [M], whose losses count as `weights` [M]; `noised` [M] says where noise is seen.
 
-    `causal`: what a causal pass that knows fill marks reads behind the prompt, and how many of its
-    last tokens it is to predict; empty where it knows none.
+    `causal`: what a causal pass that was taught to fill reads from the prompt's last token on, and
+    how many of the last tokens of that it is to predict; empty for another. Before it reads
+    `ahead`, which stands `behind` so many tokens of the canvas.
     """
 
     ids: list[int]
@@ -70,7 +71,9 @@ class Canvas:
     weights: list[float]
     noised: list[bool]
     causal: list[int]
-    predicted: int = 0
+    predicted: int
+    ahead: list[int]
+    behind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +218,9 @@ class Lessons:
                 any_id = rng.randrange(self._vocabulary_size)
                 token = any_id if tokens.noise is None else rng.choice(tokens.noise)
             seen[hole.start + at] = token
-        causal, predicted = _causal_fill(prompt, text, profile)
+        causal: list[int] = []
+        if tokens.fill_end is not None and prompt.ids:
+            causal = [prompt.ids[-1], *prompt.head, *text, tokens.fill_end]
         return Canvas(
             ids=prompt.ids,
             seen=seen,
@@ -224,7 +229,9 @@ class Lessons:
             weights=weights,
             noised=noised,
             causal=causal,
-            predicted=predicted,
+            predicted=len(text) + 1,
+            ahead=following_of(prompt, profile),
+            behind=hole.end,
         )
 
 
@@ -245,18 +252,6 @@ def _faded(weights: list[float], noised: list[bool]) -> list[float]:
     return [
         weight * max(FAINTEST, FADING ** max(0, at - first)) for at, weight in enumerate(weights)
     ]
-
-
-def _causal_fill(prompt: Prompt, text: list[int], profile: Profile) -> tuple[list[int], int]:
-    """What `engine.fill.prompt.lead_of` has the causal pass read, then the fill and its end: ids,
-    and how many of the last are predicted."""
-    tokens = profile.tokens
-    if tokens.fill_marks is None:
-        return [], 0
-    following, middle, end = tokens.fill_marks
-    last = [tokens.eos] if prompt.end_of_text and tokens.eos is not None else []
-    after = [*prompt.suffix, *last][:FOLLOWING_TOKENS]
-    return [following, *after, middle, *prompt.head, *text, end], len(text) + 1
 
 
 __all__ = ["Canvas", "Gap", "Lesson", "Lessons"]

@@ -57,14 +57,18 @@ def _read(model: Model[Any], ids: list[int]) -> tuple[Context, Tensor | None]:
     if causal is None or len(ids) < 3:
         return model.encode(_tensor(ids, model)), None
     first = model.encode(_tensor(ids[:1], model))
-    logits, context = _score_row(causal, _tensor(ids[1:], model), first)
+    logits, context = _score_row(causal, _tensor(ids[1:], model), first, 1)
     return context, logits
 
 
-def _score_row(causal: Causal[Any], ids: Tensor, context: Context) -> tuple[Tensor, Context]:
-    """Next-token logits [T, V] of `ids` [T] after `context`, and the context with all of them."""
+def _score_row(
+    causal: Causal[Any], ids: Tensor, context: Context, place: int
+) -> tuple[Tensor, Context]:
+    """Next-token logits [T, V] of `ids` [T] after `context`, the first at position `place`, and the
+    context with all of them."""
     past, size = context.length, len(ids)
-    positions = torch.arange(past + size, device=ids.device)
+    order = torch.arange(past + size, device=ids.device)
+    positions = torch.cat((order[:past], order[past:] - past + place))
     sees = torch.ones(size, past + size, dtype=torch.bool, device=ids.device).tril(past)
     return causal.score_tree(ids, positions, sees, context)
 
@@ -114,7 +118,12 @@ def _causal_fill(
     model: Model[Any], causal: Causal[Any], canvas: Canvas, context: Context
 ) -> tuple[Tensor, Tensor]:
     ids = _tensor(canvas.causal, model)
-    logits, _ = _score_row(causal, ids[:-1], context)
+    place = len(canvas.ids) - 1
+    context = context.crop(place)
+    if canvas.ahead:
+        ahead = _tensor(canvas.ahead, model)
+        context = causal.read_ahead(ahead, place + 1 + canvas.behind, context)
+    logits, _ = _score_row(causal, ids[:-1], context, place)
     return logits[-canvas.predicted :], ids[-canvas.predicted :]
 
 

@@ -4,10 +4,13 @@ A request of ours, for tools that show how a fill comes about; editors have the 
 
 Parameters: {textDocument: {uri, version?}, holes: [range, ...]} and, each optional, `steps`,
 `candidates`, `seed`, `maxTokens`, and `trace`, which keeps every draft for the answer. What stands
-in a hole gives way. Answer: {texts, confidence, steps, canvasTokens, seconds, model, device,
-alternatives: [{texts, score, confidence}]}, where `texts` has one text per hole, as it would stand
-in the document, and with `trace` also {drafts: [{step, of, seconds, texts, confidence}]}, `seconds`
-since the request and `confidence` one list of {start, end, confidence} per hole.
+in a hole gives way. Answer: {texts, confidence, calibration, steps, canvasTokens, seconds, model,
+device, alternatives: [{texts, score, confidence, breaks}]}, where `texts` has one text per hole, as
+it would stand in the document, `calibration` says what a confidence is worth (as in
+engine.api.EngineInfo; null where that is not known), and `breaks` whether a candidate leaves more
+syntax errors in what it touches than there would be without it. With `trace` also {drafts: [{step,
+of, seconds, texts, confidence}]}, `seconds` since the request and `confidence` one list of {start,
+end, confidence} per hole.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ async def answer(session: Session, params: Any) -> dict[str, Any]:
     except EngineError as error:
         raise failed(str(error)) from error
     guard = await guard_of(session, plan)
-    result = await as_json(plan, fill, guard) | session.status.engine()
+    serves = session.status.engine() | {"calibration": session.status.calibration}
+    result = await as_json(plan, fill, guard) | serves
     return result | {"drafts": trace.drafts} if trace else result
 
 
@@ -78,10 +82,13 @@ class Trace:
 
 
 async def as_json(plan: Plan, fill: Fill, guard: Guard) -> dict[str, Any]:
-    """Candidates that are the same once they are cleaned are one, with the better score."""
+    """Candidates that are the same once they are cleaned are one, with the better score; there is
+    one at least."""
     found: dict[tuple[str, ...], Alternative] = {}
-    for each in fill.alternatives:
+    alone = Alternative(fill.texts, math.nan, fill.confidence)
+    for each in fill.alternatives or (alone,):
         found.setdefault(await best_fit(plan, each.texts, guard), each)
+    breaks = {texts: (await guard.judge(plan.filled(texts)))[1] for texts in found}
     return {
         "texts": list(await best_fit(plan, fill.texts, guard)),
         "confidence": round(fill.confidence, 4),
@@ -93,6 +100,7 @@ async def as_json(plan: Plan, fill: Fill, guard: Guard) -> dict[str, Any]:
                 "texts": list(texts),
                 "score": round(each.score, 4) if math.isfinite(each.score) else None,
                 "confidence": round(each.confidence, 4),
+                "breaks": breaks[texts],
             }
             for texts, each in found.items()
         ],

@@ -17,7 +17,7 @@ from typing import Any
 
 from pygls.lsp.server import LanguageServer
 
-from engine.api import EngineInfo
+from engine.api import Calibration, EngineInfo
 from lsp_server.suggest.policy import Quiet
 
 METHOD = "infill/status"
@@ -80,6 +80,11 @@ class Status:
         """What serves, as far as it is known."""
         return {"model": self._model, "device": self._device}
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """What a confidence of the model is worth; None where that is not known yet."""
+        return self._info.confidence if self._info is not None else None
+
     def as_json(self) -> dict[str, Any]:
         state, info = self._state, self._info
         if self._paused:
@@ -94,7 +99,7 @@ class Status:
             "way": info.way if info is not None else "",
             "why": info.why if info is not None else "",
             "better": info.better if info is not None else "",
-            "confidence": info.confidence if info is not None else None,
+            "confidence": self.calibration,
             "quiet": asdict(self._quiet) if self._quiet is not None else None,
         }
 

@@ -16,7 +16,8 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from lsp_server.commands.playground import FILES, POLICY, SOCKET
+from lsp_server import __version__
+from lsp_server.commands.playground import ABOUT, FILES, FLOOR, POLICY, SOCKET
 from tests.cli.conftest import Infill
 from tests.playing import TOKEN, served
 
@@ -56,6 +57,11 @@ async def get(origin: str, path: str, host: str | None = None) -> tuple[int, dic
         ("/playground.js.gz", None, 404),
         ("/../cli.py", None, 404),
         (f"{SOCKET}?token={TOKEN}", None, 403),
+        (f"{ABOUT}?token={TOKEN}", None, 200),
+        (ABOUT, None, 403),
+        (f"{FLOOR}?token={TOKEN}&canvas=128", None, 200),
+        (f"{FLOOR}?canvas=128", None, 403),
+        (f"{FLOOR}?token={TOKEN}&canvas=128&model=/etc", None, 403),
     ],
 )
 async def test_who_gets_what(origin: str, path: str, host: str | None, status: int) -> None:
@@ -80,6 +86,34 @@ async def test_the_page_is_whole_and_loads_nothing_from_elsewhere(origin: str, n
 async def test_the_socket_wants_the_token(origin: str, query: str) -> None:
     with pytest.raises(InvalidStatus):
         await connect(f"{origin.replace('http', 'ws')}{SOCKET}{query}", origin=origin)
+
+
+async def test_the_socket_serves_no_model_that_was_not_named(origin: str) -> None:
+    address = f"{origin.replace('http', 'ws')}{SOCKET}?token={TOKEN}&model=http://evil.example"
+    with pytest.raises(InvalidStatus):
+        await connect(address, origin=origin)
+
+
+async def test_what_the_page_is_told_beside_the_protocol(origin: str) -> None:
+    _, headers, body = await get(origin, f"{ABOUT}?token={TOKEN}")
+    assert headers["content-type"] == "application/json"
+    told = json.loads(body)
+    assert told["version"] == __version__
+    assert [Path(model).name for model in told["models"]] == ["script.json"]
+    # Of the scripted engine nobody knows what a step reads.
+    _, _, body = await get(origin, f"{FLOOR}?token={TOKEN}&canvas=128")
+    assert "error" in json.loads(body)
+
+
+async def test_the_floor_of_a_step_is_measured_once() -> None:
+    async with served() as url:
+        origin = url.partition("/?")[0]
+        answers = await asyncio.gather(
+            *(get(origin, f"{FLOOR}?token={TOKEN}&canvas=128") for _ in range(2))
+        )
+    seconds = {json.loads(body)["seconds"] for _, _, body in answers}
+    assert len(seconds) == 1
+    assert 0 < seconds.pop() < 1
 
 
 async def test_the_socket_wants_its_own_page(origin: str) -> None:

@@ -51,6 +51,24 @@ async def test_the_dials_reach_the_engine(start: StartEditor) -> None:
     assert "drafts" not in told
 
 
+async def test_candidates_say_how_likely_they_are_and_what_they_break(start: StartEditor) -> None:
+    rule = {"text": "a", "others": ["b", "))"], "doubts": [0.25, 0.5], "confidence": 0.75}
+    editor = await start(rule)
+    uri = editor.open("x = \n")
+    told = await fill(editor, uri, hole(editor, uri, 4, 4))
+    assert told["calibration"] == "calibrated"
+    found = [(each["texts"], each["confidence"], each["breaks"]) for each in told["alternatives"]]
+    assert found == [(["a"], 0.75, False), (["b"], 0.25, False), (["))"], 0.5, True)]
+
+
+async def test_a_fill_without_alternatives_is_its_own(start: StartEditor) -> None:
+    editor = await start({"text": "a", "confidence": 0.5})
+    uri = editor.open("x = \n")
+    told = await fill(editor, uri, hole(editor, uri, 4, 4))
+    alone = {"texts": ["a"], "score": None, "confidence": 0.5, "breaks": False}
+    assert told["alternatives"] == [alone]
+
+
 @pytest.mark.parametrize(
     ("holes", "more", "says"),
     [

@@ -18,7 +18,7 @@ export class Canvas {
     this.model = monaco.editor.createModel(text, language);
   }
 
-  /** One text per hole, and how sure the model is of its parts; without, of nothing is said. */
+  /** One text per hole, and the model's confidence in its parts; without, they are not coloured. */
   show(texts: string[], confidence?: Span[][]): void {
     const parts: string[] = [];
     const spans: Span[] = [];
@@ -45,21 +45,21 @@ export class Canvas {
   }
 
   private readonly asDecoration = (span: Span): monaco.editor.IModelDeltaDecoration => {
-    const sure = Number.isNaN(span.confidence);
+    const plain = Number.isNaN(span.confidence);
     return {
       range: monaco.Range.fromPositions(
         this.model.getPositionAt(span.start),
         this.model.getPositionAt(span.end),
       ),
       options: {
-        inlineClassName: sure ? "filled" : `filled shade-${shadeOf(span.confidence)}`,
-        hoverMessage: sure ? null : { value: `confidence ${span.confidence.toFixed(2)}` },
+        inlineClassName: plain ? "filled" : `filled shade-${shadeOf(span.confidence)}`,
+        hoverMessage: plain ? null : { value: `confidence ${span.confidence.toFixed(2)}` },
       },
     };
   };
 }
 
-/** 0 for the least sure to SHADES - 1 for the surest. */
+/** 0 for the least confidence to SHADES - 1 for the most. */
 export function shadeOf(confidence: number): number {
   return Math.max(0, Math.min(SHADES - 1, Math.floor(confidence * SHADES)));
 }

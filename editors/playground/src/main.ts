@@ -1,21 +1,28 @@
 /** The page: code with holes, or the canvas in its place while a fill resolves and is looked at. */
 
 import "./style.css";
+import { about, floorOf, type About } from "./about";
 import { Canvas } from "./canvas";
+import { Comparison } from "./compare";
 import { Holes } from "./holes";
 import { LANGUAGES, languageOf } from "./languages";
 import { monaco } from "./monaco";
 import {
   clearPanel,
   element,
+  note,
   pointAtCandidate,
   pointAtStep,
   showCandidates,
   showFacts,
+  showFloor,
   showSteps,
 } from "./panel";
+import { Player } from "./player";
+import { reportOf, type Case } from "./report";
 import { SAMPLES } from "./samples";
-import { Server, type Draft, type Fill, type Options, type Status } from "./server";
+import { Server, type Draft, type Fill, type Options, type Range, type Status } from "./server";
+import { isNothing } from "./wording";
 
 self.MonacoEnvironment = { getWorker: () => new Worker("worker.js", { type: "module" }) };
 
@@ -25,6 +32,7 @@ const sample = element<HTMLSelectElement>("sample");
 const language = element<HTMLSelectElement>("language");
 const button = (id: string) => element<HTMLButtonElement>(id);
 
+const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const dark = matchMedia("(prefers-color-scheme: dark)").matches;
 document.documentElement.dataset.theme = dark ? "dark" : "light";
 const code = monaco.editor.createModel("", "python");
@@ -46,21 +54,32 @@ let server: Server | null = null;
 let working: AbortController | null = null;
 let canvas: Canvas | null = null;
 let shown: string[] = []; // one text per hole, as the canvas shows them and Insert writes them
+let known: About | null = null;
+let comparison: Comparison | null = null;
+let last: { asked: Asked; case: Case } | null = null; // what the canvas shows the fill of
+let mayBeginAlone = !isStill; // until somebody has done anything: the first sample is then filled
+
+/** What was asked of the server, so that other models can be asked the same. */
+type Asked = { text: string; language: string; holes: Range[]; options: Options };
+
+const player = new Player((plays) => {
+  button("play").textContent = plays ? "Pause" : "Play";
+});
 
 function refresh(): void {
   const count = holes.ranges().length;
   button("fill").textContent = working ? "Stop" : count > 1 ? `Fill ${count} holes` : "Fill";
   button("fill").disabled = server === null;
   button("hole").disabled = button("clear").disabled = canvas !== null;
-  button("insert").disabled = button("back").disabled = canvas === null || working !== null;
+  const looks = canvas !== null && working === null;
+  for (const id of ["insert", "back", "play", "report", "compare-run"]) button(id).disabled = !looks;
 }
 
 async function connect(): Promise<void> {
-  const address = new URL("/lsp", location.href);
-  address.protocol = "ws:";
-  address.search = location.search;
   try {
-    server = await Server.connect(address, () => {
+    known = await about();
+    comparison = new Comparison(known.models.slice(1), lookAtCompared);
+    server = await Server.connect(known.models[0] ?? "", () => {
       server = null;
       say("the server has gone: start infill-ls playground again", "failed");
       refresh();
@@ -76,6 +95,7 @@ function showStatus(status: Status): void {
   const device = status.device ? ` on ${status.device}` : "";
   const told = { starting: "the model loads", failed: status.message }[status.state];
   say(told ?? `${status.model}${device}: ${status.state}`, status.state);
+  if (status.state === "ready" && mayBeginAlone) void fillHoles();
 }
 
 function say(text: string, state = ""): void {
@@ -89,6 +109,7 @@ function makeHole(): void {
 }
 
 async function fillHoles(): Promise<void> {
+  mayBeginAlone = false;
   if (working) return working.abort();
   back();
   if (server === null) return;
@@ -98,53 +119,144 @@ async function fillHoles(): Promise<void> {
     start: code.getOffsetAt(range.getStartPosition()),
     end: code.getOffsetAt(range.getEndPosition()),
   }));
+  const asked: Asked = {
+    text: code.getValue(),
+    language: language.value,
+    holes: ranges.map((range) => ({
+      start: { line: range.startLineNumber - 1, character: range.startColumn - 1 },
+      end: { line: range.endLineNumber - 1, character: range.endColumn - 1 },
+    })),
+    options: options(),
+  };
   const live = (canvas = new Canvas(code.getValue(), spots, languageOf(language.value).monaco));
   lookAt(live);
   clearPanel();
-  working = new AbortController();
+  comparison?.clear();
+  const mine = (working = new AbortController());
   refresh();
-  const drafts = new Slowly((draft: Draft) => live.show(draft.texts, draft.confidence));
+  const drafts = new Slowly((draft: Draft) => {
+    if (canvas === live) live.show(draft.texts, draft.confidence);
+  });
   server.onDraft = (draft) => drafts.add(draft);
   try {
-    const asked = ranges.map((range) => ({
-      start: { line: range.startLineNumber - 1, character: range.startColumn - 1 },
-      end: { line: range.endLineNumber - 1, character: range.endColumn - 1 },
-    }));
-    const fill = await server.fill(code.getValue(), language.value, asked, options(), working.signal);
+    const fill = await askFor(server, asked, mine.signal);
     await drafts.done();
+    mine.signal.throwIfAborted();
     working = null;
+    last = { asked, case: { ...asked, code: withMarks(asked.text, spots), fill, about: known } };
     look(live, fill);
+    void compareWithFloor(live, fill);
   } catch (error) {
-    const stopped = working?.signal.aborted;
+    const stopped = mine.signal.aborted;
     working = null;
-    back();
+    if (canvas === live) back();
     say(stopped ? "stopped" : messageOf(error), stopped ? "" : "failed");
   }
   refresh();
 }
 
+function lookAtCompared(fill: Fill): void {
+  if (canvas === null || last === null) return;
+  last = { ...last, case: { ...last.case, fill } };
+  look(canvas, fill);
+  void compareWithFloor(canvas, fill);
+}
+
+function askFor(server: Server, asked: Asked, cancelled: AbortSignal): Promise<Fill> {
+  return server.fill(asked.text, asked.language, asked.holes, asked.options, cancelled);
+}
+
+function withMarks(text: string, spots: { start: number; end: number }[]): string {
+  const ends = [0, ...spots.map((spot) => spot.end)];
+  const parts = ends.map((end, index) => text.slice(end, spots[index]?.start));
+  return parts.join("???");
+}
+
 /** After a fill: any of its steps and candidates can be seen; the last one seen can be inserted. */
 function look(on: Canvas, fill: Fill): void {
-  const candidates = fill.alternatives.length ? fill.alternatives : [{ texts: fill.texts, score: null }];
+  const candidates = fill.alternatives;
+  const best = bestOf(fill);
+  let picked = best;
   const pick = (index: number): void => {
+    picked = index;
     shown = candidates[index]?.texts ?? fill.texts;
     on.show(shown);
     pointAtCandidate(index);
-    pointAtStep(fill.drafts, -1);
+    pointAtStep(fill.drafts, fill.drafts.length);
   };
   const step = (index: number): void => {
     const draft = fill.drafts[index];
-    if (draft === undefined) return;
+    if (draft === undefined) return pick(picked);
     shown = draft.texts;
     on.show(shown, draft.confidence);
     pointAtCandidate(-1);
     pointAtStep(fill.drafts, index);
   };
-  showSteps(fill.drafts, step);
-  showCandidates(candidates, pick);
+  const byHand = (show: (index: number) => void) => (index: number) => {
+    player.stop();
+    show(index);
+  };
+  showSteps(fill.drafts, byHand(step));
+  showCandidates(candidates, fill.calibration, byHand(pick));
   showFacts(fill);
-  const best = candidates.findIndex((each) => each.texts.join("\0") === fill.texts.join("\0"));
-  pick(Math.max(0, best));
+  note(whyBest(fill, best));
+  pick(best);
+  button("play").onclick = () =>
+    player.plays ? player.stop() : player.play(fill.drafts.length + 1, step);
+}
+
+/** The first candidate that leaves no syntax errors and is not empty; else the first. */
+function bestOf(fill: Fill): number {
+  const sound = fill.alternatives.findIndex((each) => !each.breaks && !isNothing(each.texts));
+  return Math.max(0, sound);
+}
+
+/** Where that is not plain: what was passed over, or why what is shown should not be inserted. */
+function whyBest(fill: Fill, best: number): string {
+  const first = fill.alternatives[0];
+  const shown = fill.alternatives[best];
+  if (shown === undefined || first === undefined) return "";
+  if (isNothing(shown.texts)) return "The model has nothing to put here: Insert would leave the holes empty.";
+  if (shown.breaks) return "All that the model has would leave syntax errors.";
+  if (best === 0) return "";
+  if (isNothing(first.texts)) return "Ranked first is nothing at all; shown is the best that is something.";
+  return "Ranked first are candidates that would leave syntax errors; shown is the best that does not.";
+}
+
+/** After a fill, because it would disturb it: the machine's rates are measured. */
+async function compareWithFloor(on: Canvas, fill: Fill): Promise<void> {
+  const canvases = Math.max(1, fill.drafts.filter((draft) => draft.step === 1).length);
+  const seconds = await floorOf(fill.requested, Math.round(fill.canvasTokens / canvases));
+  if (canvas === on && working === null && last?.case.fill === fill) showFloor(fill.drafts, seconds);
+}
+
+async function compare(): Promise<void> {
+  if (last === null || comparison === null) return;
+  const { asked, case: own } = last;
+  working = new AbortController();
+  refresh();
+  const cancelled = working.signal;
+  await comparison.run(own.fill, (server) => askFor(server, asked, cancelled), cancelled);
+  working = null;
+  refresh();
+}
+
+function showReport(): void {
+  if (last === null) return;
+  element<HTMLTextAreaElement>("report-text").value = reportOf(last.case);
+  element("report-copied").textContent = "";
+  element<HTMLDialogElement>("report-dialog").showModal();
+}
+
+async function copyReport(): Promise<void> {
+  const text = element<HTMLTextAreaElement>("report-text");
+  text.select();
+  try {
+    await navigator.clipboard.writeText(text.value);
+    element("report-copied").textContent = "copied";
+  } catch {
+    element("report-copied").textContent = "the browser refuses: press Ctrl+C, it is selected";
+  }
 }
 
 function lookAt(on: Canvas): void {
@@ -156,6 +268,7 @@ function lookAt(on: Canvas): void {
 }
 
 function back(): void {
+  player.stop();
   if (canvas === null) return;
   const scroll = editor.getScrollTop();
   editor.setModel(code);
@@ -192,6 +305,7 @@ function setLanguage(id: string): void {
 function setSample(index: number): void {
   const chosen = SAMPLES[index];
   if (chosen === undefined) return;
+  working?.abort();
   back();
   clearPanel();
   holes.clear();
@@ -225,6 +339,9 @@ function messageOf(error: unknown): string {
 
 sample.append(...SAMPLES.map((each, index) => new Option(each.name, String(index))));
 language.append(...LANGUAGES.map((each) => new Option(each.name, each.id)));
+for (const kind of ["pointerdown", "keydown"]) {
+  addEventListener(kind, () => (mayBeginAlone = false), { capture: true, once: true });
+}
 sample.onchange = () => setSample(Number(sample.value));
 language.onchange = () => setLanguage(language.value);
 button("hole").onclick = makeHole;
@@ -232,6 +349,9 @@ button("clear").onclick = () => holes.clear();
 button("fill").onclick = () => void fillHoles();
 button("insert").onclick = insert;
 button("back").onclick = back;
+button("compare-run").onclick = () => void compare();
+button("report").onclick = showReport;
+button("report-copy").onclick = () => void copyReport();
 editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.Enter, () => void fillHoles());
 editor.addCommand(monaco.KeyMod.CtrlCmd | monaco.KeyCode.KeyH, makeHole);
 editor.onKeyDown((event) => {

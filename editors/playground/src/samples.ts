@@ -6,21 +6,22 @@ export const SAMPLES: Sample[] = [
   {
     name: "a class, two holes",
     language: "python",
-    text: `class Interval:
-    """A range of numbers, its ends included."""
+    text: `class Account:
+    """What somebody has in a bank."""
 
-    def __init__(self, start, end):
-        self.start = start
-        self.end = ???
+    def __init__(self, owner, balance=0):
+        self.owner = owner
+        self.balance = ???
 
-    def __len__(self):
-        return self.end - self.start + 1
+    def deposit(self, amount):
+        if amount <= 0:
+            raise ???
+        self.balance += amount
 
-    def __contains__(self, number):
-        return ???
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.start}, {self.end})"
+    def withdraw(self, amount):
+        if amount <= 0:
+            raise ValueError("amount must be positive")
+        self.balance -= amount
 `,
   },
   {

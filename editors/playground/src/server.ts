@@ -1,5 +1,6 @@
 /** What the page asks of the language server: one document, its holes, their fill. */
 
+import { addressOf } from "./about";
 import { Connection } from "./connection";
 
 export type Position = { line: number; character: number };
@@ -8,17 +9,20 @@ export type Span = { start: number; end: number; confidence: number };
 
 /** The canvas after one step: a text and its spans for each hole; `seconds` since the request. */
 export type Draft = { step: number; of: number; seconds: number; texts: string[]; confidence: Span[][] };
-export type Candidate = { texts: string[]; score: number | null };
+/** `confidence` is the probability that all of it is exactly right; `breaks`: it leaves syntax errors. */
+export type Candidate = { texts: string[]; score: number | null; confidence: number; breaks: boolean };
 
 export type Fill = {
   texts: string[];
   confidence: number;
+  calibration: string | null;
   steps: number;
   canvasTokens: number;
   seconds: number;
   model: string;
+  requested: string; // the model by the name that the page knows
   device: string | null;
-  alternatives: Candidate[];
+  alternatives: Candidate[]; // best first, one at least
   drafts: Draft[];
 };
 
@@ -38,14 +42,19 @@ export class Server {
   private started = 0;
   private pending: DraftOfHole[] = [];
 
-  private constructor(private readonly connection: Connection) {
+  private constructor(
+    private readonly connection: Connection,
+    private readonly model: string,
+  ) {
     connection.on("infill/status", (status) => this.onStatus(status));
     connection.on("infill/draft", (draft) => this.collect(draft));
   }
 
-  static async connect(address: URL, onClose: () => void): Promise<Server> {
+  static async connect(model: string, onClose: () => void): Promise<Server> {
+    const address = addressOf("/lsp", { model });
+    address.protocol = "ws:";
     const connection = await Connection.open(address, onClose);
-    const server = new Server(connection);
+    const server = new Server(connection, model);
     await connection.request("initialize", {
       processId: null,
       rootUri: null,
@@ -60,11 +69,12 @@ export class Server {
     this.send(text, language);
     this.started = performance.now();
     this.pending = [];
-    return this.connection.request(
+    const fill = await this.connection.request(
       "infill/fill",
       { textDocument: { uri: FULL_SYNC_URI, version: this.version }, holes, trace: true, ...options },
       cancelled,
     );
+    return { ...fill, requested: this.model };
   }
 
   private send(text: string, language: string): void {

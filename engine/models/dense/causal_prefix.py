@@ -50,20 +50,29 @@ class CausalPrefix(Backbone[KVCache]):
         hidden, _ = self._read(ids, context, None)
         return self.logits(hidden)
 
+    def read_ahead(self, ids: Tensor, place: int, context: KVCache) -> KVCache:
+        some = ids.new_zeros(min(len(ids), 1))
+        _, longer = self._read(ids, context, some, place)
+        return longer
+
     def score_branches(
-        self, branches: Branches, context: KVCache, at: Sequence[int], tokens: Sequence[int]
+        self,
+        branches: Branches,
+        place: int,
+        context: KVCache,
+        at: Sequence[int],
+        tokens: Sequence[int],
     ) -> Tensor:
-        past = torch.arange(context.length, device=self.device)
-        positions = torch.cat((past, context.length + branches.depth))
         sees = pad(branches.sees, (context.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
-        hidden, _ = self._read_tree(branches.ids, positions, sees, context, some)
+        hidden, _ = self._read_tree(branches.ids, place + branches.depth, sees, context, some)
         return score_tokens(self.logits, hidden, some, at, tokens)
 
     def score_tree(
         self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache
     ) -> tuple[Tensor, KVCache]:
-        hidden, longer = self._read_tree(ids, positions, sees, context, None)
+        own = positions[context.length :]
+        hidden, longer = self._read_tree(ids, own, sees, context, None)
         return self.logits(hidden), longer
 
     def states(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
@@ -82,13 +91,14 @@ class CausalPrefix(Backbone[KVCache]):
         return run_texts(self, texts, attend, [look.positions for look in looks])
 
     def _read(
-        self, ids: Tensor, context: KVCache | None, some: Tensor | None
+        self, ids: Tensor, context: KVCache | None, some: Tensor | None, place: int | None = None
     ) -> tuple[Tensor, KVCache]:
         """The hidden states [T, H] of `ids` [T], or [S, H] of the tokens `some` [S], and the
-        context with all of them."""
+        context with all of them; from position `place` on, or behind the context."""
         past = 0 if context is None else context.length
-        positions = torch.arange(past, past + len(ids), device=ids.device)
-        sees = positions[:, None] >= torch.arange(past + len(ids), device=ids.device)
+        order = torch.arange(past, past + len(ids), device=ids.device)
+        sees = order[:, None] >= torch.arange(past + len(ids), device=ids.device)
+        positions = order if place is None else order - past + place
         keep = _Keep(context)
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -104,7 +114,7 @@ class CausalPrefix(Backbone[KVCache]):
     def _read_tree(
         self, ids: Tensor, positions: Tensor, sees: Tensor, context: KVCache, some: Tensor | None
     ) -> tuple[Tensor, KVCache]:
-        """As `_read`, where the tokens are a tree: see Causal.score_tree."""
+        """As `_read`, where the tokens, at `positions` [T], are a tree: see Causal.score_tree."""
         keep = _Keep(context)
         by_all = sees[:, : context.length].all(dim=0)
         shared = int(by_all.long().cumprod(dim=0).sum())
@@ -117,7 +127,7 @@ class CausalPrefix(Backbone[KVCache]):
             keys, values = before or (None, None)
             return from_heads(prefix_attention(q, k, v, keys, values, sees))
 
-        return self.run(ids, positions[context.length :], attend, some), keep.longer()
+        return self.run(ids, positions, attend, some), keep.longer()
 
 
 class _Keep:

@@ -57,13 +57,27 @@ class DiffusionGemma(Stack):
         hidden, _, _ = self._causal(_to_grain(ids), cache)
         return self.logits(hidden[:, : ids.shape[1]])
 
+    def read_ahead(self, ids: Tensor, place: int, cache: KVCache) -> KVCache:
+        past = cache.length
+        order = torch.arange(past + len(ids), device=self.device)
+        places = torch.cat((order[:past], order[past:] - past + place))
+        sees = order[past:, None] >= order
+        _, longer = self._read_tree(ids, places, sees, cache, order[:1])
+        return longer
+
     def score_branches(
-        self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
+        self,
+        branches: Branches,
+        place: int,
+        cache: KVCache,
+        at: Sequence[int],
+        tokens: Sequence[int],
     ) -> Tensor:
         """The log-probability [N] of each of `tokens` [N] behind place `at` [N] of `branches.ids`,
-        where a token comes after the cache and those before it in its own row."""
+        where a token comes after the cache and those before it in its own row, the first of which
+        is at position `place`."""
         past = torch.arange(cache.length, device=self.device)
-        places = torch.cat((past, cache.length + branches.depth))
+        places = torch.cat((past, place + branches.depth))
         sees = nn.functional.pad(branches.sees, (cache.length, 0), value=True)
         some = torch.tensor(sorted(set(at)), device=self.device)
         hidden, _ = self._read_tree(branches.ids, places, sees, cache, some, keeps=False)

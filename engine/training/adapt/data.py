@@ -3,11 +3,15 @@
 Two kinds of canvas stand behind the tokens of the chunk that precede them:
 
     | head | slot: middle, then slack | what follows ... |      noised, read both ways
-    | SUFFIX what follows | MIDDLE head, middle END | pad |     read causally
+    | what follows ... | head, middle END | pad |               read causally
 
-In the first the slot takes back the head's open end (`tokens.open_end`), as it does when filling:
-then slot and chunk are cut as the base's tokenizer cuts whole texts. Every batch depends on the
-seed, the step and the process alone, so training resumes where it stopped.
+In both a token has the place that it has in the first: the causal pass reads what follows ahead of
+time, where it stands behind the slot, and then head and middle right behind the chunk, as it would
+read on in any text. So the base does well at once what it has only to refine.
+
+The slot takes back the head's open end (`tokens.open_end`), as it does when filling: then slot and
+chunk are cut as the base's tokenizer cuts whole texts. Every batch depends on the seed, the step
+and the process alone, so training resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -28,10 +32,8 @@ from engine.training.adapt.tokens import (
     END,
     FIRST_TEXT_TOKEN,
     MASK,
-    MIDDLE,
     PAD,
     SLACK,
-    SUFFIX,
     encode,
     open_end,
 )
@@ -50,6 +52,7 @@ class Batch:
     chunk_weight: Tensor  # [B, T] of predicting chunk[:, t] from what precedes it
     canvas: Tensor  # [B, K, C]
     start: Tensor  # [B, K] chunk tokens that precede the canvas
+    place: Tensor  # [B, K, C] of each of its tokens, from there on
     causal: Tensor  # [B, K] True where the canvas is read causally
     target: Tensor  # [B, K, C] what the position's logits are to say
     weight: Tensor  # [B, K, C] 0 where they say nothing
@@ -65,9 +68,10 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Pieces:
-    """One canvas before noise, as ids."""
+    """One canvas before noise, as ids; `before` it the chunk's token, if there is one."""
 
     start: int
+    before: list[int]
     head: list[int]
     middle: list[int]
     following: list[int]
@@ -75,9 +79,11 @@ class _Pieces:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A canvas as it is read, and what it is to say."""
+    """A canvas as it is read, and what it is to say: as in Batch."""
 
+    start: int
     seen: list[int]
+    place: list[int]
     target: list[int]
     weight: list[float]
     causal: bool
@@ -125,8 +131,8 @@ class _Cutter:
         self.tokenizer, self.corpus, self.rng = tokenizer, corpus, rng
         self.words = range(FIRST_TEXT_TOKEN, tokenizer.get_vocab_size())
 
-    def chunk(self) -> tuple[list[int], list[tuple[int, _Row]]]:
-        """Ids, and canvases with the tokens that precede them."""
+    def chunk(self) -> tuple[list[int], list[_Row]]:
+        """Ids, and canvases."""
         data, rng, count = self.data, self.rng, self.shape.canvases
         size = self.shape.chunk_tokens
         while True:
@@ -139,12 +145,12 @@ class _Cutter:
             lead = [DOCUMENT] if begin == 0 else []
             ids = (lead + encoding.ids)[:size]
             starts = [begin + start for start, _ in encoding.offsets][: size - len(lead)]
-            found: list[tuple[int, _Row]] = []
+            found: list[_Row] = []
             while len(found) < count:
                 index = len(found)
                 parts = (len(starts) * part // count for part in (index, index + 1))
                 most = reach(index, count, data.groups, size)
-                canvas = self._canvas(text, starts, len(lead), (*parts,), most)
+                canvas = self._canvas(text, ids, starts, (*parts,), most)
                 if canvas is None:
                     break
                 found.append(canvas)
@@ -152,24 +158,25 @@ class _Cutter:
                 return ids, found
 
     def _canvas(
-        self, text: str, starts: list[int], lead: int, part: tuple[int, ...], most: int
-    ) -> tuple[int, _Row] | None:
-        """A canvas that begins in its `part` of the chunk; None when a few draws give none."""
+        self, text: str, ids: list[int], starts: list[int], part: tuple[int, ...], most: int
+    ) -> _Row | None:
+        """A canvas that begins in its `part` of the chunk, whose last `ids` begin at `starts`; None
+        when a few draws give none."""
         for _ in range(DRAWS):
             begin, limit = starts[part[0]], starts[min(part[1], len(starts) - 1)]
             cut = choose_cut(text, begin, limit, self.shape.spans, self.rng)
-            pieces = cut and self._pieces(text, starts, lead, cut)
+            pieces = cut and self._pieces(text, ids, starts, cut)
             if not pieces or pieces.start > most:
                 continue
             if self.rng.random() < self.settings.causal.share:
-                row = _causal(pieces, self.shape.canvas_tokens, self.rng)
+                row = _causal(self.shape, pieces, self.rng)
             else:
                 row = _noised(self.settings.noise, self.shape, self.words, pieces, self.rng)
             if row is not None:
-                return pieces.start, row
+                return row
         return None
 
-    def _pieces(self, text: str, starts: list[int], lead: int, cut: Cut) -> _Pieces | None:
+    def _pieces(self, text: str, ids: list[int], starts: list[int], cut: Cut) -> _Pieces | None:
         """None when the span fits no slot."""
         line = bisect.bisect_left(starts, text.rfind("\n", 0, cut.start) + 1)
         before = bisect.bisect_right(starts, cut.start) - 1
@@ -195,7 +202,8 @@ class _Cutter:
             return None
         if cut.end + len(following) == len(text):
             after = [*after, DOCUMENT]
-        return _Pieces(first + lead, head, middle, after)
+        start = len(ids) - len(starts) + first
+        return _Pieces(start, ids[max(0, start - 1) : start], head, middle, after)
 
 
 def reach(index: int, canvases: int, groups: int, tokens: int) -> int:
@@ -207,26 +215,42 @@ def reach(index: int, canvases: int, groups: int, tokens: int) -> int:
     return tokens * (index * groups // canvases + 1) // groups
 
 
-def _causal(pieces: _Pieces, width: int, rng: random.Random) -> _Row | None:
-    """What follows, then head, middle and its end, each predicted from what precedes it."""
-    written = [*pieces.head, *pieces.middle, END]
-    room = width - len(written) - 2
+def _causal(shape: Shape, pieces: _Pieces, rng: random.Random) -> _Row | None:
+    """What follows; then the token before the head again, which tells of the first one, head,
+    middle and its end, each predicted from what precedes it."""
+    if not pieces.before:
+        return None
+    width = shape.canvas_tokens
+    known = [*pieces.before, *pieces.head]
+    written = [*known, *pieces.middle, END]
+    room = width - len(written)
     if room < min(LEAST_FOLLOWING, len(pieces.following)):
         return None
     following = pieces.following[:room]
-    seen = [SUFFIX, *following, MIDDLE, *written]
-    spare = width - len(seen)
-    target = [*seen[1:], PAD, *[PAD] * spare]
-    quiet = 1 + len(following) + len(pieces.head)
+    behind = len(known) + _slot_size(shape, pieces, rng)
+    place = [*range(behind, behind + len(following)), *range(len(written))]
+    seen = [*following, *written]
+    quiet = len(following) + len(known) - 1
     weight = [0.0] * quiet + [1.0] * (len(pieces.middle) + 1)
-    return _Row(seen + [PAD] * spare, target, weight + [0.0] * (width - len(weight)), True)
+    spare = width - len(seen)
+    return _Row(
+        start=pieces.start - len(pieces.before),
+        seen=seen + [PAD] * spare,
+        place=place + [0] * spare,
+        target=[*seen[1:], PAD] + [PAD] * spare,
+        weight=weight + [0.0] * (width - len(weight)),
+        causal=True,
+    )
+
+
+def _slot_size(shape: Shape, pieces: _Pieces, rng: random.Random) -> int:
+    return rng.choice([size for size in shape.slot_tokens if size >= len(pieces.middle)])
 
 
 def _noised(noise: Noise, shape: Shape, words: range, pieces: _Pieces, rng: random.Random) -> _Row:
     """The slot noised. In some canvases the text after it is noised too, at its exact length: most
     of a canvas would otherwise teach nothing."""
-    roomy = [size for size in shape.slot_tokens if size >= len(pieces.middle)]
-    size = rng.choice(roomy)
+    size = _slot_size(shape, pieces, rng)
     clean = pieces.middle + [SLACK] * (size - len(pieces.middle))
     noised, weights = _noised_slot(noise, words, clean, len(pieces.middle), rng)
     left, width = len(pieces.head), shape.canvas_tokens
@@ -239,7 +263,14 @@ def _noised(noise: Noise, shape: Shape, words: range, pieces: _Pieces, rng: rand
             if rng.random() < share:
                 seen[place], weight[place] = MASK, 1.0
     spare = [PAD] * (width - len(seen))
-    return _Row(seen + spare, target + spare, weight, False)
+    return _Row(
+        start=pieces.start,
+        seen=seen + spare,
+        place=list(range(width)),
+        target=target + spare,
+        weight=weight,
+        causal=False,
+    )
 
 
 def _noised_slot(
@@ -273,10 +304,7 @@ def _noised_slot(
 
 
 def _assemble(
-    settings: Settings,
-    shape: Shape,
-    rows: list[tuple[list[int], list[tuple[int, _Row]]]],
-    rng: random.Random,
+    settings: Settings, shape: Shape, rows: list[tuple[list[int], list[_Row]]], rng: random.Random
 ) -> Batch:
     chunk = torch.full((len(rows), shape.chunk_tokens), PAD)
     chunk_weight = torch.zeros(chunk.shape)
@@ -284,10 +312,8 @@ def _assemble(
         chunk[row, : len(ids)] = torch.tensor(ids)
         scored = rng.sample(range(1, len(ids)), int(settings.data.scored * (len(ids) - 1)))
         chunk_weight[row, scored] = 1.0
-    canvases = [[canvas for _, canvas in row] for _, row in rows]
-    seen, target, weight, causal = (
-        torch.tensor([[getattr(canvas, name) for canvas in row] for row in canvases])
-        for name in ("seen", "target", "weight", "causal")
+    canvas, start, place, causal, target, weight = (
+        torch.tensor([[getattr(canvas, name) for canvas in canvases] for _, canvases in rows])
+        for name in ("seen", "start", "place", "causal", "target", "weight")
     )
-    start = torch.tensor([[start for start, _ in row] for _, row in rows])
-    return Batch(chunk, chunk_weight, seen, start, causal, target, weight)
+    return Batch(chunk, chunk_weight, canvas, start, place, causal, target, weight)

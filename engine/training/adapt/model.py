@@ -131,13 +131,13 @@ def sight_of(batch: Batch, dimensions: Dimensions, groups: int, dtype: torch.dty
     """What every position may see, and how far along it is; the same in every layer."""
     device = batch.chunk.device
     size, length = batch.chunk.shape
-    width = batch.canvas.shape[2]
-    places, offsets = torch.arange(length, device=device), torch.arange(width, device=device)
-    canvas = (batch.start[:, :, None] + offsets).flatten(1)
+    order = torch.arange(batch.canvas.shape[2], device=device)
+    places = torch.arange(length, device=device)
+    canvas = (batch.start[:, :, None] + batch.place).flatten(1)
     positions = torch.cat((places.expand(size, length), canvas), dim=1)
     exponent = torch.arange(0, dimensions.head_dim, 2, device=device) / dimensions.head_dim
     angles = positions[..., None].float() / dimensions.rope_theta**exponent
-    later = offsets[None, :] > offsets[:, None]
+    later = order[None, :] > order[:, None]
     return Sight(
         cos=angles.cos().to(dtype),
         sin=angles.sin().to(dtype),

@@ -7,7 +7,7 @@ from pathlib import Path
 from tokenizers import Encoding, Tokenizer
 
 DOCUMENT = 0  # <|endoftext|>: before a file, and after it
-MASK, SLACK, SUFFIX, MIDDLE, END, PAD = 7, 8, 9, 10, 11, 12
+MASK, SLACK, END, PAD = 7, 8, 11, 12
 FIRST_TEXT_TOKEN = 17
 PROBE = "x"  # any letter: it shows where whitespace would end if a word followed
 

@@ -7,7 +7,7 @@ import base64
 import itertools
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -82,13 +82,20 @@ class Page:
 
 
 @asynccontextmanager
-async def opened(address: str, profile: Path) -> AsyncIterator[Page]:
-    """A page at `address` in a browser of its own, whose profile lies in `profile`."""
+async def opened(
+    address: str,
+    profile: Path,
+    media: Sequence[dict[str, str]] = (),
+    width: int = 1280,
+    height: int = 760,
+) -> AsyncIterator[Page]:
+    """A page at `address` in a browser of its own, whose profile lies in `profile`. `media`: the
+    name and value of media features that it is to see."""
     program = find()
     assert program is not None
     process = await asyncio.create_subprocess_exec(
         program,
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--window-size=1280,760"),
+        *("--headless=new", "--no-sandbox", "--disable-gpu", f"--window-size={width},{height}"),
         *("--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"),
         stderr=asyncio.subprocess.DEVNULL,
     )
@@ -98,6 +105,14 @@ async def opened(address: str, profile: Path) -> AsyncIterator[Page]:
             page = Page(socket)
             for domain in ("Page", "Runtime", "Log"):
                 await page.call(f"{domain}.enable")
+            await page.call("Emulation.setEmulatedMedia", features=list(media))
+            await page.call(
+                "Emulation.setDeviceMetricsOverride",
+                width=width,
+                height=height,
+                deviceScaleFactor=1,
+                mobile=False,
+            )
             await page.call("Page.navigate", url=address)
             yield page
     finally:

@@ -14,7 +14,7 @@ from torch import Tensor
 from engine.api import Cancelled
 from engine.checkpoints.profile import Profile
 from engine.fill.beam import LONGEST, MARGIN, MOST_LINES, Tree, Writer
-from engine.fill.prompt import Prompt, build_prompt, lead_of
+from engine.fill.prompt import Lead, Prompt, build_prompt, lead_of
 from engine.fill.structure import Surroundings
 from engine.fill.token_texts import TokenTexts
 from engine.fill.writable import Writable
@@ -59,7 +59,7 @@ def writer_of(
     one = ids[None, None, :, None].float()
     cache = KVCache((one,), (one,)) if told else tiny.model.encode(ids)
     given = model, tiny.tokenizer, writable.texts, profile, prompt, Surroundings(texts)
-    return Writer(*given, lead_of(prompt, profile, cache, tiny.model.encode))
+    return Writer(*given, lead_of(prompt, profile, cache, tiny.model, 0))
 
 
 def search(
@@ -81,7 +81,7 @@ def test_every_path_as_if_alone(fused: bool, oracle: Callable[[str], Any]) -> No
     model = oracle("two experts, both used").ours()
     model = fuse(model) if fused else model
     cache = model.encode(torch.arange(30) % 97)  # beyond the window
-    tree = Tree(model, cache, pad=0)
+    tree = Tree(model, Lead(0, cache, cache.length), pad=0)
     first = [5, 6, 7]
     rows: dict[tuple[int, ...], list[int]] = {}
     paths, scores = tree.grow(first, [tuple(range(at)) for at in range(3)])
@@ -196,7 +196,7 @@ def test_a_cancel_ends_it(tiny: Any) -> None:
     profile = default_profile(tiny.settings)
     prompt: Prompt = build_prompt((BEFORE, ""), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids))
-    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    lead = lead_of(prompt, profile, cache, tiny.model, 0)
     texts = TokenTexts(["x"], tiny.model.device)
     given = tiny.model, tiny.tokenizer, texts, profile, prompt, Surroundings((BEFORE, "")), lead
     writer = Writer(*given, cancelled=lambda: True)

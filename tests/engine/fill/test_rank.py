@@ -54,7 +54,7 @@ def test_as_computed_one_by_one(case: Case, tiny: Any) -> None:
     profile = profile_of(tiny, scored_suffix_tokens=case.suffix_tokens, bos=case.bos)
     prompt = build_prompt((case.before, case.after), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids, dtype=torch.long))
-    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    lead = lead_of(prompt, profile, cache, tiny.model, 0)
     ranked = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, case.middles, lead)
     assert cache.length == len(prompt.ids)
     for middle, found in zip(case.middles, ranked, strict=True):
@@ -114,7 +114,12 @@ class Reader:
     grain: int = 32
 
     def score_branches(
-        self, branches: Branches, cache: KVCache, at: Sequence[int], tokens: Sequence[int]
+        self,
+        branches: Branches,
+        place: int,
+        cache: KVCache,
+        at: Sequence[int],
+        tokens: Sequence[int],
     ) -> Tensor:
         logits = torch.zeros(len(branches.ids), self.size)
         for before, after in zip(self.known, self.known[1:], strict=False):
@@ -140,27 +145,35 @@ def test_what_is_true_beats_what_is_corrupted(name: str, wrong: str, tiny: Any) 
     prompt = build_prompt((before, after), tiny.tokenizer, profile)
     known = encode(tiny.tokenizer, before + TRUE + after)
     model: Any = Reader(known, tiny.model.config.vocab_size)
-    lead = lead_of(prompt, profile, tiny.model.encode(torch.tensor([1])), tiny.model.encode)
+    lead = lead_of(prompt, profile, tiny.model.encode(torch.tensor([1])), tiny.model, 0)
     found = likelihoods(model, tiny.tokenizer, profile, prompt, [wrong, TRUE], lead)
     scores = [each.score(profile.ranking.suffix_weight) for each in found]
     assert scores[1] > scores[0]
 
 
-def test_a_model_that_read_what_follows_is_asked_where_the_fill_ends(tiny: Any) -> None:
-    profile = profile_of(tiny, fill_marks=(9, 10, 11))
-    prompt = build_prompt(("import os\nx = ", "\ny = 1\n"), tiny.tokenizer, profile)
+@pytest.mark.parametrize("after", ["\ny = 1\n", ""], ids=["something follows", "nothing follows"])
+def test_a_model_that_reads_ahead_is_asked_where_the_fill_ends(tiny: Any, after: str) -> None:
+    """As one pass over all of it, each token at its place and seeing those that were read before
+    it."""
+    profile = profile_of(tiny, fill_end=11)
+    prompt = build_prompt(("import os\nx = ", after), tiny.tokenizer, profile)
     cache = tiny.model.encode(torch.tensor(prompt.ids))
-    lead = lead_of(prompt, profile, cache, tiny.model.encode)
+    lead = lead_of(prompt, profile, cache, tiny.model, 20)
     (found,) = likelihoods(tiny.model, tiny.tokenizer, profile, prompt, ["os"], lead)
 
     head = prompt.texts[0]
     written = [*encode(tiny.tokenizer, head + "os"), 11]
-    ids = torch.tensor([[*prompt.ids, 9, *prompt.suffix, profile.tokens.eos, 10, *written]])
-    log_p = tiny.model.score(ids)[0].log_softmax(-1)
-    last = float(log_p[-2, 11])
-    assert found.suffix == pytest.approx(last, abs=1e-4)
+    ahead = [*prompt.suffix, profile.tokens.eos]
+    known = len(prompt.ids) - 1
+    ids = torch.tensor([*ahead, prompt.ids[-1], *written])
+    places = [*range(known), *(known + 1 + 20 + at for at in range(len(ahead)))]
+    places += [known + at for at in range(len(written) + 1)]
+    sees = torch.ones(len(ids), known + len(ids), dtype=torch.bool).tril(known)
+    logits, _ = tiny.model.score_tree(ids, torch.tensor(places), sees, cache.crop(known))
+    log_p = logits.log_softmax(-1)
+    assert found.suffix == pytest.approx(float(log_p[-2, 11]), abs=1e-4)
     scored = len(written) - 1 - (len(encode(tiny.tokenizer, head)) - 1)
-    middle = log_p[-2 - scored : -2].gather(1, ids[0, -1 - scored : -1, None])
+    middle = log_p[-2 - scored : -2].gather(1, ids[-1 - scored : -1, None])
     assert found.middle == pytest.approx(float(middle.mean()), abs=1e-4)
 
 

@@ -151,14 +151,14 @@ def ours(model: Any, folder: Path, how: dict[str, Any], dtype: torch.dtype = tor
 
 
 @torch.no_grad()
-def logits_of(model: Any, texts: Tensor, sees: Tensor) -> Tensor:
-    """What `model` of `transformers` gives for `texts` [B, T], where `sees` [T, T] is True: a mask
-    of four dimensions, which it takes as it is."""
+def logits_of(model: Any, texts: Tensor, sees: Tensor, places: Tensor | None = None) -> Tensor:
+    """What `model` of `transformers` gives for `texts` [B, T] at `places` [B, T], or in a row,
+    where `sees` [T, T] is True: a mask of four dimensions, which it takes as it is."""
     mask = torch.zeros(sees.shape, dtype=model.dtype).masked_fill(
         ~sees, torch.finfo(model.dtype).min
     )
     mask = mask.expand(len(texts), 1, -1, -1)
-    logits: Tensor = model(input_ids=texts, attention_mask=mask).logits
+    logits: Tensor = model(input_ids=texts, attention_mask=mask, position_ids=places).logits
     return logits
 
 

@@ -39,7 +39,7 @@ def test_each_row_as_if_alone(
     monkeypatch.setattr("engine.models.scores.SLICE", 4)  # so that there are several
     at = [place for path in branches.paths for place in path[:-1]]
     tokens = [token for row in rows for token in row[1:]]
-    found = iter(model.score_branches(branches, cache, at, tokens))
+    found = iter(model.score_branches(branches, cache.length, cache, at, tokens))
     for row, path in zip(rows, branches.paths, strict=True):
         assert branches.ids[path].tolist() == row
         alone = model.score(torch.tensor([row]), cache)[0].log_softmax(dim=-1)

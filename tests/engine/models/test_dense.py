@@ -133,6 +133,7 @@ BRANCHES = [
 ]
 
 
+@pytest.mark.parametrize("ahead", [[], [70, 71, 72]], ids=["", "reads ahead"])
 @pytest.mark.parametrize("fast", [False, True], ids=["plain", "prepared"])
 @pytest.mark.parametrize("name", ["llama", "qwen2", "qwen3"])
 @pytest.mark.parametrize(("case", "past", "rows"), BRANCHES, ids=[each[0] for each in BRANCHES])
@@ -143,6 +144,7 @@ def test_texts_that_branch_score_as_if_alone(
     rows: list[list[int]],
     name: str,
     fast: bool,
+    ahead: list[int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -152,14 +154,19 @@ def test_texts_that_branch_score_as_if_alone(
     model = prepared(model) if fast else model
     causal, before = model.causal, torch.arange(past) % 97
     context = model.encode(before)
+    behind = past + 50  # where the text begins that is read ahead
+    if ahead:
+        context = causal.read_ahead(torch.tensor(ahead), behind, context)
     branches = Branches.of(rows, pad=0, grain=causal.grain, device=model.device)
     at = [place for path in branches.paths for place in path[:-1]]
     tokens = [token for row in rows for token in row[1:]]
-    found = iter(causal.score_branches(branches, context, at, tokens))
+    found = iter(causal.score_branches(branches, past, context, at, tokens))
     for row in rows:
-        text = torch.cat((before, torch.tensor(row)))
+        text = torch.cat((before, torch.tensor([*ahead, *row])))
         sees = torch.ones(len(text), len(text), dtype=torch.bool).tril()
-        alone = logits_of(theirs, text[None], sees)[0, past:].log_softmax(dim=-1)
+        places = [*range(past), *range(behind, behind + len(ahead)), *range(past, past + len(row))]
+        logits = logits_of(theirs, text[None], sees, torch.tensor([places]))
+        alone = logits[0, past + len(ahead) :].log_softmax(dim=-1)
         for place, token in enumerate(row[1:]):
             torch.testing.assert_close(next(found), alone[place, token], atol=1e-4, rtol=0)
 

@@ -48,7 +48,7 @@ def logits(model: CausalPrefix) -> torch.Tensor:
     canvas = torch.arange(30, 48).view(2, 9)
     (seen,) = model.look([Look(canvas, context, torch.tensor([[0, 4, 8], [1, 2, 3]]))])
     branches = Branches.of([[4, 5, 6], [4, 9]], 0, model.grain, CPU)
-    scored = model.score_branches(branches, context, [0, 1], [5, 6])
+    scored = model.score_branches(branches, context.length, context, [0, 1], [5, 6])
     return torch.cat((seen.flatten(), model.score(ids).flatten(), scored))
 
 

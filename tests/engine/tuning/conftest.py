@@ -16,7 +16,7 @@ from tests.engine.models import tiny_family
 from tests.engine.models.backbones import BY_NAME, Backbone, reference, save
 
 MASK, SLACK = 4, 5  # of the tokenizer that ships
-MARKS = (9, 10, 11)
+FILL_END = 11
 VOCABULARY = 4096
 
 
@@ -69,7 +69,7 @@ def _dense(attention: str, **tokens: Any) -> Callable[[Any, Path], Path]:
 _BUILD: dict[str, Callable[[Any, Path], Path]] = {
     "diffusion gemma": _gemma,
     "causal prefix": _dense("causal_prefix"),
-    "causal prefix, fill marks": _dense("causal_prefix", fill_marks=MARKS, order="surest"),
+    "causal prefix, fills": _dense("causal_prefix", fill_end=FILL_END, order="surest"),
     "bidirectional": _dense("bidirectional"),
     "no slack, any noise": _dense("causal_prefix", slack=None, noise=None, heal=True),
     "quick": _dense("causal_prefix", steps=2, beams=0, lookup=False),

@@ -14,7 +14,7 @@ from engine.fill.chat_prompt import TURNS
 from engine.fill.writable import Writable
 from engine.tuning.lessons import GAPS, Lesson, Lessons
 from tests.engine.evaluation.test_pauses import LUA, PYTHON, RUST, TYPESCRIPT
-from tests.engine.tuning.conftest import MARKS, MASK, SLACK, VOCABULARY
+from tests.engine.tuning.conftest import FILL_END, MASK, SLACK, VOCABULARY
 
 TOKENIZER = read_tokenizer(EMBEDDED_FOLDER / "tokenizer.json")
 TEXTS = [
@@ -30,7 +30,7 @@ PROFILES = {
     "no slack": EMBEDDED.but(slack=None, line_tokens=(4, 8, 16), block_tokens=(16, 32)),
     "any noise": EMBEDDED.but(noise=None),
     "healed seams": EMBEDDED.but(heal=True, slack=None, line_tokens=(4, 8, 16, 24)),
-    "fill marks": EMBEDDED.but(fill_marks=MARKS),
+    "fills": EMBEDDED.but(fill_end=FILL_END),
     "no bos": EMBEDDED.but(bos=None),
 }
 
@@ -97,15 +97,18 @@ def test_a_prompt_mostly_begins_its_stretch() -> None:
 
 
 def test_a_causal_pass_is_asked_for_the_fill_and_its_end() -> None:
-    following, middle, end = MARKS
-    for lesson in some(PROFILES["fill marks"], TEXTS[0]):
+    for lesson in some(PROFILES["fills"], TEXTS[0]):
         for canvas in lesson.canvases:
+            if not canvas.ids:  # nothing would tell of the first token
+                assert not canvas.causal
+                continue
             text = [token for token in canvas.wanted if token != SLACK]
-            assert canvas.causal[0] == following
-            assert canvas.causal.count(middle) == 1
-            assert canvas.causal[-canvas.predicted :] == [*text, end]
-            head = canvas.causal[canvas.causal.index(middle) + 1 : -canvas.predicted]
-            assert head == canvas.seen[: canvas.positions[0]]
+            assert canvas.causal[-canvas.predicted :] == [*text, FILL_END]
+            head = canvas.seen[: canvas.positions[0]]
+            assert canvas.causal[: -canvas.predicted] == [canvas.ids[-1], *head]
+            # What follows is read at the places that it has on the canvas.
+            there = canvas.seen[canvas.behind :]
+            assert canvas.ahead[: len(there)] == there[: len(canvas.ahead)]
     assert all(not canvas.causal for each in some(EMBEDDED, TEXTS[0]) for canvas in each.canvases)
 
 

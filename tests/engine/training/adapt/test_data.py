@@ -15,9 +15,7 @@ from engine.training.adapt.tokens import (
     END,
     FIRST_TEXT_TOKEN,
     MASK,
-    MIDDLE,
     SLACK,
-    SUFFIX,
     open_end,
     read_tokenizer,
 )
@@ -56,11 +54,19 @@ def test_canvases_go_on_where_their_chunk_ends(
                 before = batch.chunk[row, : batch.start[row, index]].tolist()
                 target = batch.target[row, index].tolist()
                 seen = batch.canvas[row, index].tolist()
+                place = batch.place[row, index].tolist()
                 if batch.causal[row, index]:
-                    assert seen[0] == SUFFIX
-                    written = seen[seen.index(MIDDLE) + 1 : seen.index(END)]
-                    after = seen[1 : seen.index(MIDDLE)]
+                    # The chunk's next token, and then what the canvas is about.
+                    begin = place.index(0)
+                    assert seen[begin] == batch.chunk[row, batch.start[row, index]]
+                    end = seen.index(END)
+                    written, after = seen[begin:end], seen[:begin]
+                    assert place[begin : end + 1] == list(range(len(written) + 1))
+                    behind = place[0] if after else len(written)
+                    assert behind >= len(written)
+                    assert place[:begin] == list(range(behind, behind + begin))
                 else:
+                    assert place == list(range(len(seen)))
                     scored = (batch.weight[row, index] > 0).tolist()
                     assert all(
                         s == t for s, t, x in zip(seen, target, scored, strict=True) if not x

@@ -65,7 +65,9 @@ def test_canvases_see_what_is_before_them_and_themselves(
         if not causal:
             unseen[start:, start:] = 0
         mask = (unseen * -1e30)[None, None]
-        whole = reference.model(ids[None], attention_mask=mask).last_hidden_state[0]
+        places = torch.cat((torch.arange(start), start + batch.place[row, index]))
+        read = reference.model(ids[None], attention_mask=mask, position_ids=places[None])
+        whole = read.last_hidden_state[0]
         torch.testing.assert_close(canvases[row, index], whole[start:])
         assert len(whole[start:]) == width
         compared += 1
