@@ -46,14 +46,40 @@ class Proposal:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a hole may hold, and nothing else, said in one of three ways.
+
+    `choices`: one of these texts. `schema`: JSON that a JSON schema, given as its text, describes
+    (engine/constraint/schema.py). `grammar`: a text of the rule `root` of a grammar in GBNF
+    (engine/constraint/grammar.py). Raises BadRequest unless exactly one of them is given.
+    """
+
+    choices: tuple[str, ...] = ()
+    schema: str | None = None
+    grammar: str | None = None
+
+    def __post_init__(self) -> None:
+        given = bool(self.choices), self.schema is not None, self.grammar is not None
+        if sum(given) != 1:
+            raise BadRequest("a constraint has choices, a schema or a grammar: give one of them")
+
+
+NUMBER = Constraint(
+    grammar='root ::= "-"? ("0" | [1-9] [0-9]*) ("." [0-9]+)? ([eE] [+-]? [0-9]{1,3})?'
+)
+IDENTIFIER = Constraint(grammar="root ::= [A-Za-z_] [A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
 class FillRequest:
     """A text with `n` holes, given as the `n + 1` texts around them.
 
     The model may read `context`, of which the farthest and most stable comes first; `proposals` are
     for a single hole, and are only ranked. `max_tokens` bounds each hole, `steps` caps the
     denoising steps, `candidates` the canvases tried side by side; None leaves the choice to the
-    model's profile. `draft` gives the text that each hole starts from. Raises BadRequest when a
-    field cannot mean anything.
+    model's profile. `draft` gives the text that each hole starts from. `constraint` has, for each
+    hole, what it may hold, None for anything; it is obeyed, or the fill fails. Raises BadRequest
+    when a field cannot mean anything.
     """
 
     texts: tuple[str, ...]
@@ -66,6 +92,7 @@ class FillRequest:
     steps: int | None = None
     candidates: int | None = None
     draft: tuple[str, ...] | None = None
+    constraint: tuple[Constraint | None, ...] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,10 +106,19 @@ class FillRequest:
             raise BadRequest(f"candidates must be at least 1, not {self.candidates}")
         if self.draft is not None and len(self.draft) != self.holes:
             raise BadRequest(f"{self.holes} holes need {self.holes} drafts, not {len(self.draft)}")
+        if self.constraint is not None and len(self.constraint) != self.holes:
+            raise BadRequest(
+                f"{self.holes} holes need {self.holes} constraints, not {len(self.constraint)}"
+            )
 
     @property
     def holes(self) -> int:
         return len(self.texts) - 1
+
+    @property
+    def constraints(self) -> tuple[Constraint | None, ...]:
+        """One for each hole, None for a hole that may hold anything."""
+        return self.constraint or (None,) * self.holes
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +267,12 @@ class BadRequest(EngineError):
     """The request cannot be understood or does not fit the model."""
 
     kind = "bad_request"
+
+
+class CannotConstrain(BadRequest):
+    """What serves cannot keep a fill to a constraint. Without one it fills."""
+
+    kind = "cannot_constrain"
 
 
 class Cancelled(EngineError):

@@ -5,10 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from pygls.lsp.server import LanguageServer
 
-from engine.api import BadRequest, Cancelled, Draft, EngineError, Fill, FillRequest, Shape
+from engine.api import (
+    BadRequest,
+    Cancelled,
+    CannotConstrain,
+    Constraint,
+    Draft,
+    EngineError,
+    Fill,
+    FillRequest,
+    Shape,
+)
 from lsp_server.context.asked import Asked, OpenText
 from lsp_server.context.cells import Cells
 from lsp_server.context.edits import Edits
@@ -66,16 +77,24 @@ class Fills:
         return await self._request(gap.document, texts, gap.shape, self._settings().max_tokens)
 
     async def request_for_plan(self, plan: Plan) -> FillRequest:
+        """One hole that wants a name, of those that are known, may hold nothing else."""
         texts = self._cells.joined(plan.document, plan.texts())
+        by_hand = len(plan.holes) == 1 and plan.holes[0].is_plain
         return await self._request(
-            plan.document, texts, plan.shape, self._settings().action_max_tokens
+            plan.document, texts, plan.shape, self._settings().action_max_tokens, by_hand=by_hand
         )
 
     async def _request(
-        self, document: Document, texts: tuple[str, ...], shape: Shape, max_tokens: int
+        self,
+        document: Document,
+        texts: tuple[str, ...],
+        shape: Shape,
+        max_tokens: int,
+        *,
+        by_hand: bool = False,
     ) -> FillRequest:
         settings = self._settings()
-        asked = self._asked(document, texts, shape)
+        asked = replace(self._asked(document, texts, shape), by_hand=by_hand)
         found = await self._workspace.gather(asked, settings.sources)
         return FillRequest(
             texts=texts,
@@ -86,6 +105,7 @@ class Fills:
             shape=shape,
             max_tokens=max_tokens,
             steps=settings.steps,
+            constraint=(Constraint(found.names),) if found.names else None,
         )
 
     def _asked(self, document: Document, texts: tuple[str, ...], shape: Shape) -> Asked:
@@ -150,7 +170,12 @@ class Fills:
         """
         wanted = await self.request_for_plan(plan) if request is None else request
         passed = self._cleared(wanted, plan.document)
-        return await self._fill(passed, plan.document, plan.holes, on_draft, settle)
+        try:
+            return await self._fill(passed, plan.document, plan.holes, on_draft, settle)
+        except CannotConstrain as error:
+            log.info("filled without a constraint: %s", error)
+            passed = self._cleared(replace(wanted, constraint=None), plan.document)
+            return await self._fill(passed, plan.document, plan.holes, on_draft, settle)
 
     async def try_to_fill(
         self, gap: Gap, patience: float, on_draft: Callable[[Draft], None] | None = None

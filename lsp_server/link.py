@@ -46,7 +46,10 @@ class Link:
         self._messages = messages
         self._factory = factory
         self._folders = folders
-        self._tuned: tuple[float, str | None] = (0.0, None)
+        self._tuned: str | None = None
+        self._looked = 0.0
+        self._look: asyncio.Future[str | None] | None = None  # for what was tuned
+        self._begun: asyncio.Future[None] | None = None
         self._engine: HostEngine | None = None
         self._filling = Filling(self._connected)
         self._paused = False
@@ -58,7 +61,7 @@ class Link:
         before, self._settings = self._settings, settings
         if _of_engine(settings) == _of_engine(before) or self._engine is None:
             return False
-        self._tuned = (0.0, None)
+        self._tuned = self._look = None
         self._messages.forget()
         self.disconnect()
         self.warm_up()
@@ -84,7 +87,17 @@ class Link:
         return self._filling.idle and not self._paused
 
     def warm_up(self) -> None:
-        """Let the engine load its model ahead of the first request."""
+        """Let the engine load its model ahead of the first request, as soon as is known which."""
+        if self._look is not None and self._look.done():
+            self._load()
+        else:
+            self._begun = asyncio.ensure_future(self._look_and_load())
+
+    async def _look_and_load(self) -> None:
+        await self._follow_tuning()
+        self._load()
+
+    def _load(self) -> None:
         if self._paused:
             return
         engine = self._connected()
@@ -115,7 +128,7 @@ class Link:
         But not a second time before there has been a fill: this request may be what hosts die of.
         Raises an EngineError. Cancelling the caller's task stops the engine's work.
         """
-        self._follow_tuning()
+        await self._follow_tuning()
         engine, fill = self._connected(), None
         try:
             fill = await self._filling.fill(request, on_draft)
@@ -128,6 +141,7 @@ class Link:
 
     async def fill_ahead(self, request: Cleared) -> Fill:
         """A fill that nobody has asked for yet: gives way to any other. Raises an EngineError."""
+        await self._follow_tuning()
         return await self._filling.fill(request, background=True)
 
     def report(self, error: EngineError) -> None:
@@ -159,38 +173,43 @@ class Link:
     def _connected(self) -> HostEngine:
         if self._engine is None:
             self._engine = connect(
-                self._model(), self._settings.device, self._factory, _habits_of(self._settings)
+                self._tuned or self._settings.model,
+                self._settings.device,
+                self._factory,
+                _habits_of(self._settings),
             )
             self._status.starting(self._settings.model)
         return self._engine
 
-    def _follow_tuning(self) -> None:
+    async def _follow_tuning(self) -> None:
         """Go over to a model that was tuned since we connected, or back where it was forgotten:
         nobody has to start anything anew for it. Not while a fill is under way."""
-        if self._engine is None or not self._filling.idle:
+        now, look = time.monotonic(), self._look
+        if look is None or (look.done() and now - self._looked >= LOOK_EVERY):
+            # Files are read, and the folders of the window are the event loop's.
+            given = self._settings, [*self._folders()]
+            look = asyncio.ensure_future(asyncio.to_thread(_look_for_tuned, *given))
+            self._looked, self._look = now, look
+        found = await asyncio.shield(look)
+        if look is not self._look or found == self._tuned:
             return
-        before, now = self._tuned[1], self._model()
-        if self._tuned[1] != before:
-            log.info("the model is now %s", now)
+        if self._engine is None:
+            self._tuned = found
+        elif self._filling.idle:
+            self._tuned = found
+            log.info("the model is now %s", found or self._settings.model)
             self.disconnect()
-            self.warm_up()
+            self._load()
 
-    def _model(self) -> str:
-        """The model of the settings, or what it was tuned to."""
-        looked, found = self._tuned
-        now = time.monotonic()
-        if not looked or now - looked >= LOOK_EVERY:
-            found = self._look_for_tuned()
-            self._tuned = now, found
-        return found or self._settings.model
 
-    def _look_for_tuned(self) -> str | None:
-        if not self._settings.tuned:
-            return None
-        for folder in self._folders():
-            if (found := tuned_for(folder, self._settings.model)) is not None:
-                return str(found)
+def _look_for_tuned(settings: Settings, folders: Iterable[Path]) -> str | None:
+    """What the model of `settings` was tuned to for the first of these folders. Reads files."""
+    if not settings.tuned:
         return None
+    for folder in folders:
+        if (found := tuned_for(folder, settings.model)) is not None:
+            return str(found)
+    return None
 
 
 def _habits_of(settings: Settings) -> Habits:

@@ -161,6 +161,14 @@ def create_server(
     def folders_changed(params: t.DidChangeWorkspaceFoldersParams) -> None:
         server.session.keep_indexes()
 
+    @server.feature(t.TEXT_DOCUMENT_DID_SAVE, t.SaveOptions(include_text=False))
+    def saved(params: t.DidSaveTextDocumentParams) -> None:
+        server.session.files_changed([params.text_document.uri])
+
+    @server.feature(t.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    def files_changed(params: t.DidChangeWatchedFilesParams) -> None:
+        server.session.files_changed(each.uri for each in params.changes)
+
     @server.feature(t.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def configured(params: t.DidChangeConfigurationParams) -> None:
         from lsp_server.features import configuration

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lsprotocol import types as t
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 
@@ -28,8 +31,10 @@ from lsp_server.stats.store import Store
 from lsp_server.suggest.history import History
 from lsp_server.suggest.ports import Ports
 from lsp_server.suggest.suggestions import Suggestions
-from lsp_server.support import ClientSupport
+from lsp_server.support import WATCHED, ClientSupport, watched_files
 from lsp_server.syntax.parsing import Parsing
+
+log = logging.getLogger(__name__)
 
 
 class Session:
@@ -106,11 +111,25 @@ class Session:
         """Of the folders that the window has now, if the settings want them."""
         self.workspace.keep(self.folders() if self.settings.index else ())
 
+    def files_changed(self, uris: Iterable[str]) -> None:
+        """By the editor or beside it, as the client tells."""
+        paths = (to_fs_path(uri) for uri in uris if uri.startswith("file:"))
+        self.workspace.changed(path for path in paths if path)
+
     def initialized(self) -> None:
         """The client is ready: what runs beside it may begin."""
         self._initialized = True
         self.link.warm_up()
         self.keep_indexes()
+        if self.support.watches_files:
+            self._asking = asyncio.ensure_future(self._watch_files())
+
+    async def _watch_files(self) -> None:
+        asked = t.Registration(*WATCHED, register_options=watched_files())
+        try:
+            await self.server.client_register_capability_async(t.RegistrationParams([asked]))
+        except JsonRpcException as error:
+            log.info("the client tells of no files: %s", error)
 
     def folders(self) -> list[Path]:
         """Those that the window has open."""

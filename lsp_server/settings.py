@@ -110,7 +110,7 @@ class Settings:
             "lookup": True,
             "siblings": False,
             "definitions": False,
-            "openDocuments": True,
+            "openDocuments": False,
             "edits": False,
         },
         "Where else to look: `lookup` proposes lines of the workspace; the others are what a model"

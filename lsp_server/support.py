@@ -7,6 +7,8 @@ from typing import Any
 
 from lsprotocol import types as t
 
+from lsp_server.languages import LANGUAGES
+
 
 @dataclass(frozen=True, slots=True)
 class ClientSupport:
@@ -19,12 +21,14 @@ class ClientSupport:
     drafts: bool = False
     status: bool = False
     ghost_text: bool = False
+    watches_files: bool = False
 
     @classmethod
     def of(cls, capabilities: t.ClientCapabilities, options: Any = None) -> ClientSupport:
         """`options` are initializationOptions: `drafts` and `status` ask for notifications."""
         given = options if isinstance(options, dict) else {}
         workspace, window = capabilities.workspace, capabilities.window
+        watched = workspace.did_change_watched_files if workspace else None
         edit = workspace.workspace_edit if workspace else None
         document = capabilities.text_document
         completion = document.completion if document else None
@@ -40,5 +44,16 @@ class ClientSupport:
             applies_edits=bool(workspace and workspace.apply_edit),
             drafts=given.get("drafts") is True,
             status=given.get("status") is True,
+            watches_files=bool(watched and watched.dynamic_registration),
             ghost_text=document is not None and document.inline_completion is not None,
         )
+
+
+WATCHED = "infill.files", t.WORKSPACE_DID_CHANGE_WATCHED_FILES  # what is asked for: an id, a method
+
+
+def watched_files() -> t.DidChangeWatchedFilesRegistrationOptions:
+    """Those that an index may have: changes of others are not worth a message."""
+    ends = sorted({end for language in LANGUAGES for end in language.extensions})
+    pattern = f"**/*.{{{','.join(ends)}}}"
+    return t.DidChangeWatchedFilesRegistrationOptions([t.FileSystemWatcher(pattern)])

@@ -95,6 +95,7 @@ class ScriptedEngine:
             shape=request.shape,
             context=[each.path for each in request.context],
             proposals=[each.text for each in request.proposals],
+            choices=[each and each.choices for each in request.constraints],
         )
         if "print" in rule:
             print(rule["print"], flush=True)

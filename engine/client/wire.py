@@ -16,6 +16,8 @@ from engine.api import (
     Alternative,
     BadRequest,
     Cancelled,
+    CannotConstrain,
+    Constraint,
     Draft,
     EngineError,
     EngineInfo,
@@ -33,7 +35,7 @@ from engine.api import (
 
 Message = dict[str, Any]
 
-PROTOCOL = 2  # two ends with different numbers do not talk
+PROTOCOL = 3  # two ends with different numbers do not talk
 LINE_LIMIT = 64 << 20  # bytes of a message: more is no file that anybody edits
 
 FILL_FAILED = -32000
@@ -42,7 +44,15 @@ PARSE_ERROR = -32700
 
 KINDS: dict[str, type[EngineError]] = {
     kind.kind: kind
-    for kind in (EngineError, BadRequest, Cancelled, ModelMissing, OutOfMemory, HostLost)
+    for kind in (
+        EngineError,
+        BadRequest,
+        CannotConstrain,
+        Cancelled,
+        ModelMissing,
+        OutOfMemory,
+        HostLost,
+    )
 }
 
 
@@ -112,6 +122,8 @@ def request_from_json(data: Any) -> FillRequest:
         given["texts"] = _texts(given.get("texts"))
         if given.get("draft") is not None:
             given["draft"] = _texts(given["draft"])
+        if given.get("constraint") is not None:
+            given["constraint"] = tuple(map(_constraint, given["constraint"]))
         given["shape"] = Shape(given.get("shape", Shape.AUTO))
         given["context"] = tuple(Snippet(**snippet) for snippet in given.get("context", ()))
         given["proposals"] = tuple(Proposal(**each) for each in given.get("proposals", ()))
@@ -158,7 +170,13 @@ def error_from_json(data: Message) -> EngineError:
     return kind(data.get("message", "the engine gave no reason"))
 
 
+def _constraint(data: Any) -> Constraint | None:
+    if data is None:
+        return None
+    return Constraint(**{**data, "choices": _texts(data.get("choices", []))})
+
+
 def _texts(data: Any) -> tuple[str, ...]:
     if not isinstance(data, list) or not all(isinstance(text, str) for text in data):
-        raise BadRequest("texts and drafts are lists of strings")
+        raise BadRequest("texts, drafts and choices are lists of strings")
     return tuple(data)

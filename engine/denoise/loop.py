@@ -27,7 +27,7 @@ from torch.nn.functional import pad
 from engine.api import Cancelled, IsCancelled
 from engine.denoise.canvas import Canvas
 from engine.denoise.edits import Edits, Span, spans_of
-from engine.denoise.rules import BeliefRule, Denoising, Reading, Rule, rule_of
+from engine.denoise.rules import BeliefRule, Denoising, Joint, Reading, Rule, rule_of
 from engine.denoise.sampler import Draws, renoise
 from engine.models.family import Context, Look, Model, PromptReading
 from kernels.vocabulary import Beliefs
@@ -62,7 +62,8 @@ class Question:
     """A step: what it asks of the model, and how it decides on the model's answer.
 
     `canvas` holds what `look` looks at. `banned` [V], or [B, M, V], is True for tokens that may not
-    be written; `penalty` is what that adds to logits.
+    be written; `penalty` is what that adds to logits. `joint` is what the rule chooses tokens by,
+    where holes are constrained.
     """
 
     look: Look[Any]
@@ -72,10 +73,16 @@ class Question:
     banned: Tensor
     penalty: Tensor
     rule: Rule
+    joint: Joint | None = None
 
     @property
     def number(self) -> int:
         return self.look.number
+
+    @property
+    def follows_from_beliefs(self) -> bool:
+        """Whether `decide_by` can answer it: tokens that have to fit together need all logits."""
+        return self.settings.follows_from_beliefs and self.joint is None
 
     def decide(self, model: Model[Any], logits: Tensor) -> Answer:
         """The answer that `logits` [B, M, V] of the look give, which are used up: there are none
@@ -84,7 +91,7 @@ class Question:
         return self._answer(model, self.rule.read(logits, self.canvas, self.number, self.draws))
 
     def decide_by(self, model: Model[Any], beliefs: Beliefs) -> Answer:
-        """The same where `settings.follows_from_beliefs`: of what is believed [B * M] where
+        """The same where it `follows_from_beliefs`: of what is believed [B * M] where
         `banned` may not be written."""
         assert isinstance(self.rule, BeliefRule)
         reading = self.rule.read_beliefs(beliefs, self.canvas, self.number, self.draws)
@@ -133,18 +140,19 @@ def denoise(
     on_step: OnStep | None = None,
     cancelled: IsCancelled | None = None,
     memory: dict[str, Any] | None = None,
+    joint: Joint | None = None,
 ) -> Generator[Question, Answer, Step]:
     """Resolve every hole of `canvas`; the last Step says what was found and in how many steps.
 
-    `banned` as in Question, `memory` as in Look. Candidates that are done leave the batch, or keep
-    what they say. Raises Cancelled when `cancelled()` is true before a step.
+    `banned` and `joint` as in Question, `memory` as in Look. Candidates that are done leave the
+    batch, or keep what they say. Raises Cancelled when `cancelled()` is true before a step.
     """
     found = _Found(canvas)
     best = found.step(0)
     flag = _LateFlag(canvas.ids.device)
     signal: Tensor | None = None
     memory = {} if memory is None else memory
-    rule = rule_of(settings, canvas)
+    rule = rule_of(settings, canvas, joint)
     penalty = _penalty(banned)
     for number in range(1, settings.steps + 1):
         if cancelled is not None and cancelled():
@@ -154,7 +162,7 @@ def denoise(
             lengths=canvas.lengths,
             prompt=_how_to_read(number, settings, rule),
         )
-        answer = yield Question(look, canvas, settings, draws, banned, penalty, rule)
+        answer = yield Question(look, canvas, settings, draws, banned, penalty, rule, joint)
         best = found.after(number, answer, canvas)
         if on_step is not None:
             on_step(best)

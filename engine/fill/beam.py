@@ -22,6 +22,8 @@ from torch import Tensor
 
 from engine.api import Cancelled, IsCancelled
 from engine.checkpoints.profile import Profile
+from engine.constraint.automaton import START
+from engine.fill.language import TokenLanguage
 from engine.fill.prompt import Lead, Prompt, encode, encoding_of, last_piece
 from engine.fill.structure import LINE_BREAK, Surroundings
 from engine.fill.token_texts import TokenTexts
@@ -44,6 +46,7 @@ class Hypothesis:
     path: tuple[int, ...]
     text: str
     score: float
+    state: int = START  # of the language, where there is one
 
 
 class Tree:
@@ -90,7 +93,7 @@ class Writer:
     """What writes on behind a prompt's `lead`.
 
     `texts[id]` is a token's text, None for one that may not be written; `around` is what stands
-    around the gap.
+    around the gap. With a `language`, which begins with `first`, nothing else is written.
     """
 
     causal: Causal[Any]
@@ -101,6 +104,12 @@ class Writer:
     around: Surroundings
     lead: Lead
     cancelled: IsCancelled | None = None
+    language: TokenLanguage | None = None
+
+    @property
+    def first(self) -> str:
+        """What is written first: the head's last piece, anew, and what a healed seam took."""
+        return _without_last(self.tokenizer, self.prompt.texts[0])[1] + self.prompt.seams[0].left
 
     def lines(self, longest: int = LONGEST) -> dict[str, float]:
         """At most `profile.ranking.beams` likely rests of the line that the prompt's head begins,
@@ -191,7 +200,10 @@ class Writer:
                     done[line] = _either(done.get(line, -math.inf), score - misfit(line))
                     continue
                 if end is None:
-                    grown.append((Hypothesis(hypothesis.path, text, score), token))
+                    state = START
+                    if self.language is not None:
+                        state = self.language.after(hypothesis.state, token)
+                    grown.append((Hypothesis(hypothesis.path, text, score, state), token))
                     continue
                 line = text[: end.start()].rstrip()
                 if line.startswith(first) and line.endswith(rest):
@@ -201,10 +213,8 @@ class Writer:
             if not grown or _total(h.score for h, _ in grown) < _total(done.values()) + OPEN:
                 break
             paths, scores = tree.grow([token for _, token in grown], [h.path for h, _ in grown])
-            live = [
-                Hypothesis(path, h.text, h.score) for path, (h, _) in zip(paths, grown, strict=True)
-            ]
-            fits = [self._fitting(first[len(each.text) :]) for each in live]
+            live = [replace(h, path=path) for path, (h, _) in zip(paths, grown, strict=True)]
+            fits = [self._fitting(first[len(each.text) :], each.state) for each in live]
             scores = scores.masked_fill(~torch.stack(fits), -math.inf)
         best = sorted(done.items(), key=lambda pair: pair[1], reverse=True)
         return {line: score for line, score in best[:beams] if score > _worst(done)}
@@ -222,10 +232,15 @@ class Writer:
         paths, scores = tree.grow(known, [tuple(range(at)) for at in range(len(known))])
         return tree, paths[-1], piece, scores[-1:]
 
-    def _fitting(self, left: str) -> Tensor:
+    def _fitting(self, left: str, state: int = START) -> Tensor:
         """[V], True for tokens that may be written where `left` is still to be written, and for the
-        one that ends a fill where nothing is."""
+        one that ends a fill where nothing is; in this `state` of the language."""
         fitting = self.texts.fitting(left)
+        if self.language is not None:
+            fitting = torch.zeros_like(fitting)
+            fitting[self.language.step(state)[0].to(fitting.device)] = True
+            if not self.language.may_end(state):
+                return fitting
         if left or self.lead.end is None:
             return fitting
         return fitting.index_fill(0, torch.tensor(self.lead.end, device=fitting.device), True)

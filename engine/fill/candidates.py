@@ -100,9 +100,11 @@ def rank_candidates(
     matches: Mapping[Texts, Found],
     around: Surroundings,
     score: Scorer | None,
+    *,
+    is_free: bool = True,
 ) -> list[Candidate]:
     """What was `written` and what was looked up, each once, best first; never none at all, and
-    nothing that repeats the line below it.
+    where holes are free, nothing that repeats the line below it.
 
     `around` is what stands around the holes; `score` gives likelihoods of texts in their place,
     None where a model has none.
@@ -111,7 +113,7 @@ def rank_candidates(
     found = [
         texts
         for texts in dict.fromkeys([*written, *matches])
-        if len(texts) > 1 or not repeats_below(head + texts[0], suffix)
+        if not is_free or len(texts) > 1 or not repeats_below(head + texts[0], suffix)
     ]
     if not found:
         nothing = Evidence(Likelihood(None, None), 0, 0)

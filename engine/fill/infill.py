@@ -39,6 +39,7 @@ from engine.fill.candidates import (
     read_candidates,
 )
 from engine.fill.chat_prompt import build_chat_prompt
+from engine.fill.constrained import Limits
 from engine.fill.drafts import read_draft
 from engine.fill.lengths import guess_shape, hole_lengths, largest_hole, lay_out_candidates
 from engine.fill.prefix_cache import KEPT_TOKENS, PrefixCaches
@@ -150,8 +151,9 @@ class LocalEngine:
             return None
         prompt = self._prompt(request)
         shape = request.shape if request.shape is not Shape.AUTO else guess_shape(request.texts)
-        drafts = self._draft_ids(request, prompt)
-        lengths = hole_lengths(request, self.profile, prompt, shape, drafts)
+        limits = self._limits(request, prompt, shape)
+        drafts = self._draft_ids(request, prompt) if limits is None else []
+        lengths = hole_lengths(request, self.profile, prompt, shape, drafts, limits)
         largest = 0
         if lengths:
             largest = largest_hole(request, self.profile, prompt, shape, lengths)
@@ -163,7 +165,7 @@ class LocalEngine:
             if (causal := self.model.causal) is not None:
                 behind = max(layout.holes[-1].end for layout in layouts)
                 lead = lead_of(prompt, self.profile, cache, causal, behind)
-            return _Begun(prompt, shape, drafts, layouts, largest, around, cache, lead)
+            return _Begun(prompt, shape, drafts, layouts, largest, around, cache, lead, limits)
         if request.holes == 1:
             canvas = self.profile.canvas.width
             raise BadRequest(f"what is beside the gap leaves no room on a canvas of {canvas}")
@@ -182,7 +184,10 @@ class LocalEngine:
         # Where a mask may become slack, what a draft leaves open is masked.
         rest = None if settings.order in MASKED else profile.tokens.slack
         canvas = canvas.begin_with(layouts, begun.drafts, rest)
-        banned = self._writable.banned(begun.shape, prompt.seams, layouts, canvas)
+        banned = self._writable.banned(
+            begun.shape, prompt.seams, layouts, canvas, request.constraints
+        )
+        joint = None if begun.limits is None else begun.limits.joint(layouts)
 
         def show(step: Step) -> None:
             assert asker.on_draft is not None
@@ -192,7 +197,7 @@ class LocalEngine:
         on_step, cancelled = show if asker.on_draft else None, asker.cancelled
         memory: dict[str, Any] = {}
         last = yield from denoise(
-            cache, canvas, settings, draws, banned, on_step, cancelled, memory
+            cache, canvas, settings, draws, banned, on_step, cancelled, memory, joint
         )
         if cancelled is not None and cancelled():  # ranking costs as much as a step
             raise Cancelled("the fill was cancelled")
@@ -201,8 +206,12 @@ class LocalEngine:
             written = self._continued(request, begun, cancelled) | written
         looks_up = profile.ranking.lookup and request.holes == 1
         matches = look_up_candidates(request, begun.shape, prompt, tokenizer) if looks_up else {}
-        score = self._scorer(begun, memory)
-        ranked = rank_candidates(profile, prompt, written, matches, begun.around, score)
+        if begun.limits is not None:
+            written, matches = begun.limits.within(written, matches, request.max_tokens)
+        score, is_free = self._scorer(begun, memory), begun.limits is None
+        ranked = rank_candidates(
+            profile, prompt, written, matches, begun.around, score, is_free=is_free
+        )
         return last, ranked
 
     def _scorer(self, begun: _Begun, memory: dict[str, Any]) -> Scorer | None:
@@ -227,7 +236,12 @@ class LocalEngine:
             return {}
         given = causal, self.tokenizer, self._writable.texts, self.profile
         writer = Writer(*given, prompt, begun.around, begun.lead, cancelled)
-        if begun.shape is Shape.LINE:
+        if begun.limits is not None:
+            if begun.lead.end is None:  # it would go on with the rest of the line
+                return {}
+            writer = replace(writer, language=begun.limits.written(writer.first))
+            found = writer.lines(request.max_tokens)
+        elif begun.shape is Shape.LINE:
             found = writer.lines(request.max_tokens)
         else:
             found = writer.blocks(request.max_tokens)
@@ -238,6 +252,13 @@ class LocalEngine:
         if profile.canvas.style == "chat":
             return build_chat_prompt(request, tokenizer, profile, vocabulary)
         return build_prompt(request.texts, tokenizer, profile, vocabulary, request.context)
+
+    def _limits(self, request: FillRequest, prompt: Prompt, shape: Shape) -> Limits | None:
+        """What constraints make of the holes; None without any."""
+        if not any(request.constraints):
+            return None
+        texts, banned = self._writable.texts, self._writable.everywhere(shape)
+        return Limits(request, prompt, self.tokenizer, self.profile, texts, banned)
 
     def _draft_ids(self, request: FillRequest, prompt: Prompt) -> list[list[int]]:
         """The tokens of each hole's draft, with the pieces that seams took; empty without one."""
@@ -264,6 +285,7 @@ class LocalEngine:
                 request,
                 texts=(before, woven(texts[index + 1 :], drafts[index + 1 :])),
                 draft=None if request.draft is None else (request.draft[index],),
+                constraint=(request.constraints[index],),
             )
 
             def show(draft: Draft, index: int = index) -> None:
@@ -363,3 +385,4 @@ class _Begun:
     around: Surroundings
     cache: Context
     lead: Lead | None
+    limits: Limits | None = None

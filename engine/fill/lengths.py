@@ -8,6 +8,7 @@ from itertools import pairwise
 from engine.api import FillRequest, Shape
 from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import Layout, lay_out
+from engine.fill.constrained import Limits
 from engine.fill.prompt import Prompt
 from engine.fill.structure import LINE_BREAK
 
@@ -34,16 +35,22 @@ def hole_lengths(
     prompt: Prompt,
     shape: Shape,
     drafts: Sequence[list[int]],
+    limits: Limits | None = None,
 ) -> list[int]:
     """How many new tokens a hole may hold, one number per candidate, rising.
 
     The profile's lengths, as far as the request allows and the canvas has room; with the tokens of
-    `drafts`, those that hold them. None where several holes are so far apart that even the shortest
-    length does not fit.
+    `drafts`, those that hold them; with `limits`, those that a text can have which they allow. None
+    where several holes are so far apart that even the shortest length does not fit, or have no such
+    length in common. Raises BadRequest where one of them has none.
     """
     known, limit = _known(profile, shape), _limit(request, profile, prompt)
     if limit < (1 if request.holes == 1 else min(request.max_tokens, known[0])):
         return []
+    if limits is not None:
+        known = _allowed(limits, known, limit, is_exact=profile.tokens.slack is None)
+        if not known:
+            return []
     lengths = [n for n in known if n <= limit] or [limit]
     count = len(lengths) + 1 if request.candidates is None else request.candidates
     if drafts:
@@ -57,6 +64,14 @@ def hole_lengths(
         return lengths[-count:]  # slack makes a short fill of a long hole
     count = min(count, len(lengths))
     return [lengths[(2 * i + 1) * len(lengths) // (2 * count)] for i in range(count)]
+
+
+def _allowed(limits: Limits, known: Sequence[int], most: int, *, is_exact: bool) -> list[int]:
+    """Of the `known` lengths, rising, those that the holes can have; where `is_exact`, those that
+    choices usually have; else all that they can have."""
+    possible = limits.lengths(most)
+    usual = limits.usual & possible if is_exact else set()
+    return sorted(usual or possible.intersection(known) or possible)
 
 
 def largest_hole(

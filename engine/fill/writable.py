@@ -9,7 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from engine.api import Shape
+from engine.api import Constraint, Shape
 from engine.checkpoints.profile import Profile
 from engine.denoise.canvas import Canvas, Layout
 from engine.fill.drafts import UNFINISHED
@@ -44,16 +44,30 @@ class Writable:
                 [None if broken else text for text, broken in zip(whole, breaks, strict=True)]
             )
 
+    def everywhere(self, shape: Shape) -> Tensor:
+        """[V], what may be written nowhere."""
+        return self._special | self._breaks if shape is Shape.LINE else self._special
+
     def banned(
-        self, shape: Shape, seams: Sequence[Seam], layouts: Sequence[Layout], canvas: Canvas
+        self,
+        shape: Shape,
+        seams: Sequence[Seam],
+        layouts: Sequence[Layout],
+        canvas: Canvas,
+        constraints: Sequence[Constraint | None],
     ) -> Tensor:
-        """What may not be written: [V] everywhere, or [B, M, V] where seams heal."""
-        banned = self._special | self._breaks if shape is Shape.LINE else self._special
-        if self.vocabulary is None or not any(seam.tokens for seam in seams):
+        """What may not be written: [V] everywhere, or [B, M, V] where seams heal. The pieces that
+        the seam of a hole with a constraint took are part of that constraint."""
+        banned = self.everywhere(shape)
+        healed = [
+            seam if constraint is None else Seam()
+            for seam, constraint in zip(seams, constraints, strict=True)
+        ]
+        if self.vocabulary is None or not any(seam.tokens for seam in healed):
             return banned
         places = banned.expand(*canvas.places.shape, -1).clone()
         for row, layout in enumerate(layouts):
-            for (start, end), seam in zip(layout.spans, seams, strict=True):
+            for (start, end), seam in zip(layout.spans, healed, strict=True):
                 if seam.left:
                     places[row, start] |= _all_but(self.vocabulary.beginning(seam.left), banned)
                 if seam.right:

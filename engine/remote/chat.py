@@ -28,6 +28,8 @@ TOKENS_AROUND = 32  # for the fence, and the line that a chat repeats
 class Chat:
     """Every server is taken to know this one; what it answers shows."""
 
+    constrains = False  # an answer has words of its own around what is meant
+
     def __init__(self, served: Served, why: str, better: str) -> None:
         self._served = served
         self.way = Way("chat", why, better)

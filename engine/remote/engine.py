@@ -11,6 +11,7 @@ from dataclasses import replace
 from engine.api import (
     Alternative,
     BadRequest,
+    CannotConstrain,
     Draft,
     EngineError,
     EngineInfo,
@@ -23,6 +24,7 @@ from engine.api import (
 )
 from engine.api import Calibration as Worth
 from engine.checkpoints import calibration
+from engine.constraint import automaton_of
 from engine.remote import fim, llama_cpp, ollama, vllm
 from engine.remote.chat import Chat
 from engine.remote.families import family_named
@@ -167,6 +169,7 @@ class RemoteEngine:
                 request,
                 texts=(before + request.texts[index], "".join(request.texts[index + 1 :])),
                 draft=None,
+                constraint=(request.constraints[index],),
             )
 
             def show(draft: Draft, index: int = index) -> None:
@@ -200,6 +203,8 @@ class RemoteEngine:
         A way is given up when the next one is taken: a server that refuses both may have lost its
         model for a while.
         """
+        if request.constraints != (None,):
+            return self._written_constrained(request, show, cancelled)
         runtimes = self._runtimes
         for at, runtime in enumerate(runtimes):
             try:
@@ -215,6 +220,30 @@ class RemoteEngine:
                 self._knows_confidence = written.is_confidence_known
                 return written
         raise AssertionError("there is always a way")
+
+    def _written_constrained(
+        self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
+    ) -> Written:
+        """By the first way that knows how; what it answers is looked at, because a server may not
+        know a parameter and say nothing. Raises CannotConstrain where there is none."""
+        (constraint,) = request.constraints
+        assert constraint is not None
+        allowed = automaton_of(constraint)
+        runtime = next((each for each in self._runtimes if each.constrains), None)
+        if runtime is None:
+            raise CannotConstrain(
+                f"{self._served} is asked by {self._runtimes[0].way.name}, which cannot keep a fill"
+                " to a constraint: take a model that runs here, or a coder model with fill tokens"
+                " behind llama.cpp or vLLM"
+            )
+        written = self._written_within_reach(runtime, request, show, cancelled)
+        if not allowed.accepts(written.fill.texts[0]):
+            raise EngineError(
+                f"{self._served} answered what the constraint does not allow: raise max_tokens, or"
+                " take a newer server"
+            )
+        self._knows_confidence = written.is_confidence_known
+        return written
 
     def _written_within_reach(
         self, runtime: Runtime, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None

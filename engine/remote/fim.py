@@ -10,8 +10,11 @@ the model only says which family is tried first.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from engine.api import BadRequest, FillRequest, IsCancelled, ModelMissing, OnDraft
-from engine.remote import openai
+from engine.remote import llama_cpp, openai, vllm
 from engine.remote.families import Family, likely
 from engine.remote.refusal import Failed
 from engine.remote.runtime import Way
@@ -20,6 +23,11 @@ from engine.remote.shape import stop_sequences
 from engine.remote.trial import fills_gaps
 from engine.remote.writing import Written, context_before, write
 
+# Who serves a model, by the word of the server, and the parameters that keep it to a constraint.
+KEEPERS: dict[str, Callable[[FillRequest], dict[str, Any]]] = {
+    "vllm": vllm.structured_outputs,
+    "llamacpp": llama_cpp.grammar,
+}
 BETTER = "a diffusion model sees both sides at once: DiffusionGemma on vLLM"
 
 
@@ -49,7 +57,12 @@ class FillTokens:
     def __init__(self, served: Served, family: Family, why: str) -> None:
         self._served = served
         self._family = family
+        self._keeps_to = KEEPERS.get(str(served.card.get("owned_by")))
         self.way = Way(f"fill-in-the-middle ({family.name})", why, BETTER)
+
+    @property
+    def constrains(self) -> bool:
+        return self._keeps_to is not None
 
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
@@ -62,12 +75,15 @@ class FillTokens:
             "seed": request.seed,
             "stop": [*stop_sequences(request), *self._family.stops],
             "logprobs": 1,
+            **(self._keeps_to(request) if self._keeps_to is not None else {}),
         }
         path = f"{self._served.path}/completions"
         return write(openai.pieces(self._served, path, body, cancelled), request, show)
 
 
 class Mistral:
+    constrains = False  # its API has no parameter for it
+
     def __init__(self, served: Served, why: str) -> None:
         self._served = served
         self.way = Way("fill-in-the-middle (/fim/completions)", why, BETTER)

@@ -13,6 +13,7 @@ from engine.api import (
     ModelMissing,
     OnDraft,
 )
+from engine.constraint import written
 from engine.remote.runtime import Way
 from engine.remote.served import Served
 from engine.remote.shape import stop_sequences
@@ -41,6 +42,8 @@ def recognises(served: Served) -> Infill | str | None:
 
 
 class Infill:
+    constrains = True
+
     def __init__(self, served: Served, why: str) -> None:
         self._served = served
         self.way = Way("fill-in-the-middle (/infill)", why, BETTER)
@@ -64,9 +67,16 @@ class Infill:
             "stop": stop_sequences(request),
             "n_probs": 1,
             "cache_prompt": True,
+            **grammar(request),
         }
         events = self._served.stream(f"{self._served.root}/infill", body, cancelled)
         return write(pieces_of(events, _piece, _is_last, self._served), request, show)
+
+
+def grammar(request: FillRequest) -> dict[str, str]:
+    """The parameter that keeps an answer to the constraint of the one hole, if it has one."""
+    (constraint,) = request.constraints
+    return {} if constraint is None else {"grammar": written(constraint)}
 
 
 def _piece(event: Event) -> Piece:

@@ -45,6 +45,8 @@ def recognises(served: Served) -> Generate | str | None:
 
 
 class Generate:
+    constrains = False  # Ollama's `format` is for JSON that is the whole of an answer
+
     def __init__(self, served: Served, why: str) -> None:
         self._served = served
         self.way = Way("fill-in-the-middle (/api/generate)", why, BETTER)

@@ -30,6 +30,11 @@ class Runtime(Protocol):
     @property
     def way(self) -> Way: ...
 
+    @property
+    def constrains(self) -> bool:
+        """Whether the server keeps a fill to the request's constraint."""
+        ...
+
     def fill(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None = None
     ) -> Written:

@@ -37,6 +37,7 @@ from engine.api import (
     Shape,
     Span,
 )
+from engine.constraint import written
 from engine.remote.chat import GAP, TASK, chat
 from engine.remote.runtime import Way
 from engine.remote.served import Served
@@ -109,6 +110,8 @@ def recognises(served: Served) -> PinnedCanvas | str | None:
 
 
 class PinnedCanvas:
+    constrains = False  # vLLM constrains what is written from left to right
+
     def __init__(self, served: Served, canvas: Canvas) -> None:
         self._served = served
         self._canvas = canvas
@@ -210,6 +213,17 @@ class PinnedCanvas:
         if not isinstance(text, str):
             raise BadRequest("it does not detokenize")
         return text
+
+
+def structured_outputs(request: FillRequest) -> dict[str, Any]:
+    """The parameter that keeps a completion to the constraint of the one hole, if it has one; as
+    vLLM takes it since 0.12."""
+    (constraint,) = request.constraints
+    if constraint is None:
+        return {}
+    if constraint.choices:
+        return {"structured_outputs": {"choice": list(constraint.choices)}}
+    return {"structured_outputs": {"grammar": written(constraint)}}
 
 
 def _tokens_of_text(served: Served, text: str, cancelled: IsCancelled | None) -> list[int]:

@@ -33,7 +33,8 @@ class Edited:
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A gap between `prefix` and `suffix` of a document. `path` is None for one that is no file;
-    `open_texts` are the other documents that are open, `edits` the last edits, the newest last."""
+    `open_texts` are the other documents that are open, `edits` the last edits, the newest last.
+    `by_hand`: somebody has asked for a name to stand there, if it is one that must."""
 
     prefix: str
     suffix: str
@@ -42,12 +43,15 @@ class Asked:
     shape: Shape
     open_texts: tuple[OpenText, ...] = ()
     edits: tuple[Edited, ...] = ()
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """What the model may read, the farthest and most stable first, and what the workspace proposes
-    for the gap, the likeliest first."""
+    for the gap, the likeliest first. `names` are those of which one must stand there; none where
+    that is not known."""
 
     context: tuple[Snippet, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    names: tuple[str, ...] = ()

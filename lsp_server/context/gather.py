@@ -10,6 +10,7 @@ from lsp_server.context.asked import Asked, Gathered
 from lsp_server.context.definitions import definitions
 from lsp_server.context.edits import edits
 from lsp_server.context.lookup import proposals
+from lsp_server.context.names import names
 from lsp_server.context.open_documents import open_documents
 from lsp_server.context.siblings import siblings
 from lsp_server.index.reader import Reader
@@ -43,4 +44,9 @@ def gather(asked: Asked, reader: Reader | None, sources: Collection[str]) -> Gat
     except Exception:
         log.exception("the workspace was not looked through")
         proposed = ()
-    return Gathered(tuple(seen.values()), proposed)
+    try:
+        must = names(asked, reader) if asked.by_hand else ()
+    except Exception:
+        log.exception("the names that may stand there are not known")
+        must = ()
+    return Gathered(tuple(seen.values()), proposed, must)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from lsp_server.index.reader import Reader
 log = logging.getLogger(__name__)
 
 PATIENCE = 0.05  # seconds that a fill waits for its context
+MOST_NAMED = 100  # files that have changed at once
+MOST_UNREAD = 1 << 18  # bytes that a keeper has not read yet
 MOST_FOLDERS = 8  # of one window that are indexed
 
 Warn = Callable[[str, str], None]
@@ -33,6 +36,7 @@ class Workspace:
         self._pool: ThreadPoolExecutor | None = None
         self._readers: dict[Path, Reader] = {}  # of the thread
         self._keepers: dict[Path, asyncio.Task[None]] = {}
+        self._told: dict[Path, asyncio.StreamWriter] = {}  # the keepers that listen
         self.states: dict[Path, dict[str, Any]] = {}
 
     def keep(self, folders: Iterable[Path]) -> None:
@@ -45,9 +49,31 @@ class Workspace:
             if root not in self._keepers:
                 self._keepers[root] = asyncio.ensure_future(self._keep(root))
 
+    def changed(self, paths: Iterable[str]) -> None:
+        """Files have been written, made or removed: their indexes need not wait for the next look
+        at all files."""
+        named = [*islice(paths, MOST_NAMED + 1)]
+        if len(named) > MOST_NAMED:  # another branch: to sort them would hold up the loop
+            for each in self._told:
+                self._tell(each, changed=True)
+            return
+        within: dict[Path, list[str]] = {}
+        for path in named:
+            root = _innermost(self._told, path)
+            if root is not None:
+                within.setdefault(root, []).append(Path(path).relative_to(root).as_posix())
+        for root, some in within.items():
+            self._tell(root, changed=some)
+
+    def _tell(self, root: Path, **message: object) -> None:
+        """A keeper that is behind with reading finds what has changed when it looks at all."""
+        keeper = self._told[root]
+        if keeper.transport.get_write_buffer_size() < MOST_UNREAD:
+            keeper.write(json.dumps(message).encode() + b"\n")
+
     async def gather(self, asked: Asked, sources: frozenset[str]) -> Gathered:
         """What the sources have; nothing where that takes longer than a user should wait."""
-        if not sources:
+        if not sources and not asked.by_hand:
             return Gathered()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, "context")
@@ -85,12 +111,15 @@ class Workspace:
             log.warning("there is no index of %s: %s", root, error)
             return
         assert process.stdout is not None
+        assert process.stdin is not None
+        self._told[root] = process.stdin
         try:
             async for line in process.stdout:
                 with suppress(ValueError):
                     self._heard(root, json.loads(line))
             log.warning("the process that keeps the index of %s has ended", root)
         finally:
+            self._told.pop(root, None)
             with suppress(ProcessLookupError):
                 process.kill()
 

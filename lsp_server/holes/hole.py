@@ -32,6 +32,12 @@ class Hole:
     stops: tuple[str, ...] = ()
     wanted: Wanted = Wanted.ANYTHING
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether what is written is all that goes in, right where it stands."""
+        around = self.before, self.after, self.lead, self.indent, self.stops
+        return self.shape is Shape.LINE and not any(around)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

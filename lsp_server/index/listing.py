@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lsp_server import languages
@@ -38,14 +38,36 @@ def listed(root: Path) -> Iterator[str]:
             yield path
 
 
-def is_listed(root: Path, path: str) -> bool:
-    """Whether one file is to be indexed; as `listed` says, without listing all. Raises Unlisted."""
-    if languages.of_file(Path(path)) is None or is_secret(path):
-        return False
-    folders = Path(path).parts[:-1]
+def those_listed(root: Path, paths: Iterable[str]) -> list[str]:
+    """Which of some files are to be indexed; as `listed` says, without listing all. Raises
+    Unlisted."""
+    within: dict[Path | None, list[str]] = {}
+    for path in paths:
+        if languages.of_file(Path(path)) is not None and not is_secret(path):
+            within.setdefault(_repository_within(root, path), []).append(path)
+    found: list[str] = []
+    for folder, some in within.items():
+        if folder is None:
+            found += _those(root, some)
+        elif _those(root, [folder.as_posix()]):
+            inner = [Path(path).relative_to(folder).as_posix() for path in some]
+            found += [(folder / each).as_posix() for each in _those(root / folder, inner)]
+    return found
+
+
+def _those(root: Path, paths: list[str]) -> list[str]:
+    """Which of some files, or repositories, a folder has, those in its repositories aside."""
     if not _is_in_repository(root):
-        return not SKIPPED.intersection(folders)
-    return ".git" not in folders and bool(_git(root, "ls-files", *_NOT_IGNORED, "--", path))
+        return [path for path in paths if not SKIPPED.intersection(Path(path).parts)]
+    command = ("--literal-pathspecs", "ls-files", *_NOT_IGNORED, "--", *paths)
+    named = {os.fsdecode(name).rstrip("/") for name in _git(root, *command).split(b"\0")}
+    return [path for path in paths if path in named]
+
+
+def _repository_within(root: Path, path: str) -> Path | None:
+    """The innermost repository below `root` that a file is in."""
+    *folders, _ = Path(path).parents
+    return next((each for each in folders if (root / each / ".git").exists()), None)
 
 
 _NOT_IGNORED = ("-z", "--cached", "--others", "--exclude-standard", "--deduplicate")

@@ -15,7 +15,7 @@ from lsp_server import languages
 from lsp_server.index import database
 from lsp_server.index.database import Read
 from lsp_server.index.lines import lines_of
-from lsp_server.index.listing import LARGEST, is_listed, listed
+from lsp_server.index.listing import LARGEST, listed, those_listed
 from lsp_server.index.symbols import symbols_of
 
 log = logging.getLogger(__name__)
@@ -70,14 +70,34 @@ def update(
     return Updated(len(present), len(changed), len(gone), seconds)
 
 
-def update_files(connection: sqlite3.Connection, root: Path, paths: Iterable[str]) -> None:
-    """Bring the index up to date with some files. Raises Unlisted and sqlite3.Error."""
-    for path in paths:
-        stamp = _stamp(root / path)
-        if stamp is not None and stamp[1] <= LARGEST and is_listed(root, path):
-            database.add(connection, _read_all(root, [path]))
-        else:
-            database.take_out(connection, [path])
+def update_files(connection: sqlite3.Connection, root: Path, paths: Iterable[str]) -> int:
+    """Bring the index up to date with some files, by their paths below `root` with slashes; how
+    many were read. Raises Unlisted and sqlite3.Error."""
+    read = 0
+    for some in _batches(dict.fromkeys(paths)):
+        wanted = set(those_listed(root, some))
+        stamps = {path: _stamp(root / path) for path in some}
+        present = [path for path in some if path in wanted and _is_small(stamps[path])]
+        known = {
+            path: connection.execute(
+                "select mtime, size from files where path = ?", (path,)
+            ).fetchone()
+            for path in some
+        }
+        gone = [path for path in some if known[path] and path not in present]
+        changed = [path for path in present if known[path] != stamps[path]]
+        if gone:
+            database.take_out(connection, gone)
+        if changed:
+            database.add(connection, _read_all(root, changed))
+        read += len(changed)
+    (files,) = connection.execute("select count(*) from files").fetchone()
+    database.note(connection, updated=int(time.time()), files=files)
+    return read
+
+
+def _is_small(stamp: tuple[int, int] | None) -> bool:
+    return stamp is not None and stamp[1] <= LARGEST
 
 
 def _read_all(root: Path, paths: Iterable[str]) -> Iterator[Read]:

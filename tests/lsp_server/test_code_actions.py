@@ -164,6 +164,21 @@ async def test_a_command_bound_to_a_key_needs_no_version(start: StartEditor) -> 
     assert editor.with_edits(uri, edit.edit.document_changes[0].edits) == "x = 1"
 
 
+@pytest.mark.parametrize(("line", "choices"), [("c = Color.", [["RED", "BLUE"]]), ("c = ", [None])])
+async def test_an_enum_s_member_is_one_of_its_own(
+    start: StartEditor, line: str, choices: list[list[str] | None]
+) -> None:
+    editor = await start({"text": "BLUE"})
+    enum = "class Color(Enum):\n    RED = 1\n    BLUE = 2\n"
+    uri = editor.open(f"{enum}{line}\n")
+    at = [3, len(line)]
+    await editor.command("infill.fillGap", [{"uri": uri, "start": at, "end": at}])
+    (edit,) = editor.applied
+    made = editor.with_edits(uri, edit.edit.document_changes[0].edits)
+    assert made == f"{enum}{line}BLUE\n"
+    assert editor.events("begin")[-1]["choices"] == choices
+
+
 async def test_what_a_command_cannot_do_is_said(start: StartEditor) -> None:
     editor = await start({"text": "1"})
     uri = editor.open("x = 1")

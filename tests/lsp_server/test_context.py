@@ -158,7 +158,7 @@ def test_the_folder_of_a_document_is_the_one_that_holds_it() -> None:
 
 
 async def test_open_documents_are_read_and_secrets_are_not(start: StartEditor) -> None:
-    editor = await start({"text": "1"})
+    editor = await start({"text": "1"}, options={"context": {"openDocuments": True}})
     for uri in ("file:///w/b.py", "file:///w/.env", "file:///w/secrets/c.py", "untitled:d"):
         editor.open(f"y = {uri!r}\n", uri)
     uri = editor.open("x = ", "file:///w/a.py")
@@ -168,7 +168,7 @@ async def test_open_documents_are_read_and_secrets_are_not(start: StartEditor) -
 
 
 async def test_a_source_that_is_off_is_not_read(start: StartEditor) -> None:
-    editor = await start({"text": "1"}, options={"context": {"openDocuments": False}})
+    editor = await start({"text": "1"})
     editor.open("y = 2\n", "file:///w/b.py")
     await editor.inline(editor.open("x = ", "file:///w/a.py"), 4)
     assert editor.events("begin")[0]["context"] == []

@@ -4,6 +4,7 @@ than it is there."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from engine.api import EngineInfo, Fill, FillRequest
 from engine.checkpoints.catalog import EMBEDDED_FOLDER
 from engine.checkpoints.tuned import TUNED, sampled_digest
 from engine.client.connect import Job
-from engine.tuning.kept import Kept, Record
+from engine.tuning.kept import Kept, Record, tuned_for
 from lsp_server import link as module
 from lsp_server.link import Link
 from lsp_server.secrets import cleared
 from lsp_server.settings import Settings
+from tests.lsp_server.conftest import until
 
 
 class Engine:
@@ -30,6 +32,7 @@ class Engine:
     def __init__(self) -> None:
         self.closed = False
         self.answer: Future[Fill] | None = None
+        self.asked = 0
 
     def start(self) -> None:
         pass
@@ -38,6 +41,7 @@ class Engine:
         self.closed = True
 
     def submit(self, request: FillRequest, on_draft: object, priority: object) -> Job:
+        self.asked += 1
         future: Future[Fill] = self.answer or Future()
         if self.answer is None:
             future.set_result(Fill(("x",), 1.0, 1, 1, 0.0))
@@ -113,16 +117,35 @@ async def test_a_fill_under_way_is_not_disturbed(
     (engine,) = window.engines
     engine.answer = Future()
     first = asyncio.ensure_future(window.fill())
-    await asyncio.sleep(0)
+    await until(lambda: engine.asked == 2, "the first to be under way")
     tuned(tmp_path, "first")
     second = asyncio.ensure_future(window.fill())
-    await asyncio.sleep(0)
+    await until(lambda: engine.asked == 3 or second.done(), "the second")
     assert window.models == ["embedded"]
     assert not engine.closed
     engine.answer.set_result(Fill(("x",), 1.0, 1, 1, 0.0))
     await asyncio.gather(first, second)
     await window.fill()
     assert len(window.models) == 2
+
+
+async def test_nothing_is_read_on_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, threads = tuned(tmp_path, "first"), set[int]()
+
+    def look(*given: Any) -> Path | None:
+        threads.add(threading.get_ident())
+        return tuned_for(*given)
+
+    monkeypatch.setattr(module, "tuned_for", look)
+    window = Window(tmp_path, monkeypatch, Settings())
+    window.link.warm_up()
+    await until(lambda: bool(window.models), "a connection")
+    await window.fill()
+    assert window.models == [str(kept.folder / "first")]
+    assert threads
+    assert threading.get_ident() not in threads
 
 
 async def test_one_setting_switches_it_off_and_on(

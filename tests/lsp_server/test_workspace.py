@@ -151,7 +151,8 @@ def test_every_source_has_a_switch() -> None:
     assert set(Settings().context) == set(SOURCES)
     settings, problems = Settings().updated({"context": {"edits": True, "lookup": False}})
     assert not problems
-    assert settings.sources == {"edits", "openDocuments"}
+    assert settings.sources == {"edits"}
+    assert Settings().sources == {"lookup"}  # what has been shown to pay
 
 
 def typed(watched: Edits, texts: list[str], uri: str = "file:///a.py", at: float = 0.0) -> None:
@@ -205,6 +206,23 @@ async def test_lines_of_the_workspace_are_proposed_through_the_server(
     assert editor.events("begin")[1]["proposals"] == ["plain = 1"]
     write(root, {"c.py": "import os\nnewer = 3\n"})
     await until(lambda: look_has(path, 3), "the process that keeps the index")
+    # The next look at all files is half a minute away.
+    write(root, {"c.py": "import os\nnewest = 4\n", "d.py": "x = 1\n"})
+    for name in ("c.py", "d.py"):
+        saved = t.TextDocumentIdentifier((root / name).as_uri())
+        editor.client.text_document_did_save(t.DidSaveTextDocumentParams(saved))
+    await until(lambda: look_has(path, 4), "what was saved")
+    (root / "d.py").unlink()
+    gone = t.FileEvent((root / "d.py").as_uri(), t.FileChangeType.Deleted)
+    editor.client.workspace_did_change_watched_files(t.DidChangeWatchedFilesParams([gone]))
+    await until(lambda: look_has(path, 3), "what was removed")
+    write(root, {f"{number}.py": "x = 1\n" for number in range(200)})
+    made = [
+        t.FileEvent((root / f"{number}.py").as_uri(), t.FileChangeType.Created)
+        for number in range(200)
+    ]
+    editor.client.workspace_did_change_watched_files(t.DidChangeWatchedFilesParams(made))
+    await until(lambda: look_has(path, 203), "many files")
     editor.client.workspace_did_change_configuration(
         t.DidChangeConfigurationParams({"infill": {"index": False}})
     )

@@ -85,6 +85,8 @@ class Captured:
         settings, draws = question.settings, question.draws
         if not does(settings, draws) or question.look.lengths is not None:
             return None
+        if question.joint is not None:
+            return None  # what fits together is decided on the host
         assert isinstance(draws, Seeded)
         size = size_of(question)
         is_apart = question.banned.ndim > 1

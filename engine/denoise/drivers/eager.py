@@ -20,7 +20,7 @@ class Eager:
     @torch.no_grad()
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
         looks = [question.look for question in questions]
-        if all(question.settings.follows_from_beliefs for question in questions):
+        if all(question.follows_from_beliefs for question in questions):
             beliefs = self._model.believe(looks, [question.banned for question in questions])
             if beliefs is not None:
                 return [

@@ -7,6 +7,8 @@ most_certain    "confidence", "entropy", "margin": as masked models are publishe
                 chosen stays, and holes may grow and shrink (growing)
 path_planning   "p2": the same, where what has become doubtful is masked again
 
+Where holes are constrained, all of them let a Joint (joint.py) choose tokens that fit together.
+
 Shapes as in engine/denoise/loop.py: B candidates, M open positions, V tokens. A row may hold
 several holes, one after the other.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 from engine.denoise.canvas import Canvas
 from engine.denoise.rules.from_left import FromLeft
+from engine.denoise.rules.joint import Joint, Language
 from engine.denoise.rules.most_certain import MostCertainFirst
 from engine.denoise.rules.path_planning import PathPlanning
 from engine.denoise.rules.rule import (
@@ -29,17 +32,18 @@ from engine.denoise.rules.rule import (
 from engine.denoise.rules.surest_first import SurestFirst
 
 
-def rule_of(settings: Denoising, canvas: Canvas) -> Rule:
-    """A rule that has not seen a step yet, for these canvases as denoising begins with them."""
+def rule_of(settings: Denoising, canvas: Canvas, joint: Joint | None = None) -> Rule:
+    """A rule that has not seen a step yet, for these canvases as denoising begins with them, and
+    their `joint` where holes are constrained."""
     match settings.order:
         case "surest":
-            return SurestFirst(settings)
+            return SurestFirst(settings, joint)
         case "left":
-            return FromLeft(settings, canvas)
+            return FromLeft(settings, canvas, joint)
         case "p2":
-            return PathPlanning(settings, canvas)
+            return PathPlanning(settings, canvas, joint)
         case _:
-            return MostCertainFirst(settings, canvas)
+            return MostCertainFirst(settings, canvas, joint)
 
 
 __all__ = [
@@ -48,6 +52,8 @@ __all__ = [
     "BeliefRule",
     "Denoising",
     "FromLeft",
+    "Joint",
+    "Language",
     "MostCertainFirst",
     "Order",
     "PathPlanning",

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.denoise.canvas import Canvas
+from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising
 from engine.denoise.sampler import Draws, entropy, nucleus, sample
 from kernels.vocabulary import Beliefs
@@ -28,15 +30,31 @@ class Choice:
     score: Tensor
 
 
-def choose(logits: Tensor, settings: Denoising, number: int, draws: Draws) -> Choice:
-    """Of step `number`, where `logits` [B, M, V] are of open positions."""
+def choose(
+    logits: Tensor,
+    settings: Denoising,
+    number: int,
+    draws: Draws,
+    canvas: Canvas,
+    joint: Joint | None = None,
+) -> Choice:
+    """Of step `number`, where `logits` [B, M, V] are of the open positions of `canvas`, narrowed
+    where there is a `joint`. The tokens of a constrained hole are drawn together, and `top_p` says
+    nothing of them: a text of likely tokens is not always one of those that are allowed."""
     beliefs = logits
     if settings.greedy:
         beliefs = nucleus(logits, settings.top_p)
         tokens = logits.argmax(dim=-1)
+        scores = logits
     else:
-        beliefs = nucleus(logits / settings.temperature(number), settings.top_p)
-        tokens = sample(beliefs, draws.race(*beliefs.shape))
+        heated = logits / settings.temperature(number)
+        beliefs = nucleus(heated, settings.top_p)
+        race = draws.race(*beliefs.shape)
+        tokens = sample(beliefs, race)
+        scores = heated if joint is None else heated - race.log()
+    if joint is not None:
+        tokens = joint.settle(tokens, scores, canvas)
+        beliefs = logits if settings.greedy else heated
     return Choice(tokens, _probability(logits, tokens), _score(settings.order, beliefs, tokens))
 
 

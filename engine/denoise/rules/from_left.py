@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
+from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.slack import ends, likeliest, only_from, running
 from engine.denoise.sampler import Draws, entropy, entropy_of, probabilities_of, sample
@@ -19,8 +20,8 @@ class FromLeft:
     Done when slack follows the last accepted token of every hole.
     """
 
-    def __init__(self, settings: Denoising, canvas: Canvas) -> None:
-        self._settings = settings
+    def __init__(self, settings: Denoising, canvas: Canvas, joint: Joint | None = None) -> None:
+        self._settings, self._joint = settings, joint
         self._resolved = torch.zeros_like(canvas.real)
         self._tokens = torch.zeros_like(canvas.places)
         self._probability = torch.ones(canvas.real.shape, device=canvas.real.device)
@@ -32,15 +33,24 @@ class FromLeft:
         settings, slack = self._settings, self._settings.slack
         assert slack is not None
         temperature = settings.temperature(number)
+        if self._joint is not None:
+            self._joint.narrow(logits, canvas, self._tokens, self._resolved)
         probabilities, log_p = probabilities_of(logits)
         beliefs = logits if temperature == 1.0 else logits / temperature
         entropies = entropy_of(probabilities, log_p) if temperature == 1.0 else entropy(beliefs)
         ended = ends(probabilities[..., slack].masked_fill(self._resolved, 0.0), canvas)
         tokens, probability = likeliest(probabilities, slack, ended)
+        if self._joint is not None:
+            tokens = self._joint.settle(tokens, logits, canvas)
+            probability = probabilities.gather(-1, tokens[..., None]).squeeze(-1)
+            ended = torch.where(self._joint.within(canvas), tokens == slack, ended)
         chosen = tokens
         if not settings.greedy:
             wanted = only_from(beliefs, slack, ended)
-            chosen = sample(wanted, draws.race(*wanted.shape))
+            race = draws.race(*wanted.shape)
+            chosen = sample(wanted, race)
+            if self._joint is not None:
+                chosen = self._joint.settle(chosen, beliefs - race.log(), canvas)
         tokens = torch.where(self._resolved, self._tokens, tokens)
         chosen = torch.where(self._resolved, self._tokens, chosen)
         # Of a hole's end only the first slack token was decided; the others follow from it.
@@ -81,6 +91,8 @@ class FromLeft:
 
     def keep(self, rows: Tensor) -> None:
         self._has_good = self._has_good | (self._good & ~rows).any()
+        if self._joint is not None:
+            self._joint.keep(rows)
         self._resolved = self._resolved[rows]
         self._tokens = self._tokens[rows]
         self._probability = self._probability[rows]

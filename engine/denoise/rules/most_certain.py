@@ -9,6 +9,7 @@ from torch import Tensor
 from engine.denoise.canvas import Canvas
 from engine.denoise.rules.choice import Choice, choice_of, choose, highest
 from engine.denoise.rules.growing import Growth, deleted_with
+from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.schedule import spread
 from engine.denoise.sampler import Draws
@@ -22,9 +23,9 @@ class MostCertainFirst:
     Done when no position is masked. A token's probability is the one it had when it was chosen.
     """
 
-    def __init__(self, settings: Denoising, canvas: Canvas) -> None:
+    def __init__(self, settings: Denoising, canvas: Canvas, joint: Joint | None = None) -> None:
         assert settings.mask is not None
-        self._settings = settings
+        self._settings, self._joint = settings, joint
         self._tokens = canvas.read()
         self._masked = canvas.real & (self._tokens == settings.mask)
         self._probability = torch.ones(canvas.real.shape, device=canvas.real.device)
@@ -34,7 +35,9 @@ class MostCertainFirst:
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
         settings = self._settings
         self._growth.forbid(logits, canvas, is_last=number == settings.steps)
-        choice = choose(logits, settings, number, draws)
+        if self._joint is not None:
+            self._joint.narrow(logits, canvas, self._tokens, canvas.real & ~self._masked)
+        choice = choose(logits, settings, number, draws, canvas, self._joint)
         return self._settle(choice, logits, canvas, number, draws)
 
     def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
@@ -98,6 +101,8 @@ class MostCertainFirst:
         self._probability = self._probability[rows]
         self._counts = None if self._counts is None else self._counts[rows]
         self._growth.keep(rows)
+        if self._joint is not None:
+            self._joint.keep(rows)
 
     def _spread(self) -> Tensor:
         """How many tokens each canvas chooses at each step, [B, S]."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from engine.denoise.canvas import Canvas
 from engine.denoise.rules.choice import Choice, choice_of, choose, highest
+from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.sampler import Draws
 from kernels.vocabulary import Beliefs
@@ -16,15 +17,15 @@ from kernels.vocabulary import Beliefs
 class PathPlanning:
     """What was given is never masked. A position that is filled is doubted by what the model would
     write there now, and keeps its token where it stays; its probability is that of the step in
-    which it took it.
+    which it took it. In a constrained hole what has a token keeps it.
 
     Done when no position is masked. The first steps of a short hole would fill nothing: it begins
     with the first that does.
     """
 
-    def __init__(self, settings: Denoising, canvas: Canvas) -> None:
+    def __init__(self, settings: Denoising, canvas: Canvas, joint: Joint | None = None) -> None:
         assert settings.mask is not None
-        self._settings = settings
+        self._settings, self._joint = settings, joint
         self._tokens = canvas.read()
         self._open = canvas.real & (self._tokens == settings.mask)
         self._masked = self._open
@@ -35,7 +36,11 @@ class PathPlanning:
         self._skipped = (self._left_masked(size, steps) >= size).sum(dim=-1, keepdim=True)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
-        choice = choose(logits, self._settings, number, draws)
+        if self._joint is not None:
+            # Nothing else fits to the others in its place, so that nothing of it is doubted.
+            known = canvas.real & ~self._masked
+            self._joint.narrow(logits, canvas, self._tokens, known)
+        choice = choose(logits, self._settings, number, draws, canvas, self._joint)
         return self._settle(choice, logits, number)
 
     def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
@@ -63,6 +68,8 @@ class PathPlanning:
         return bool((self._remain_masked(number, size) <= 0).any())
 
     def keep(self, rows: Tensor) -> None:
+        if self._joint is not None:
+            self._joint.keep(rows)
         self._tokens, self._open = self._tokens[rows], self._open[rows]
         self._masked, self._probability = self._masked[rows], self._probability[rows]
         self._skipped = self._skipped[rows]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
+from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.slack import ends, only_from
 from engine.denoise.sampler import Draws, Stopping, accept_by_entropy, entropy, sample
@@ -14,13 +15,15 @@ from engine.denoise.sampler import Draws, Stopping, accept_by_entropy, entropy, 
 class SurestFirst:
     """The entropy-bound rule (engine/denoise/sampler.py); done when stable and confident."""
 
-    def __init__(self, settings: Denoising) -> None:
-        self._settings = settings
+    def __init__(self, settings: Denoising, joint: Joint | None = None) -> None:
+        self._settings, self._joint = settings, joint
         self._stopping = Stopping(settings.stability_threshold, settings.confidence_threshold)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
         settings = self._settings
         temperature = settings.temperature(number)
+        if self._joint is not None:
+            self._joint.narrow(logits, canvas, canvas.places)
         beliefs = logits / temperature
         entropies = entropy(beliefs)
         probabilities = logits.softmax(dim=-1)
@@ -30,7 +33,12 @@ class SurestFirst:
             wanted = only_from(logits, settings.slack, ended)
         tokens = chosen = wanted.argmax(dim=-1)
         if not settings.greedy:
-            chosen = sample(wanted / temperature, draws.race(*wanted.shape))
+            race = draws.race(*wanted.shape)
+            chosen = sample(wanted / temperature, race)
+        if self._joint is not None:
+            tokens = self._joint.settle(tokens, logits, canvas)
+            scores = logits if settings.greedy else logits / temperature - race.log()
+            chosen = self._joint.settle(chosen, scores, canvas)
         accepted = accept_by_entropy(entropies, settings.entropy_bound, canvas.real)
         if settings.quota:
             accepted |= surest(entropies, canvas.real, number, settings.steps)
@@ -48,6 +56,8 @@ class SurestFirst:
 
     def keep(self, rows: Tensor) -> None:
         self._stopping.keep(rows)
+        if self._joint is not None:
+            self._joint.keep(rows)
 
 
 def surest(entropies: Tensor, real: Tensor, number: int, of: int) -> Tensor:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lsp_server.index import listing
-from lsp_server.index.listing import Unlisted, is_listed, listed
+from lsp_server.index.listing import Unlisted, listed, those_listed
 from tests.lsp_server.index.trees import git, write
 
 FILES = {
@@ -29,14 +29,14 @@ def test_a_repository_is_listed_as_git_says(tmp_path: Path) -> None:
     root = git(write(tmp_path, FILES))
     assert sorted(listed(root)) == ["a.py", "src/b.ts"]
     for path in FILES:
-        assert is_listed(root, path) == (path in ("a.py", "src/b.ts")), path
+        assert those_listed(root, [path]) == [path] * (path in ("a.py", "src/b.ts")), path
     assert sorted(listed(root / "src")) == ["b.ts"]  # a folder of a repository
 
 
 def test_without_a_repository_what_nobody_commits_is_left_out(tmp_path: Path) -> None:
     root = write(tmp_path, FILES)
     assert sorted(listed(root)) == ["a.py", "src/b.ts", "src/c.generated.go"]
-    assert not is_listed(root, "build/d.py")
+    assert those_listed(root, ["build/d.py"]) == []
 
 
 @pytest.mark.parametrize("outer", [True, False])
@@ -46,6 +46,8 @@ def test_a_repository_inside_is_listed_by_its_own_git(tmp_path: Path, outer: boo
     if outer:
         git(root)
     assert sorted(listed(root)) == ["a.py", "inner/b.py"]
+    asked = ["a.py", "inner/b.py", "inner/c.lua", "inner/[ab].py"]
+    assert sorted(those_listed(root, asked)) == ["a.py", "inner/b.py"]
 
 
 def test_without_git_a_repository_is_not_guessed_at(
