@@ -13,6 +13,8 @@ The second says where in it: keys with dots between them (`_` for a space in one
 element with some values (`held-out.report[method=checked,part=lines].exact.mean`) or its index, and
 `@count` for how many there are. Two of them, or one and a number, with a `/`, `-` or `+` between
 are a quotient, a difference or a sum. What follows is how it is written, as `str.format` takes it.
+
+A whole table stands between `<!-- table NAME -->` and `<!-- /table -->`: benchmarks/tables.py.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from benchmarks.tables import TABLES
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 EMBEDDED = ROOT / "engine" / "embedded"
@@ -41,6 +45,9 @@ MARKED = re.compile(
     r"(?P<open><!-- number (?P<source>[\w-]+) (?P<place>\S+(?: [/+-] \S+)?) (?P<format>[^>]*?) -->)"
     r"(?P<text>.*?)(?P<close><!-- /number -->)",
     re.DOTALL,
+)
+TABLE = re.compile(
+    r"(?P<open><!-- table (?P<name>[\w-]+) -->)(?P<text>.*?)(?P<close><!-- /table -->)", re.DOTALL
 )
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 STEP = re.compile(r"(?:^|\.)([\w@-]+)|\[([^\]]+)\]")
@@ -78,13 +85,26 @@ def differences(page: Path) -> Iterator[Difference]:
             line = text.count("\n", 0, found.start()) + 1
             mark = f"{found['source']} {found['place']}"
             yield Difference(page, line, mark, found["text"], expected)
+    for found in TABLE.finditer(text):
+        if found["text"] != table_of(found["name"]):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Difference(page, line, f"table {found['name']}", "a table", "as its results are")
 
 
 def written(text: str) -> str:
-    """The text of a page with every number as its result has it. Raises NoSuchNumber."""
-    return MARKED.sub(
+    """The text of a page with every number and table as its result has it. Raises NoSuchNumber."""
+    text = MARKED.sub(
         lambda m: m["open"] + value_of(m["source"], m["place"], m["format"]) + m["close"], text
     )
+    return TABLE.sub(lambda m: m["open"] + table_of(m["name"]) + m["close"], text)
+
+
+def table_of(name: str) -> str:
+    """The rows of a table, between line breaks. Raises NoSuchNumber."""
+    try:
+        return f"\n{TABLES[name]()}\n"
+    except (KeyError, StopIteration, OSError) as error:
+        raise NoSuchNumber(f"there is no table {name}, or no result for it: {error!r}") from error
 
 
 def value_of(source: str, place: str, format: str) -> str:

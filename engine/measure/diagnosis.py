@@ -1,8 +1,8 @@
-"""`python -m engine.measure.diagnosis torch|kernel|model NAME`: what only a process with torch can
-tell.
+"""`python -m engine.measure.diagnosis LOOK ...`: what only a process with torch can tell.
 
-One JSON object on stdout, for processes that must not load torch. It reports what is wrong; a
-process that ends without one could not so much as begin.
+For processes that must not load torch. Of each look (`torch`, `kernel`, `model`), in the order in
+which they are named, one line of JSON on stdout as soon as it is done: {"look": ..., "found": ...}.
+It reports what is wrong; a look without a line has ended the process.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ def main(arguments: list[str] | None = None) -> None:
     looks: dict[str, Callable[[], dict[str, Any]]] = {
         "torch": look_at_torch,
         "kernel": lambda: run_a_kernel(_device(options.device)),
-        "model": lambda: look_at_model(options.name, _device(options.device)),
+        "model": lambda: look_at_model(options.model, _device(options.device)),
     }
-    print(json.dumps(looks[options.what]()))
+    for look in options.looks:
+        print(json.dumps({"look": look, "found": looks[look]()}), flush=True)
 
 
 def look_at_torch() -> dict[str, Any]:
@@ -125,8 +126,8 @@ def _device(given: str | None) -> torch.device:
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine.measure.diagnosis")
-    parser.add_argument("what", choices=("torch", "kernel", "model"))
-    parser.add_argument("name", nargs="?", default="embedded", help="the model")
+    parser.add_argument("looks", nargs="+", choices=("torch", "kernel", "model"))
+    parser.add_argument("--model", default="embedded")
     parser.add_argument("--device")
     return parser
 

@@ -83,12 +83,13 @@ def on_this_machine(model: dict[str, Any], device: str) -> str:
 
 def survey() -> dict[str, Any]:
     """Planning needs torch, which this process does not load."""
-    run = subprocess.run(
-        child.command("engine.checkpoints.survey"),
-        capture_output=True,
-        text=True,
-        env=child.environment(),
-    )
+    with Console(stderr=True).status("looking at this machine"):  # shown in a terminal alone
+        run = subprocess.run(
+            child.command("engine.checkpoints.survey"),
+            capture_output=True,
+            text=True,
+            env=child.environment(),
+        )
     try:
         found = json.loads(run.stdout)
     except ValueError:

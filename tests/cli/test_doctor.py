@@ -23,7 +23,7 @@ from lsp_server.commands.doctor import (
     models,
     packages,
 )
-from lsp_server.commands.doctor.asking import NoAnswer, ask
+from lsp_server.commands.doctor.asking import AskEngine, Diagnosis, NoAnswer, ask
 from lsp_server.commands.doctor.editors import EDITORS
 from lsp_server.commands.doctor.examination import Check, examine
 from lsp_server.commands.doctor.finding import Finding, State, ok, warning, wrong
@@ -79,6 +79,36 @@ def test_torch_and_no_card(programs: Callable[[str, str], None]) -> None:
     check(card.card(told, None), WRONG, *words)
 
 
+def diagnosed(look: str, model: str = "embedded") -> AskEngine:
+    return Diagnosis([look], model, "cpu").ask
+
+
+def test_all_looks_are_answers_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    ask = Diagnosis(["torch", "model", "kernel"], "embedded", "cpu").ask
+    assert ask(120.0, "kernel")["right"]
+    assert ask(120.0, "model")["fault"] is None
+    assert ask(120.0, "torch")["version"]
+
+
+@posix
+def test_answers_before_a_crash_are_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = tmp_path / "python"
+    line = json.dumps({"look": "torch", "found": {"version": "2"}})
+    program.write_text(f"#!/bin/sh\necho '{line}'\necho not JSON\necho it breaks >&2\nexit 139\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    ask = Diagnosis(["torch", "kernel"], "embedded", None).ask
+    assert ask(30.0, "torch") == {"version": "2"}
+    with pytest.raises(NoAnswer, match="it breaks"):
+        ask(30.0, "kernel")
+
+
+def test_an_answer_that_does_not_come(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(NoAnswer, match="No such file"):
+        Diagnosis(["torch"], "embedded", None).ask(30.0, "torch")
+
+
 CARD = {"name": "RTX 4090", "capability": "8.9", "free": 23e9, "total": 24e9}
 
 
@@ -96,7 +126,7 @@ def test_torch_that_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "torch").mkdir()
     (tmp_path / "torch" / "__init__.py").write_text("raise ImportError('libcudart is not here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (found,) = card.torch(None)
+    (found,) = card.torch(None, diagnosed("torch"))
     check(found, WRONG, "libcudart is not here", "install infill-ls anew")
 
 
@@ -113,12 +143,17 @@ def test_the_driver(
 
 
 def test_a_kernel() -> None:
-    check(card.kernel("cpu"), OK, "the reference on cpu")
+    check(card.kernel(diagnosed("kernel")), OK, "the reference on cpu")
 
 
 def test_a_kernel_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFILL_KERNELS", "quick")
-    check(card.kernel("cpu"), WRONG, "INFILL_KERNELS is 'quick'", "INFILL_KERNELS=reference")
+    check(
+        card.kernel(diagnosed("kernel")),
+        WRONG,
+        "INFILL_KERNELS is 'quick'",
+        "INFILL_KERNELS=reference",
+    )
 
 
 @pytest.fixture
@@ -131,7 +166,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_model(folder: Path) -> None:
-    files, worth, room = models.model(str(folder), "cpu")
+    files, worth, room = models.model(str(folder), diagnosed("model", str(folder)))
     check(files, OK, str(folder), "bf16")
     check(worth, OK, "not calibrated", "--calibrate")
     check(room, OK, "free on cpu")
@@ -187,7 +222,7 @@ def test_too_little_memory(
 
 
 def test_a_model_that_is_nowhere() -> None:
-    (found,) = models.model("nowhere", None)
+    (found,) = models.model("nowhere", diagnosed("model", "nowhere"))
     check(found, WRONG, 'there is no model "nowhere"')
 
 

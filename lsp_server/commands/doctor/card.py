@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lsp_server.commands.doctor.asking import NoAnswer, ask, ask_engine
+from lsp_server.commands.doctor.asking import AskEngine, NoAnswer, ask
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
 from lsp_server.commands.doctor.packages import AGAIN
 
@@ -34,7 +34,7 @@ def driver() -> Finding:
     return ok("driver", f"NVIDIA {version}")
 
 
-def torch(device: str | None) -> Iterator[Finding]:
+def torch(device: str | None, ask_engine: AskEngine) -> Iterator[Finding]:
     """Imported, not only looked for: half an installation is there and fails. Then the card that it
     finds."""
     try:
@@ -71,11 +71,10 @@ def card(report: dict[str, Any], device: str | None) -> Finding:
     return ok("card", message)
 
 
-def kernel(device: str | None) -> Finding:
+def kernel(ask_engine: AskEngine) -> Finding:
     """Run, not only looked for: compiler, driver and card have to agree."""
-    asked = ["--device", device] if device else []
     try:
-        report = ask_engine(KERNEL_PATIENCE, "kernel", *asked)
+        report = ask_engine(KERNEL_PATIENCE, "kernel")
     except NoAnswer as why:
         return wrong(
             "kernel",

@@ -16,6 +16,7 @@ from lsp_server.commands.doctor import (
     packages,
     tuning,
 )
+from lsp_server.commands.doctor.asking import Diagnosis
 from lsp_server.commands.doctor.finding import Finding, wrong
 
 Look = Callable[[], Finding | Iterable[Finding]]
@@ -54,14 +55,17 @@ class _Running:
 def checks(model: str, device: str | None, verify: bool) -> tuple[Check, ...]:
     """In the order of what rests on what."""
     reading = 3600.0 if verify else 30.0  # tens of gigabytes, from a slow disk
+    # What may end the process comes last; a server's address is no model of this machine.
+    looks = ("torch", "kernel") if models.is_address(model) else ("torch", "model", "kernel")
+    ask = Diagnosis(looks, model, device).ask
     return (
         Check("python", packages.python, 5.0),
         Check("command", packages.command, 5.0),
         Check("triton", packages.triton, 5.0),
         Check("driver", card.driver, card.DRIVER_PATIENCE + 5),
-        Check("torch", lambda: card.torch(device), card.TORCH_PATIENCE + 5),
-        Check("kernel", lambda: card.kernel(device), card.KERNEL_PATIENCE + 5),
-        Check("model", lambda: models.model(model, device), models.PATIENCE + 5),
+        Check("torch", lambda: card.torch(device, ask), card.TORCH_PATIENCE + 5),
+        Check("kernel", lambda: card.kernel(ask), card.KERNEL_PATIENCE + 5),
+        Check("model", lambda: models.model(model, ask), models.PATIENCE + 5),
         Check("models", lambda: models.pulled(verify), reading),
         Check("socket", lambda: host.socket_folder(model, device), 10.0),
         Check("engine", host.hosts, 30.0),

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.checkpoints import catalog
 from engine.checkpoints.catalog import GB
-from lsp_server.commands.doctor.asking import NoAnswer, ask_engine, ask_module
+from lsp_server.commands.doctor.asking import AskEngine, NoAnswer, ask_module
 from lsp_server.commands.doctor.finding import Finding, ok, warning, wrong
 from lsp_server.commands.doctor.packages import AGAIN
 
@@ -18,13 +18,13 @@ SERVER = "docs/remote.md has a table of what such words mean"
 CLOSE_OTHERS = "close other programs that use it, or choose a smaller model"
 
 
-def model(name: str, device: str | None) -> Iterator[Finding]:
+def model(name: str, ask_engine: AskEngine) -> Iterator[Finding]:
     """The model that is asked for: its files, then what memory allows of it. Nothing is loaded."""
-    if name.startswith(("http://", "https://")):
+    if is_address(name):
         yield from served(name)
         return
     try:
-        report = ask_engine(PATIENCE, "model", name, *(["--device", device] if device else []))
+        report = ask_engine(PATIENCE, "model")
     except NoAnswer as why:
         yield wrong("model", f"{name} cannot be looked at: {why}", AGAIN)
         return
@@ -37,6 +37,11 @@ def model(name: str, device: str | None) -> Iterator[Finding]:
     yield ok("model", f"{name}, {report['format']}, {size} in {report['folder']}")
     yield confidence(name, report["confidence"])
     yield memory(report)
+
+
+def is_address(name: str) -> bool:
+    """A model on a server."""
+    return name.startswith(("http://", "https://"))
 
 
 def confidence(name: str, worth: str) -> Finding:

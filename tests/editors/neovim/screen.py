@@ -28,13 +28,21 @@ PICTURES = Path(__file__).parents[3] / "build" / "screenshots"
 class Terminal:
     """Runs `command` until `close`. Everything waits by reading what it writes."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._screen = pyte.Screen(COLUMNS, ROWS)
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        rows: int = ROWS,
+        columns: int = COLUMNS,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._patience = patience
+        self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
         self.pid, self._descriptor = pty.fork()
         if self.pid == 0:
             os.execvpe(command[0], list(command), {**os.environ, **environment})
-        size = struct.pack("HHHH", ROWS, COLUMNS, 0, 0)
+        size = struct.pack("HHHH", rows, columns, 0, 0)
         fcntl.ioctl(self._descriptor, termios.TIOCSWINSZ, size)
 
     def type(self, keys: str) -> None:
@@ -48,7 +56,7 @@ class Terminal:
         self.wait_until(lambda: all(text in self.text for text in texts), " and ".join(texts))
 
     def wait_until(self, holds: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while not holds():
             assert time.monotonic() < deadline, f"{what} did not come:\n{self.text}"
             self._read()
@@ -63,14 +71,14 @@ class Terminal:
     def save(self, name: str) -> None:
         PICTURES.mkdir(parents=True, exist_ok=True)
         (PICTURES / f"{name}.txt").write_text(self.text + "\n")
-        console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"))  # noqa: SIM115
+        console = Console(record=True, width=self._screen.columns, file=Path(os.devnull).open("w"))  # noqa: SIM115
         console.print(self._painted(), soft_wrap=True, end="")
         console.save_svg(str(PICTURES / f"{name}.svg"), title=name)
 
     def close(self) -> None:
         with suppress(OSError):
             self.type("\x1b\x1b:qall!\r")
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while os.waitpid(self.pid, os.WNOHANG) == (0, 0):
             assert time.monotonic() < deadline, f"it does not end:\n{self.text}"
             self._read()
@@ -83,8 +91,8 @@ class Terminal:
 
     def _painted(self) -> Text:
         painted = Text()
-        for row in range(ROWS):
-            for column in range(COLUMNS):
+        for row in range(self._screen.lines):
+            for column in range(self._screen.columns):
                 cell = self._screen.buffer[row][column]
                 painted.append(cell.data, _style(cell))
             painted.append("\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,10 @@ def without_fill_tokens(team: Team) -> None:
     llama_cpp(team, fill_tokens=False)
 
 
+def not_asked(seconds: float, look: str) -> dict[str, Any]:
+    raise AssertionError(f"{look}: the engine here does not know a server's model")
+
+
 def without_a_key(team: Team) -> None:
     team.on("/v1/models", status(401))
 
@@ -41,7 +46,7 @@ def test_the_doctor_says_the_way_and_what_would_be_better(
     team: Team, put: Callable[[Team], None], state: State, message: str, fix: str
 ) -> None:
     put(team)
-    (found,) = models.model(team.address, None)
+    (found,) = models.model(team.address, not_asked)
     assert found.state is state
     assert message in found.message
     assert fix in found.fix
