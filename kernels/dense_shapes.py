@@ -57,10 +57,9 @@ def dense_launches(
             )
         banned = meta(shape.vocabulary, dtype=torch.bool)
         some = meta(candidates * 32, shape.hidden)
-        observed = meta(len(some), dtype=torch.int64)
         one, seed = meta(1, dtype=torch.float32), meta(1, dtype=torch.int64)
-        outlook = Outlook(one, seed, 30.0, 1.0, banned, observed, one)
-        vocabulary_triton(some, meta(shape.vocabulary, shape.hidden), outlook)
+        head = meta(shape.vocabulary, shape.hidden)
+        vocabulary_triton(some, head, Outlook(one, seed, banned=banned), soften=False)
     return launches
 
 

@@ -38,15 +38,17 @@ class Outlook:
     """How to look at the logits. What changes from step to step is on the device, for a CUDA graph.
 
     `temperature` float32 [1], `seed` int64 [1]; `banned` bool [V] or [R, V], True for tokens that
-    may not be written. Leave one out: with `observed` [R] int64, `observed_by` float32 [1] is taken
-    from the logit of the token that stands in each row, log(1 + V a / (1 - a)) where it was noise
+    may not be written. `softcap` bounds the logits, softcap * tanh(logits / softcap), and 0 leaves
+    them; the expected embedding is multiplied by `embed_scale`. Leave one out: with `observed` [R]
+    int64, `observed_by` float32 [1] is taken from the logit of the token that stands in each row,
+    log(1 + V a / (1 - a)) where it was noise
     with probability 1 - a (arXiv 2605.22765, eq. 13).
     """
 
     temperature: Tensor
     seed: Tensor
-    softcap: float
-    embed_scale: float
+    softcap: float = 0.0
+    embed_scale: float = 1.0
     banned: Tensor | None = None
     observed: Tensor | None = None
     observed_by: Tensor | None = None
@@ -59,8 +61,8 @@ class Outlook:
 def vocabulary(
     hidden: Tensor, embedding: Tensor, outlook: Outlook, *, soften: bool = True
 ) -> Beliefs:
-    """Beliefs of `hidden` [R, H], normed, under the tied `embedding` [V, H]; without `soften` the
-    expected embedding is left out."""
+    """Beliefs of `hidden` [R, H], normed, under the head `embedding` [V, H]; without `soften` the
+    expected embedding, which is of that matrix, is left out."""
     chosen = vocabulary_triton if uses_kernels(hidden, embedding) else vocabulary_reference
     return chosen(hidden, embedding, outlook, soften=soften)
 
@@ -71,7 +73,7 @@ def vocabulary_reference(
     """The same numbers by way of the logits; `hidden` in float64 gives an oracle."""
     wide = torch.promote_types(hidden.dtype, torch.float32)
     raw = functional.linear(hidden, embedding).to(wide)
-    logits = torch.tanh(raw / outlook.softcap) * outlook.softcap
+    logits = torch.tanh(raw / outlook.softcap) * outlook.softcap if outlook.softcap else raw
     if outlook.observed is not None and outlook.observed_by is not None:
         by = -outlook.observed_by.to(wide).expand(len(logits), 1)
         logits = logits.scatter_add(1, outlook.observed[:, None], by)
@@ -135,6 +137,7 @@ def vocabulary_triton(
         blocks,
         0 if banned is None or banned.ndim == 1 else tokens,
         outlook.softcap,
+        CAPPED=outlook.softcap != 0.0,
         SOFTEN=soften,
         MASKED=bool(size % 64),
         BLOCK_M=block_m,
@@ -192,6 +195,7 @@ def _head(
     blocks,
     banned_row,
     softcap,
+    CAPPED: tl.constexpr,
     SOFTEN: tl.constexpr,
     MASKED: tl.constexpr,
     BLOCK_M: tl.constexpr,
@@ -217,8 +221,9 @@ def _head(
             x = tl.load(x_at + start)
             e = tl.load(e_at + start)
         total = dot(x, tl.trans(e), total)
-    # softcap * tanh(total / softcap)
-    logits = softcap * (2.0 * tl.sigmoid(total * (2.0 / softcap)) - 1.0)
+    logits = total
+    if CAPPED:  # softcap * tanh(total / softcap)
+        logits = softcap * (2.0 * tl.sigmoid(total * (2.0 / softcap)) - 1.0)
     if observed is not None:
         stands = tl.load(observed + row, mask=is_row, other=-1)
         logits -= tl.where(token[None, :] == stands[:, None], tl.load(observed_by), 0.0)

@@ -27,9 +27,10 @@ from torch.nn.functional import pad
 from engine.api import Cancelled, IsCancelled
 from engine.denoise.canvas import Canvas
 from engine.denoise.edits import Edits, Span, spans_of
-from engine.denoise.rules import Denoising, Joint, Reading, Rule, rule_of
+from engine.denoise.rules import BeliefRule, Denoising, Joint, Reading, Rule, rule_of
 from engine.denoise.sampler import Draws, renoise
 from engine.models.family import Context, Look, Model, PromptReading
+from kernels.vocabulary import Beliefs
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,25 @@ class Question:
     def number(self) -> int:
         return self.look.number
 
+    @property
+    def follows_from_beliefs(self) -> bool:
+        """Whether `decide_by` can answer it: tokens that have to fit together need all logits."""
+        return self.settings.follows_from_beliefs and self.joint is None
+
     def decide(self, model: Model[Any], logits: Tensor) -> Answer:
         """The answer that `logits` [B, M, V] of the look give, which are used up: there are none
         larger than they."""
         logits += self.penalty
-        reading = self.rule.read(logits, self.canvas, self.number, self.draws)
+        return self._answer(model, self.rule.read(logits, self.canvas, self.number, self.draws))
+
+    def decide_by(self, model: Model[Any], beliefs: Beliefs) -> Answer:
+        """The same where it `follows_from_beliefs`: of what is believed [B * M] where
+        `banned` may not be written."""
+        assert isinstance(self.rule, BeliefRule)
+        reading = self.rule.read_beliefs(beliefs, self.canvas, self.number, self.draws)
+        return self._answer(model, reading)
+
+    def _answer(self, model: Model[Any], reading: Reading) -> Answer:
         go_on = partial(self._go_on, model, reading)
         return Answer(reading.tokens, reading.probability, reading.done, go_on, edits=reading.edits)
 
@@ -94,6 +109,7 @@ class Question:
             return canvas.edited(reading.edits, self.settings.mask), None
         if not self.settings.self_conditioning:
             return canvas, None
+        assert reading.beliefs is not None
         return canvas, model.signal(reading.beliefs, canvas.ids, canvas.places, canvas.real)
 
 

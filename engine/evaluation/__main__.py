@@ -72,16 +72,20 @@ def fit(options: argparse.Namespace) -> None:
     if is_address(options.model):
         server = load_remote(options.model, calibrated=False)
         look, names = calibrate.look_at_server(server), calibrate.SERVER_FEATURES
+        prior = calibrate.FIRST
         model, identity = f"{server.info.device}#{server.info.model}", ""
     else:
         from engine.fill.load import load_engine
 
         model, options.device = _chosen(options.model, options.device)
-        engine = load_engine(model, options.device)
+        engine = load_engine(model, options.device, calibrated=False)
         look, names = calibrate.look_at_model(engine), calibrate.FEATURES
+        prior = calibrate.prior_of_model(engine)
         identity = calibration.identity_of(folder_of(model))
     found = calibrate.calibrate(
-        look, names, items, model, identity, lambda done: _report({"done": done})
+        *(look, names, items, model, identity),
+        progress=lambda done: _report({"done": done}),
+        prior=prior,
     )
     _report({"calibrated": {**asdict(found), "file": str(calibration.write(found))}})
 

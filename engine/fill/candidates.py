@@ -37,12 +37,17 @@ class Candidate:
 
     def confidence(self, profile: Profile) -> float:
         """How likely the whole fill is exactly right, 0..1. Without a calibration it only rises
-        with the probability of a line, and nothing speaks for a text that has none.
+        with the probability of a line (engine/checkpoints/calibration.py), and nothing speaks for a
+        text that has none.
 
         The calibration is fitted to fills of one hole; of several, each has to be right.
         """
         if profile.ranking.calibration:
             return calibrated(profile.ranking.calibration, self.evidence) ** len(self.texts)
+        return self.probability_of_a_line()
+
+    def probability_of_a_line(self) -> float:
+        """By the model's likelihood of the whole of it, where it has one; 0 for nothing."""
         likelihood, whole = self.evidence.likelihood, self.log_probability
         if likelihood.middle is not None:
             whole = likelihood.middle * likelihood.tokens

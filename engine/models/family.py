@@ -5,6 +5,7 @@ Architecture, registered by `model_type`) and how a model of it is asked (a Mode
 
     encode    a prompt -> what is kept of it between keystrokes (a Context)
     look      canvases after such contexts -> logits of the positions that were asked for
+    believe   the same, where the device reads a vocabulary without its logits -> what is likeliest
     signal    what a look believed -> the next look's self-conditioning, where there is any
     causal    where it is a language model too: likelihoods and continuations of text
     fixed     where it can: a look whose tensors never move, which a CUDA graph can hold
@@ -205,6 +206,15 @@ class Model(nn.Module, ABC, Generic[C]):
         """The log-probability [B, M] of `tokens` [B, M] at the positions that `look` asks for."""
         log_p = self.look([look])[0].log_softmax(dim=-1)
         return log_p.gather(-1, tokens[..., None]).squeeze(-1)
+
+    def believe(
+        self, looks: Sequence[Look[C]], banned: Sequence[Tensor], /
+    ) -> list[Beliefs] | None:
+        """What `look` would give, read as kernels/vocabulary.py has it, [B * M] for each of `looks`
+        at temperature 1, with its tokens of `banned` ([V], or [B, M, V]) left out: the logits
+        themselves never reach memory. None where the family or the device has nothing for it.
+        """
+        return None
 
     def signal(
         self, beliefs: Tensor, canvas: Tensor, positions: Tensor, real: Tensor, /

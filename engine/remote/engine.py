@@ -33,6 +33,7 @@ from engine.remote.runtime import Runtime
 from engine.remote.served import Served
 from engine.remote.server import Server
 from engine.remote.window import SMALLEST_REACH, reach_for, within_reach
+from engine.remote.writing import Written
 
 log = logging.getLogger("engine.remote")
 
@@ -178,7 +179,7 @@ class RemoteEngine:
                     spans = ((),) * index + draft.confidence
                     on_draft(replace(draft, texts=(*filled, *draft.texts, *rest), confidence=spans))
 
-            done.append(self._fill(part, show, cancelled))
+            done.append(self._confident(self.written(part, show, cancelled), part))
         texts = tuple(fill.texts[0] for fill in done)
         confidence = math.prod(fill.confidence for fill in done)
         whole = (Alternative(texts, confidence, confidence),)
@@ -191,15 +192,23 @@ class RemoteEngine:
             alternatives=done[0].alternatives if len(done) == 1 else whole,
         )
 
-    def _fill(self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None) -> Fill:
-        """A way is given up when the next one is taken: a server that refuses both may have lost
-        its model for a while."""
+    def written(
+        self,
+        request: FillRequest,
+        show: OnDraft = lambda draft: None,
+        cancelled: IsCancelled | None = None,
+    ) -> Written:
+        """A fill of one hole as the server gives it: its confidence is the probability of a line.
+
+        A way is given up when the next one is taken: a server that refuses both may have lost its
+        model for a while.
+        """
         if request.constraints != (None,):
-            return self._fill_constrained(request, show, cancelled)
+            return self._written_constrained(request, show, cancelled)
         runtimes = self._runtimes
         for at, runtime in enumerate(runtimes):
             try:
-                fill = self._fill_within_reach(runtime, request, show, cancelled)
+                written = self._written_within_reach(runtime, request, show, cancelled)
             except TooLong:
                 raise
             except (BadRequest, ModelMissing) as error:
@@ -208,12 +217,13 @@ class RemoteEngine:
                 log.warning("%s refuses the way %s: %s", self._served, runtime.way.name, error)
             else:
                 self._runtimes = runtimes[at:]
-                return fill
+                self._knows_confidence = written.is_confidence_known
+                return written
         raise AssertionError("there is always a way")
 
-    def _fill_constrained(
+    def _written_constrained(
         self, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
-    ) -> Fill:
+    ) -> Written:
         """By the first way that knows how; what it answers is looked at, because a server may not
         know a parameter and say nothing. Raises CannotConstrain where there is none."""
         (constraint,) = request.constraints
@@ -226,24 +236,23 @@ class RemoteEngine:
                 " to a constraint: take a model that runs here, or a coder model with fill tokens"
                 " behind llama.cpp or vLLM"
             )
-        fill = self._fill_within_reach(runtime, request, show, cancelled)
-        if not allowed.accepts(fill.texts[0]):
+        written = self._written_within_reach(runtime, request, show, cancelled)
+        if not allowed.accepts(written.fill.texts[0]):
             raise EngineError(
                 f"{self._served} answered what the constraint does not allow: raise max_tokens, or"
                 " take a newer server"
             )
-        return fill
+        self._knows_confidence = written.is_confidence_known
+        return written
 
-    def _fill_within_reach(
+    def _written_within_reach(
         self, runtime: Runtime, request: FillRequest, show: OnDraft, cancelled: IsCancelled | None
-    ) -> Fill:
+    ) -> Written:
         """What is too long for the server is halved until it fits, which is remembered."""
         reach = self._reach or reach_for(self._served.context_tokens, request.max_tokens)
         while True:
             try:
-                written = runtime.fill(within_reach(request, reach), show, cancelled)
-                self._knows_confidence = written.is_confidence_known
-                return self._calibrated(written.fill, request)
+                return runtime.fill(within_reach(request, reach), show, cancelled)
             except TooLong as error:
                 if reach <= SMALLEST_REACH:
                     raise
@@ -256,10 +265,10 @@ class RemoteEngine:
             return "unknown"
         return "not calibrated" if self._calibration is None else "calibrated"
 
-    def _calibrated(self, fill: Fill, request: FillRequest) -> Fill:
-        """`fill` with confidences as they were fitted to this server on the user's files."""
-        fitted = self._calibration
-        if fitted is None or not self._knows_confidence:
+    def _confident(self, written: Written, request: FillRequest) -> Fill:
+        """With confidences as they were fitted to this server on the user's files."""
+        fill, fitted = written.fill, self._calibration
+        if fitted is None or not written.is_confidence_known:
             return fill
 
         def of(probability: float) -> float:

@@ -16,7 +16,7 @@ from transformers import DiffusionGemmaConfig, DiffusionGemmaForBlockDiffusion
 
 from engine.checkpoints.load import load_model
 from engine.checkpoints.tokenizer import read_tokenizer
-from engine.models.diffusion_gemma import DiffusionGemma
+from engine.models.diffusion_gemma import DiffusionGemma, training
 from engine.training.settings import Settings
 
 # No test asserts a time, not even hypothesis's own.
@@ -51,17 +51,7 @@ TEXT: dict[str, Any] = {
     },
 }
 
-VISION: dict[str, Any] = {
-    "model_type": "gemma4_vision",
-    "hidden_size": 8,
-    "intermediate_size": 8,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 1,
-    "num_key_value_heads": 1,
-    "head_dim": 8,
-    "patch_size": 2,
-    "position_embedding_size": 4,
-}
+VISION: dict[str, Any] = {**training.VISION, "patch_size": 2}
 
 
 @dataclass(frozen=True, slots=True)

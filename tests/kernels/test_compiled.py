@@ -48,6 +48,7 @@ DENSE_CASES = [
     (86, "dream-7b", "fp8", "linear"),
     (89, "dream-7b", "fp8", "attention"),
     (90, "dream-7b", "bf16", "head"),
+    (86, "open-dcoder-0.5b", "bf16", "merge"),
     (100, "open-dcoder-0.5b", "fp8", "linear"),
     (120, "dream-7b", "fp8", "rms_norm"),
 ]

@@ -19,7 +19,15 @@ class Eager:
 
     @torch.no_grad()
     def answer(self, questions: Sequence[Question]) -> list[Answer]:
-        logits = self._model.look([question.look for question in questions])
+        looks = [question.look for question in questions]
+        if all(question.follows_from_beliefs for question in questions):
+            beliefs = self._model.believe(looks, [question.banned for question in questions])
+            if beliefs is not None:
+                return [
+                    question.decide_by(self._model, each)
+                    for question, each in zip(questions, beliefs, strict=True)
+                ]
+        logits = self._model.look(looks)
         return [
             question.decide(self._model, each)
             for question, each in zip(questions, logits, strict=True)

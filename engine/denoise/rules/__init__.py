@@ -20,7 +20,15 @@ from engine.denoise.rules.from_left import FromLeft
 from engine.denoise.rules.joint import Joint, Language
 from engine.denoise.rules.most_certain import MostCertainFirst
 from engine.denoise.rules.path_planning import PathPlanning
-from engine.denoise.rules.rule import MASKED, MOST_CERTAIN, Denoising, Order, Reading, Rule
+from engine.denoise.rules.rule import (
+    MASKED,
+    MOST_CERTAIN,
+    BeliefRule,
+    Denoising,
+    Order,
+    Reading,
+    Rule,
+)
 from engine.denoise.rules.surest_first import SurestFirst
 
 
@@ -41,6 +49,7 @@ def rule_of(settings: Denoising, canvas: Canvas, joint: Joint | None = None) -> 
 __all__ = [
     "MASKED",
     "MOST_CERTAIN",
+    "BeliefRule",
     "Denoising",
     "FromLeft",
     "Joint",

@@ -17,6 +17,7 @@ from engine.denoise.canvas import Canvas
 from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising
 from engine.denoise.sampler import Draws, entropy, nucleus, sample
+from kernels.vocabulary import Beliefs
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,15 @@ def choose(
     return Choice(tokens, _probability(logits, tokens), _score(settings.order, beliefs, tokens))
 
 
+def choice_of(beliefs: Beliefs, settings: Denoising, shape: torch.Size) -> Choice:
+    """What `choose` makes of the logits that `beliefs` [B * M] are of, in the `shape` [B, M], where
+    that follows from them."""
+    assert settings.follows_from_beliefs
+    tokens, probability = beliefs.likeliest.view(shape), beliefs.probability.view(shape)
+    score = -beliefs.entropy.view(shape) if settings.order == "entropy" else probability
+    return Choice(tokens, probability, score)
+
+
 def _score(order: str, beliefs: Tensor, tokens: Tensor) -> Tensor:
     match order:
         case "entropy":
@@ -84,4 +94,4 @@ def highest(score: Tensor, among: Tensor, count: Tensor) -> Tensor:
     return (rank < count) & among
 
 
-__all__ = ["Choice", "choose", "highest"]
+__all__ = ["Choice", "choice_of", "choose", "highest"]

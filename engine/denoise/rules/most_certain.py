@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
-from engine.denoise.rules.choice import choose, highest
+from engine.denoise.rules.choice import Choice, choice_of, choose, highest
 from engine.denoise.rules.growing import Growth, deleted_with
 from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.rules.schedule import spread
 from engine.denoise.sampler import Draws
+from kernels.vocabulary import Beliefs
 
 
 class MostCertainFirst:
@@ -32,12 +33,27 @@ class MostCertainFirst:
         self._growth = Growth(settings, canvas)
 
     def read(self, logits: Tensor, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        settings = self._settings
+        self._growth.forbid(logits, canvas, is_last=number == settings.steps)
+        if self._joint is not None:
+            self._joint.narrow(logits, canvas, self._tokens, canvas.real & ~self._masked)
+        choice = choose(logits, settings, number, draws, canvas, self._joint)
+        return self._settle(choice, logits, canvas, number, draws)
+
+    def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        choice = choice_of(beliefs, self._settings, canvas.real.shape)
+        return self._settle(choice, None, canvas, number, draws)
+
+    def _settle(
+        self,
+        choice: Choice,
+        logits: Tensor | None,
+        canvas: Canvas,
+        number: int,
+        draws: Draws,
+    ) -> Reading:
         settings, masked = self._settings, self._masked
         is_last = number == settings.steps
-        self._growth.forbid(logits, canvas, is_last=is_last)
-        if self._joint is not None:
-            self._joint.narrow(logits, canvas, self._tokens, canvas.real & ~masked)
-        choice = choose(logits, settings, number, draws, canvas, self._joint)
         score = choice.score
         if settings.position_temperature > 0:
             noise = draws.race(*score.shape)
@@ -54,7 +70,9 @@ class MostCertainFirst:
         self._masked = masked & (~fresh | grown)
         self._tokens = torch.where(fresh, tokens, self._tokens)
         self._probability = torch.where(fresh, probability, self._probability)
-        shown, likely = self._likeliest_text(logits)
+        shown, likely = choice.tokens, choice.probability
+        if logits is not None:
+            shown, likely = self._likeliest_text(logits)
         done = ~self._masked.any(dim=-1)
         edits = self._growth.edits(self._tokens, fresh & ~done[:, None], canvas)
         reading = Reading(

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
-from engine.denoise.rules.choice import choose, highest
+from engine.denoise.rules.choice import Choice, choice_of, choose, highest
 from engine.denoise.rules.joint import Joint
 from engine.denoise.rules.rule import Denoising, Reading
 from engine.denoise.sampler import Draws
+from kernels.vocabulary import Beliefs
 
 
 class PathPlanning:
@@ -40,6 +41,13 @@ class PathPlanning:
             known = canvas.real & ~self._masked
             self._joint.narrow(logits, canvas, self._tokens, known)
         choice = choose(logits, self._settings, number, draws, canvas, self._joint)
+        return self._settle(choice, logits, number)
+
+    def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        choice = choice_of(beliefs, self._settings, canvas.real.shape)
+        return self._settle(choice, None, number)
+
+    def _settle(self, choice: Choice, logits: Tensor | None, number: int) -> Reading:
         size = self._open.sum(dim=-1, keepdim=True)
         filled = highest(choice.score, self._open, size - self._remain_masked(number, size))
         fresh = filled & self._masked

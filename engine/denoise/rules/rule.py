@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 from torch import Tensor
 
 from engine.denoise.canvas import Canvas
 from engine.denoise.edits import Edits
 from engine.denoise.sampler import Draws, temperature
+from kernels.vocabulary import Beliefs
 
 Rounding = Literal["down", "nearest"]
 MostCertain = Literal["confidence", "entropy", "margin"]
@@ -84,6 +85,19 @@ class Denoising:
         if self.expand is not None and self.tokens_per_step is None:
             raise ValueError("where holes grow, tokens_per_step must say how many a step chooses")
 
+    @property
+    def follows_from_beliefs(self) -> bool:
+        """Whether a step decides by each position's likeliest token, its probability and the
+        entropy alone, so that no logits are needed. A nucleus, a margin and what is drawn need
+        more of them, and holes that grow have tokens that are barred hole by hole."""
+        return (
+            self.order in ("confidence", "entropy", "p2")
+            and self.greedy
+            and self.top_p >= 1
+            and self.expand is None
+            and not self.self_conditioning
+        )
+
     def temperature(self, number: int) -> float:
         """The temperature of step `number`."""
         return temperature(number, self.steps, self.t_min, self.t_max)
@@ -94,7 +108,8 @@ class Reading:
     """What a rule makes of a step's logits.
 
     `tokens` [B, M] are the likeliest and `probability` [B, M] theirs; where `accepted` [B, M],
-    `chosen` [B, M] stay on the canvas. `done` [B]; `beliefs` [B, M, V] condition the next step.
+    `chosen` [B, M] stay on the canvas. `done` [B]; the logits `beliefs` [B, M, V] condition the
+    next step, where there is self-conditioning: None where a step was decided without logits.
     `edits` say how holes then change their length; None where none does.
     """
 
@@ -103,7 +118,7 @@ class Reading:
     chosen: Tensor
     accepted: Tensor
     done: Tensor
-    beliefs: Tensor
+    beliefs: Tensor | None
     edits: Edits | None = None
 
 
@@ -121,4 +136,13 @@ class Rule(Protocol):
 
     def keep(self, rows: Tensor) -> None:
         """Forget the canvases that `rows` [B] does not select: they have left the batch."""
+        ...
+
+
+@runtime_checkable
+class BeliefRule(Rule, Protocol):
+    """One that can do without logits, where `Denoising.follows_from_beliefs`."""
+
+    def read_beliefs(self, beliefs: Beliefs, canvas: Canvas, number: int, draws: Draws) -> Reading:
+        """As `read`, of the open positions' `beliefs` [B * M] at temperature 1."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -12,8 +13,11 @@ from torch.nn.functional import pad
 from engine.models.dense.config import Config
 from engine.models.dense.layers import Angles, Attend, Layer, RMSNorm
 from engine.models.dense.matrices import Matrix
-from engine.models.family import Context, Model, unset_embedding
+from engine.models.family import Context, Look, Model, unset_embedding
+from engine.models.scores import score_in_slices
+from kernels.backend import uses_kernels
 from kernels.linear import linear
+from kernels.vocabulary import Beliefs, Outlook, vocabulary
 from kernels.weights import Weight
 
 C = TypeVar("C", bound=Context)
@@ -56,6 +60,40 @@ class Backbone(Model[C]):
         head = self.embed_tokens if self.lm_head is None else self.lm_head
         weight: Weight = head.weight
         return weight
+
+    def look(self, looks: Sequence[Look[C]]) -> list[Tensor]:
+        hidden = self.states(looks)
+        logits = self.logits(torch.cat(hidden)).split([len(each) for each in hidden])
+        return [
+            each.view(*look.positions.shape, -1) for look, each in zip(looks, logits, strict=True)
+        ]
+
+    @torch.no_grad()
+    def believe(self, looks: Sequence[Look[C]], banned: Sequence[Tensor]) -> list[Beliefs] | None:
+        head = self.head_weight
+        if not isinstance(head, Tensor) or not uses_kernels(head):
+            return None
+        temperature = torch.ones(1, device=self.device)
+        seed = torch.zeros(1, dtype=torch.int64, device=self.device)
+        return [
+            vocabulary(
+                hidden.to(self.dtype),
+                head,
+                Outlook(temperature, seed, banned=each if each.ndim == 1 else each.flatten(0, 1)),
+                soften=False,
+            )
+            for hidden, each in zip(self.states(looks), banned, strict=True)
+        ]
+
+    def log_probability(self, look: Look[C], tokens: Tensor) -> Tensor:
+        (hidden,) = self.states([look])
+        return score_in_slices(self.logits, hidden, tokens.flatten()).view(tokens.shape)
+
+    @abstractmethod
+    def states(self, looks: Sequence[Look[C]]) -> list[Tensor]:
+        """The hidden states [B * M, H] of the positions that each of `looks` asks for, after the
+        final norm, from one pass over the weights."""
+        ...
 
     def run(
         self, ids: Tensor, positions: Tensor, attend: Attend, rows: Tensor | None = None

@@ -19,7 +19,6 @@ from engine.models.dense.config import Config
 from engine.models.dense.heads import from_heads, to_heads
 from engine.models.dense.texts import Texts, run_texts
 from engine.models.family import Look
-from engine.models.scores import score_in_slices
 from kernels.attention import canvas_attention
 
 
@@ -46,19 +45,7 @@ class Bidirectional(Backbone[Text]):
     def encode(self, ids: Tensor, context: Text | None = None) -> Text:
         return Text(ids if context is None else torch.cat((context.ids, ids)))
 
-    def look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        hidden = self._look(looks)
-        logits = self.logits(torch.cat(hidden)).split([len(each) for each in hidden])
-        return [
-            each.view(*look.positions.shape, -1) for look, each in zip(looks, logits, strict=True)
-        ]
-
-    def log_probability(self, look: Look[Text], tokens: Tensor) -> Tensor:
-        (hidden,) = self._look([look])
-        return score_in_slices(self.logits, hidden, tokens.flatten()).view(tokens.shape)
-
-    def _look(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
-        """The hidden states [B * M, H] of the positions that each look asks for."""
+    def states(self, looks: Sequence[Look[Text]]) -> list[Tensor]:
         readings = [_reading(look) for look in looks]
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

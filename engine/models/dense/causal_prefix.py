@@ -20,7 +20,7 @@ from engine.models.dense.heads import from_heads, to_heads
 from engine.models.dense.texts import Texts, run_texts
 from engine.models.family import Look
 from engine.models.kv_cache import KVCache
-from engine.models.scores import score_in_slices, score_tokens
+from engine.models.scores import score_tokens
 from kernels.attention import canvas_attention, causal_attention, prefix_attention
 from kernels.shared_attention import shared_attention, shares
 
@@ -90,19 +90,7 @@ class CausalPrefix(Backbone[KVCache]):
         hidden, longer = self.reader._read_tree(ids, own, sees, context, None)
         return self.logits(hidden), longer
 
-    def look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
-        hidden = self._look(looks)
-        logits = self.logits(torch.cat(hidden)).split([len(each) for each in hidden])
-        return [
-            each.view(*look.positions.shape, -1) for look, each in zip(looks, logits, strict=True)
-        ]
-
-    def log_probability(self, look: Look[KVCache], tokens: Tensor) -> Tensor:
-        (hidden,) = self._look([look])
-        return score_in_slices(self.logits, hidden, tokens.flatten()).view(tokens.shape)
-
-    def _look(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
-        """The hidden states [B * M, H] of the positions that each look asks for."""
+    def states(self, looks: Sequence[Look[KVCache]]) -> list[Tensor]:
         texts = [Texts.of(look, look.canvas[0, :0], look.context.length) for look in looks]
 
         def attend(index: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

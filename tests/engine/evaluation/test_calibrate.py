@@ -12,12 +12,20 @@ import pytest
 
 from engine.api import EngineInfo, Fill, FillRequest
 from engine.checkpoints import calibration
-from engine.checkpoints.calibration import SERVER_FEATURES, Calibration, probability_of_a_line
+from engine.checkpoints.calibration import (
+    SERVER_FEATURES,
+    Calibration,
+    probability_of_a_line,
+)
+from engine.checkpoints.profile import FEATURES, UNTRAINED_FOR_GAPS
 from engine.evaluation import __main__ as evaluation
+from engine.evaluation import calibrate as calibrate_module
 from engine.evaluation.calibrate import LEAST_ITEMS, Seen, calibrate
 from engine.evaluation.items import BadData
 from engine.evaluation.suites import read_items
+from engine.fill.rank import Evidence, Likelihood
 from engine.remote import engine as remote
+from engine.remote.writing import Written
 
 NAMES = ("constant", "whole")
 
@@ -45,6 +53,7 @@ def fitted(seen: Sequence[Seen], **more: Any) -> Calibration:
     return calibrate(
         lambda item: seen[item],  # type: ignore[call-overload]
         given["names"], items, given["model"], given["identity"], lambda done: None,
+        given.get("prior", {}),
     )  # fmt: skip
 
 
@@ -57,18 +66,62 @@ def test_it_says_how_often_such_fills_are_right() -> None:
     assert found.items == 2000
 
 
+def test_too_few_gaps_are_not_filled() -> None:
+    def look(item: Any) -> Seen:
+        raise AssertionError(f"{item} was filled")
+
+    items: Any = list(range(LEAST_ITEMS - 1))
+    with pytest.raises(BadData, match=f"there are {LEAST_ITEMS - 1} gaps.*give more files"):
+        calibrate(look, NAMES, items, "some model", "weights", lambda done: None, {})
+
+
 @pytest.mark.parametrize(
     "seen",
     [
-        fills(LEAST_ITEMS - 1),
         [Seen({"constant": 1.0}, 0.5, True)] * 100,
         [Seen({"constant": 1.0}, 0.5, False)] * 100,
     ],
-    ids=["too few", "all right", "all wrong"],
+    ids=["all right", "all wrong"],
 )
 def test_too_little_to_fit_anything_to(seen: list[Seen]) -> None:
     with pytest.raises(BadData, match="give more files"):
         fitted(seen)
+
+
+def test_what_tells_no_better_is_not_kept() -> None:
+    """Fills that are right by chance alone, of a model that says how often."""
+    draw = random.Random(1)
+    seen = [
+        Seen({"constant": 1.0, "whole": draw.uniform(-4, 2)}, 0.5, draw.random() < 0.5)
+        for _ in range(60)
+    ]
+    with pytest.raises(BadData, match="no better than before"):
+        fitted(seen)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_gaps_move_weights_little_and_many_far(seed: int) -> None:
+    """From weights that are nearly right, and from ones that are wrong."""
+    near, wrong = {"constant": 1.2, "whole": 0.9}, {"constant": 1.0, "whole": -1.0}
+    few = fitted([Seen(each.features, 0.2, each.is_exact) for each in fills(60, seed)], prior=near)
+    assert few.weights == pytest.approx(near, abs=0.6)
+    many = fitted(fills(1500, seed), prior=wrong)
+    assert many.weights == pytest.approx({"constant": 1.0, "whole": 1.0}, abs=0.25)
+
+
+def test_a_model_and_a_server_begin_alike() -> None:
+    class Engine:
+        profile = UNTRAINED_FOR_GAPS
+
+    weights = calibrate_module.prior_of_model(Engine)
+    for log_p, tokens in ((-0.1, 4), (-2.5, 9), (0.0, 1)):
+        evidence = Evidence(Likelihood(log_p / tokens, -1.0, tokens), 0, 3)
+        mine = calibration.weighed(weights, evidence.features())
+        features = calibration.server_features(probability_of_a_line(log_p, 1), is_block=False)
+        assert mine == pytest.approx(calibration.weighed(calibrate_module.FIRST, features))
+    own = dict.fromkeys(FEATURES, 0.5)
+    Engine.profile = UNTRAINED_FOR_GAPS.but(calibration=own)
+    assert calibrate_module.prior_of_model(Engine) == own
 
 
 NAMED = ["embedded", "/home/me/models/dream on", "http://127.0.0.1:8000/v1#a/b:7b", "x" * 300]
@@ -134,11 +187,11 @@ class Server:
         self._solutions = solutions
         self._asked = 0
 
-    def fill(self, request: FillRequest) -> Fill:
+    def written(self, request: FillRequest) -> Written:
         self._asked += 1
         probability = 0.9 if self._asked % 3 else 0.6
         text = self._solutions[request.texts[0]] if probability > 0.7 else "wrong"
-        return Fill((text,), probability, 1, 0, 0.0)
+        return Written(Fill((text,), probability, 1, 0, 0.0), is_confidence_known=True)
 
 
 def test_a_server_from_files_to_what_is_kept(
@@ -165,7 +218,7 @@ def test_a_server_from_files_to_what_is_kept(
     low, high = (
         found.confidence(calibration.server_features(p, is_block=False)) for p in (0.6, 0.9)
     )
-    assert low < 0.2 < 0.8 < high
+    assert low < 0.3 < 0.7 < high
 
 
 def test_only_a_users_own_files_are_fitted_to(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,6 +46,11 @@ CASES = [
     Case(3, 255, window=200, kv_heads=4),
     Case(3, 17, heads=2, kv_heads=1, size=512),
     Case(3, 40, window=20, heads=2, kv_heads=1, size=256),
+    # Of dense models: seven heads to one of keys, in both directions or behind a kept prompt.
+    Case(19, 0, batch=2, heads=14, kv_heads=2, size=64),
+    Case(5, 33, heads=14, kv_heads=2, size=64),
+    Case(17, 0, batch=2, heads=7, kv_heads=1, size=128),
+    Case(3, 17, heads=14, kv_heads=2, size=128),
 ]
 
 
