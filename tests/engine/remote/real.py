@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +104,14 @@ class Running:
                 stderr=log,
                 start_new_session=True,
             )
+        try:
+            self._wait()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _wait(self) -> None:
+        assert self._process is not None
         until = time.monotonic() + START
         while not self._answers():
             assert self._process.poll() is None, f"it ended: {self.told()}"
@@ -127,7 +135,7 @@ class Running:
 
     def _send(self, what: signal.Signals) -> None:
         assert self._process is not None
-        if self._process.poll() is None:
+        with suppress(ProcessLookupError):  # of a group that outlives its leader, too
             os.killpg(self._process.pid, what)
 
     def _answers(self) -> bool:
