@@ -64,7 +64,7 @@ class Link:
         self._tuned = self._look = None
         self._messages.forget()
         self.disconnect()
-        self.warm_up()
+        self._load()  # at once: what is under way is asked of it; what was tuned is looked for then
         return True
 
     @property

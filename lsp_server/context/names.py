@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,10 @@ from engine.api import Shape
 from lsp_server import languages
 from lsp_server.context.asked import Asked
 from lsp_server.index.reader import Reader
+from lsp_server.languages.language import Enum
 from lsp_server.secrets import is_secret
 from lsp_server.syntax.grammars import grammar
+from lsp_server.syntax.path import children
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -27,40 +28,10 @@ MOST = 200  # names; of more none is chosen by what they are
 MOST_FILES = 8  # that may define an enum, or be the module
 LARGEST = 200_000  # characters of a file
 _MEMBER = re.compile(r"(?<![\w.:])([^\W\d]\w*)(?:\.|::)[ \t]*$")
-_FROM = {
-    "python": re.compile(
-        r"^[ \t]*from[ \t]+(?P<module>\.*[\w.]*)[ \t]+import[ \t]+(?:\w+,[ \t]*)*$"
-    ),
-}
 _CONDITIONAL = frozenset(
     ("if_statement", "try_statement", "for_statement", "while_statement", "with_statement")
 )
 _OPENERS, _CLOSERS = "([{", ")]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Enum:
-    """How a language says it: the kinds of nodes of enums and of their members. `base` is what one
-    of a class's bases is called, where an enum is a class."""
-
-    kinds: frozenset[str]
-    members: frozenset[str]
-    base: re.Pattern[str] | None = None
-
-
-_ENUMS = {
-    "python": _Enum(
-        frozenset(("class_definition",)), frozenset(("assignment",)),
-        re.compile(r"\b\w*(?:Enum|Flag)\b"),
-    ),
-    "java": _Enum(frozenset(("enum_declaration",)), frozenset(("enum_constant",))),
-    "typescript": _Enum(
-        frozenset(("enum_declaration",)), frozenset(("property_identifier", "enum_assignment"))
-    ),
-    "rust": _Enum(frozenset(("enum_item",)), frozenset(("enum_variant",))),
-    "cpp": _Enum(frozenset(("enum_specifier",)), frozenset(("enumerator",))),
-}  # fmt: skip
-_ENUMS["typescriptreact"] = _ENUMS["typescript"]
 
 
 def names(asked: Asked, reader: Reader | None) -> tuple[str, ...]:
@@ -69,7 +40,8 @@ def names(asked: Asked, reader: Reader | None) -> tuple[str, ...]:
     rest = asked.suffix[:2000].partition("\n")[0]
     if asked.shape is not Shape.LINE or not _is_a_name_missing(line, rest):
         return ()
-    found = _FROM[asked.language].match(line) if asked.language in _FROM else None
+    imports = languages.of(asked.language).import_of_names
+    found = re.match(imports, line) if imports is not None else None
     if found is not None:
         chosen = list(_of_module(found["module"], asked, reader))
         taken = set(re.findall(r"\w+", line[found.end("module") :]))
@@ -93,7 +65,7 @@ def _is_a_name_missing(line: str, rest: str) -> bool:
 
 def _of_enum(name: str, asked: Asked, reader: Reader | None) -> Iterator[str]:
     """Of the one that is defined in the document, else of the only one in the workspace."""
-    enum = _ENUMS.get(asked.language)
+    enum = languages.of(asked.language).enum
     if enum is None:
         return
     here = list(_enums(asked.prefix + asked.suffix, asked.language, enum, name))
@@ -107,7 +79,7 @@ def _of_enum(name: str, asked: Asked, reader: Reader | None) -> Iterator[str]:
         yield from here[0]
 
 
-def _enums(text: str, language: str, enum: _Enum, name: str) -> Iterator[list[str]]:
+def _enums(text: str, language: str, enum: Enum, name: str) -> Iterator[list[str]]:
     """The members of each enum of that name; none of one that has none."""
     if not re.search(rf"\b(?:class|enum|struct)\s+{re.escape(name)}\b", text):
         return
@@ -116,7 +88,7 @@ def _enums(text: str, language: str, enum: _Enum, name: str) -> Iterator[list[st
         bases = node.child_by_field_name("superclasses")
         if named is None or _text(named) != name:
             continue
-        if enum.base is not None and (bases is None or not enum.base.search(_text(bases))):
+        if enum.base is not None and (bases is None or not re.search(enum.base, _text(bases))):
             continue
         body = node.child_by_field_name("body")
         found = list(_members(body, enum)) if body is not None else []
@@ -124,9 +96,9 @@ def _enums(text: str, language: str, enum: _Enum, name: str) -> Iterator[list[st
             yield found
 
 
-def _members(body: Node, enum: _Enum) -> Iterator[str]:
-    for child in body.named_children:
-        inner = child.named_children[0] if child.type == "expression_statement" else child
+def _members(body: Node, enum: Enum) -> Iterator[str]:
+    for child in children(body, named=True):
+        inner = _stated(child)
         if inner.type not in enum.members:
             continue
         named = inner.child_by_field_name("name") or inner.child_by_field_name("left") or inner
@@ -143,9 +115,9 @@ def _of_module(module: str, asked: Asked, reader: Reader | None) -> Iterator[str
     text = _read(reader.root, path) if path is not None else None
     if path is None or text is None or re.search(r"^\s*from\s.*import\s*\*", text, re.MULTILINE):
         return
-    yield from _outermost(text)
+    yield from _outermost(text, asked.language)
     if PurePosixPath(path).name == "__init__.py":
-        folder = PurePosixPath(path).parent
+        folder = PurePosixPath(path).parents[0]
         for each in reader.in_folder(str(folder)):
             stem = PurePosixPath(each).stem
             if each.endswith(".py") and stem != "__init__":
@@ -171,14 +143,12 @@ def _the_one(reader: Reader, module: str, own: str | None) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _outermost(text: str) -> list[str]:
+def _outermost(text: str, language: str) -> list[str]:
     """None where some of them depend on what happens when the module is imported."""
     found: list[str] = []
-    for node in _nodes(text, "python", frozenset(("module",))):
-        for child in node.named_children:
-            inner = child.child_by_field_name("definition") or child
-            if inner.type == "expression_statement" and inner.named_children:
-                inner = inner.named_children[0]
+    for node in _nodes(text, language, frozenset(("module",))):
+        for child in children(node, named=True):
+            inner = _stated(child.child_by_field_name("definition") or child)
             named = inner.child_by_field_name("name") or inner.child_by_field_name("left")
             if inner.type in _CONDITIONAL or node.has_error:
                 return []
@@ -201,7 +171,14 @@ def _nodes(text: str, language: str, kinds: frozenset[str]) -> Iterator[Node]:
         if node.type in kinds:
             yield node
         if node.type != "module" or "module" not in kinds:
-            waiting += node.named_children
+            waiting += children(node, named=True)
+
+
+def _stated(node: Node) -> Node:
+    """The expression of a statement that is one."""
+    if node.type != "expression_statement":
+        return node
+    return next(children(node, named=True), node)
 
 
 def _text(node: Node) -> str:

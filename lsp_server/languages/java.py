@@ -1,5 +1,6 @@
 from lsp_server.languages.language import (
     Documentation,
+    Enum,
     Language,
     Lexis,
     Placeholders,
@@ -12,6 +13,7 @@ JAVA = Language(
     ids=("java",),
     extensions=("java",),
     grammar=("tree_sitter_java", "language"),
+    enum=Enum(frozenset(("enum_declaration",)), frozenset(("enum_constant",))),
     line_comment="//",
     block_comment=(r"/\*", r"\*/"),
     lexis=Lexis("//", "\"'"),

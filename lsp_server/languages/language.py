@@ -124,6 +124,16 @@ class Headers:
     bodies: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Enum:
+    """The kinds of nodes of enums and of their members. `base` is a regular expression of what one
+    of a class's bases is called, where an enum is a class."""
+
+    kinds: frozenset[str]
+    members: frozenset[str]
+    base: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Language:
     """`ids` are LSP language ids, which differ in nothing said here; `extensions` of files have
@@ -143,10 +153,12 @@ class Language:
     lexis: Lexis | None = None
     has_data_strings: bool = False  # a string is not an aside but what the file is made of
     import_line: str | None = None  # a regular expression of how an import begins
+    import_of_names: str | None = None  # ... of a line up to a name out of `module`, a group of it
 
     # Functions, types and their bodies.
     functions: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
+    enum: Enum | None = None
     body: Body = Body.BRACES
     words_open_blocks: bool = True  # such as `do`
     headers: Headers | None = None

@@ -1,6 +1,7 @@
 from lsp_server.languages.language import (
     Body,
     Documentation,
+    Enum,
     Language,
     Levels,
     Lexis,
@@ -13,6 +14,12 @@ PYTHON = Language(
     ids=("python",),
     extensions=("py", "pyi", "pyw"),
     grammar=("tree_sitter_python", "language"),
+    import_of_names=r"^[ \t]*from[ \t]+(?P<module>\.*[\w.]*)[ \t]+import[ \t]+(?:\w+,[ \t]*)*$",
+    enum=Enum(
+        kinds=frozenset(("class_definition",)),
+        members=frozenset(("assignment",)),
+        base=r"\b\w*(?:Enum|Flag)\b",
+    ),
     line_comment="#",
     lexis=Lexis("#", "\"'"),
     import_line=r"\s*(import\s|from\s)",

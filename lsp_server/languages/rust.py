@@ -1,5 +1,6 @@
 from lsp_server.languages.language import (
     Documentation,
+    Enum,
     Language,
     Lexis,
     Placeholders,
@@ -11,6 +12,7 @@ RUST = Language(
     ids=("rust",),
     extensions=("rs",),
     grammar=("tree_sitter_rust", "language"),
+    enum=Enum(frozenset(("enum_item",)), frozenset(("enum_variant",))),
     line_comment="//",
     block_comment=(r"/\*", r"\*/"),
     lexis=Lexis("//", '"'),  # 'a is a lifetime

@@ -1,12 +1,16 @@
 from dataclasses import replace
 
 from lsp_server.languages.javascript import JAVASCRIPT
+from lsp_server.languages.language import Enum
 
 TYPESCRIPT = replace(
     JAVASCRIPT,
     ids=("typescript",),
     extensions=("ts", "mts", "cts"),
     grammar=("tree_sitter_typescript", "language_typescript"),
+    enum=Enum(
+        frozenset(("enum_declaration",)), frozenset(("property_identifier", "enum_assignment"))
+    ),
     types=frozenset(
         (
             "class_declaration",

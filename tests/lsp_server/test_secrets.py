@@ -70,6 +70,9 @@ DOORS: dict[str, Door | None] = {
     t.INITIALIZED: None,
     t.WORKSPACE_DID_CHANGE_CONFIGURATION: None,
     t.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: None,
+    # What is saved goes into the index, which asks the gate for every file.
+    t.TEXT_DOCUMENT_DID_SAVE: None,
+    t.WORKSPACE_DID_CHANGE_WATCHED_FILES: None,
 }
 SAYS_SO = {t.CODE_ACTION_RESOLVE, t.WORKSPACE_EXECUTE_COMMAND, capabilities.FILL}
 
