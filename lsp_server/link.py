@@ -63,8 +63,12 @@ class Link:
             return False
         self._tuned = self._look = None
         self._messages.forget()
+        waits = not self._filling.idle
         self.disconnect()
-        self._load()  # at once: what is under way is asked of it; what was tuned is looked for then
+        if waits:  # what is under way is asked of it now; what was tuned is looked for after
+            self._load()
+        else:
+            self.warm_up()
         return True
 
     @property
