@@ -203,13 +203,21 @@ def lead_of(
     tokens = profile.tokens
     first = tokens.bos if tokens.bos is not None else tokens.pad
     token = prompt.ids[-1] if prompt.ids else first
+    context, place = read_ahead(following_of(prompt, profile), behind, cache, causal)
+    return Lead(token, context, place, tokens.fill_end)
+
+
+def read_ahead(
+    following: Sequence[int], behind: int, cache: Context, causal: Causal[Any]
+) -> tuple[Context, int]:
+    """The context of the prompt in `cache` but for its last token, with what follows the gap, which
+    stands `behind` so many tokens of a canvas; and the position of that last token."""
     place = max(0, cache.length - 1)
     context = cache.crop(place)
-    following = following_of(prompt, profile)
     if following:
         ids = torch.tensor(following, device=causal.device)
         context = causal.read_ahead(ids, place + 1 + behind, context)
-    return Lead(token, context, place, tokens.fill_end)
+    return context, place
 
 
 def following_of(prompt: Prompt, profile: Profile) -> list[int]:

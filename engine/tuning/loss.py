@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from engine.fill.prefix_cache import common_prefix
+from engine.fill.prompt import read_ahead
 from engine.models.family import Causal, Context, Look, Model
 from engine.tuning.lessons import Canvas, Lesson
 
@@ -118,11 +119,7 @@ def _causal_fill(
     model: Model[Any], causal: Causal[Any], canvas: Canvas, context: Context
 ) -> tuple[Tensor, Tensor]:
     ids = _tensor(canvas.causal, model)
-    place = len(canvas.ids) - 1
-    context = context.crop(place)
-    if canvas.ahead:
-        ahead = _tensor(canvas.ahead, model)
-        context = causal.read_ahead(ahead, place + 1 + canvas.behind, context)
+    context, place = read_ahead(canvas.ahead, canvas.behind, context, causal)
     logits, _ = _score_row(causal, ids[:-1], context, place)
     return logits[-canvas.predicted :], ids[-canvas.predicted :]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from engine.api import Snippet
 from lsp_server.context.asked import Asked
@@ -12,7 +12,6 @@ from lsp_server.context.imports import imported
 from lsp_server.index.lookup import WORD
 from lsp_server.index.reader import Reader
 from lsp_server.index.symbols import Defined
-from lsp_server.secrets import is_secret
 
 MOST = 4  # definitions
 MOST_CHARACTERS = 500  # of one
@@ -32,7 +31,7 @@ def definitions(asked: Asked, reader: Reader | None) -> tuple[Snippet, ...]:
     chosen: dict[tuple[str, int], Snippet] = {}
     for name, words in _used(asked, names).items():
         place = _likeliest(reader.defined([name], MOST_SAME), name, words, own)
-        text = _read(reader.root, place) if place is not None else None
+        text = _read(reader, place) if place is not None else None
         if place is not None and text is not None:
             chosen[place.path, place.symbol.line] = Snippet(text, str(reader.root / place.path))
         if len(chosen) == MOST:
@@ -70,15 +69,12 @@ def _likeliest(
     return best if best is not None and agreement(best) else None
 
 
-def _read(root: Path, defined: Defined) -> str | None:
+def _read(reader: Reader, defined: Defined) -> str | None:
     """The head of a definition and what follows it; None where the file has changed since."""
-    path, symbol = root / defined.path, defined.symbol
-    if is_secret(defined.path):
+    text, symbol = reader.text(defined.path), defined.symbol
+    if text is None:
         return None
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
+    lines = text.splitlines()
     if symbol.line >= len(lines) or symbol.name not in "\n".join(
         lines[symbol.line : symbol.body + 1]
     ):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from engine.api import Shape
@@ -17,7 +17,6 @@ from lsp_server import languages
 from lsp_server.context.asked import Asked
 from lsp_server.index.reader import Reader
 from lsp_server.languages.language import Enum
-from lsp_server.secrets import is_secret
 from lsp_server.syntax.grammars import grammar
 from lsp_server.syntax.path import children
 
@@ -71,7 +70,7 @@ def _of_enum(name: str, asked: Asked, reader: Reader | None) -> Iterator[str]:
     here = list(_enums(asked.prefix + asked.suffix, asked.language, enum, name))
     if not here and reader is not None:
         for path in dict.fromkeys(each.path for each in reader.defined([name], MOST_FILES)):
-            text = _read(reader.root, path)
+            text = _read(reader, path)
             language = languages.of_file(PurePosixPath(path))
             if text is not None and language == asked.language:
                 here += _enums(text, asked.language, enum, name)
@@ -112,7 +111,7 @@ def _of_module(module: str, asked: Asked, reader: Reader | None) -> Iterator[str
     if reader is None or asked.path is None:
         return
     path = _the_one(reader, module, reader.inside(asked.path))
-    text = _read(reader.root, path) if path is not None else None
+    text = _read(reader, path) if path is not None else None
     if path is None or text is None or re.search(r"^\s*from\s.*import\s*\*", text, re.MULTILINE):
         return
     yield from _outermost(text, asked.language)
@@ -185,11 +184,6 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def _read(root: Path, path: str) -> str | None:
-    if is_secret(path):
-        return None
-    try:
-        text = (root / path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return None
-    return text if len(text) <= LARGEST else None
+def _read(reader: Reader, path: str) -> str | None:
+    text = reader.text(path)
+    return text if text is None or len(text) <= LARGEST else None

@@ -4,7 +4,7 @@ heads of their functions and types."""
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from engine.api import Snippet
 from lsp_server.context.asked import Asked
@@ -50,10 +50,10 @@ def _chosen(own: str, reader: Reader) -> list[str]:
 
 
 def _heads(reader: Reader, path: str) -> str:
-    try:
-        lines = Path(reader.root / path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+    text = reader.text(path)
+    if text is None:
         return ""
+    lines = text.splitlines()
     taken: list[str] = []
     room = MOST_CHARACTERS
     for symbol in reader.heads(path, MOST_HEADS):

@@ -13,6 +13,7 @@ from lsp_server.index import database
 from lsp_server.index.database import files_in, files_named
 from lsp_server.index.lookup import Lookup
 from lsp_server.index.symbols import Defined, Symbol, find, heads
+from lsp_server.secrets import is_secret
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,15 @@ class Reader:
     def named(self, stem: str) -> Sequence[str]:
         """Files of that stem (`database.stem_of`), a few."""
         return self._asked(lambda lookup: files_named(lookup.connection, stem))
+
+    def text(self, path: str) -> str | None:
+        """Of a file as the index calls it; None where it may hold secrets, or is none to read."""
+        if is_secret(path):
+            return None
+        try:
+            return (self.root / path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return None
 
     def inside(self, path: str | None) -> str | None:
         """`path` as the index calls it; None for one outside the folder."""

@@ -8,44 +8,25 @@ needs no gradient.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from engine.checkpoints.low_rank import A, B
 from engine.models.dense.config import PREFIX
-from engine.training.adapt.model import TAUGHT, Dimensions, parts_of, rows_of
+from engine.training.adapt.model import TAUGHT, TAUGHT_ROWS, Dimensions, Shapes, parted
 from engine.training.adapt.settings import Adapters
 
-ROWS = "rows"
 CANVAS_ADAPTER = "canvas.safetensors"
 
 
-def shapes(dimensions: Dimensions, adapters: Adapters) -> dict[str, tuple[int, ...]]:
-    """By name, in the order of the flat buffer: "N.qkv.down" [rank, in], "N.qkv.up" [rank, out]."""
-    found: dict[str, tuple[int, ...]] = {ROWS: (len(TAUGHT), dimensions.hidden_size)}
+def shapes(dimensions: Dimensions, adapters: Adapters) -> Shapes:
+    """Such as "N.qkv.down" [rank, in], "N.qkv.up" [rank, out]."""
+    found: Shapes = {TAUGHT_ROWS: (len(TAUGHT), dimensions.hidden_size)}
     for name, shape in dimensions.shapes().items():
         if "." in name and len(shape) == 2:
             out, into = shape
             found |= {f"{name}.down": (adapters.rank, into), f"{name}.up": (adapters.rank, out)}
     return found
-
-
-def views(flat: Tensor, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The parts of a flat buffer, by name."""
-    found: dict[str, Tensor] = {}
-    at = 0
-    for name, shape in shapes.items():
-        size = math.prod(shape)
-        found[name] = flat[at : at + size].view(shape)
-        at += size
-    return found
-
-
-def size_of(shapes: dict[str, tuple[int, ...]]) -> int:
-    """Elements of the flat buffer."""
-    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def to_checkpoint(
@@ -59,8 +40,8 @@ def to_checkpoint(
         if side != "up":
             continue
         down = learnt[f"{matrix}.down"].bfloat16()
-        blocks = (up.T * (adapters.scale / adapters.rank)).split(rows_of(matrix, dimensions))
-        for part, block in zip(parts_of(matrix), blocks, strict=True):
+        added = up.T * (adapters.scale / adapters.rank)
+        for part, block in parted(matrix, added, dimensions):
             here = part.removeprefix(PREFIX)
             found[here + A] = down.clone()
             found[here + B] = block.bfloat16().contiguous()
@@ -78,5 +59,5 @@ def begin(into: dict[str, Tensor], embedding: Tensor, seed: int) -> None:
         elif name.endswith(".up"):
             view.zero_()
     text = embedding.float()
-    noise = torch.randn(into[ROWS].shape, generator=generator)
-    into[ROWS].copy_(text.mean(0) + 0.3 * text.std(0) * noise)
+    noise = torch.randn(into[TAUGHT_ROWS].shape, generator=generator)
+    into[TAUGHT_ROWS].copy_(text.mean(0) + 0.3 * text.std(0) * noise)

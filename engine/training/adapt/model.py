@@ -7,7 +7,8 @@ input lie together (q/k/v, gate/up).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,9 @@ from engine.training.adapt.data import Batch
 from engine.training.adapt.products import product
 from engine.training.adapt.tokens import END, MASK, SLACK
 
-TAUGHT = (MASK, SLACK, END)  # ids whose rows are learnt
+Shapes = dict[str, tuple[int, ...]]  # by name, in the order of a flat buffer
+TAUGHT = (MASK, SLACK, END)  # ids whose rows are learnt ...
+TAUGHT_ROWS = "rows"  # ... under this name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,12 @@ class Dimensions:
         names = [name for name in cls.__dataclass_fields__ if name != "rope_theta"]
         return cls(**{name: config[name] for name in names}, rope_theta=theta)
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of every weight, by the names they have here, in the order of the flat buffer."""
+    def shapes(self) -> Shapes:
+        """Of every weight, by the names they have here."""
         wide, inner = self.hidden_size, self.intermediate_size
         queries = self.num_attention_heads * self.head_dim
         keys = self.num_key_value_heads * self.head_dim
-        layer: dict[str, tuple[int, ...]] = {
+        layer: Shapes = {
             "norm1": (wide,),
             "qkv": (queries + 2 * keys, wide),
             "out": (wide, queries),
@@ -60,7 +63,7 @@ class Dimensions:
             "gate_up": (2 * inner, wide),
             "down": (wide, inner),
         }
-        shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocab_size, wide)}
+        shapes: Shapes = {"embedding": (self.vocab_size, wide)}
         for index in range(self.num_hidden_layers):
             shapes |= {f"{index}.{name}": shape for name, shape in layer.items()}
         return shapes | {"norm": (wide,)}
@@ -85,20 +88,16 @@ def parts_of(name: str) -> list[str]:
     return [part.format(f"model.layers.{layer}.") for part in PARTS[kind]]
 
 
-def views(flat: Tensor, dimensions: Dimensions) -> dict[str, Tensor]:
-    """The weights as views of a flat buffer."""
-    found: dict[str, Tensor] = {}
-    at = 0
-    for name, shape in dimensions.shapes().items():
-        size = torch.Size(shape).numel()
-        found[name] = flat[at : at + size].view(shape)
-        at += size
-    return found
+def views(flat: Tensor, shapes: Shapes) -> dict[str, Tensor]:
+    """The parts of a flat buffer, by name."""
+    sizes = [math.prod(shape) for shape in shapes.values()]
+    parts = zip(shapes.items(), flat.split(sizes), strict=True)
+    return {name: part.view(shape) for (name, shape), part in parts}
 
 
-def size_of(dimensions: Dimensions) -> int:
+def size_of(shapes: Shapes) -> int:
     """Elements of the flat buffer."""
-    return sum(torch.Size(shape).numel() for shape in dimensions.shapes().values())
+    return sum(math.prod(shape) for shape in shapes.values())
 
 
 def read_weights(folder: Path, into: dict[str, Tensor]) -> None:
@@ -108,13 +107,13 @@ def read_weights(folder: Path, into: dict[str, Tensor]) -> None:
         torch.cat([weights[part].to(view.dtype) for part in parts_of(name)], out=view)
 
 
-def rows_of(name: str, dimensions: Dimensions) -> list[int]:
-    """How many rows each part has that `name` holds."""
+def parted(name: str, rows: Tensor, dimensions: Dimensions) -> Iterator[tuple[str, Tensor]]:
+    """The base's names of what `name` holds, each with those of `rows` that are its own."""
     keys = dimensions.num_key_value_heads * dimensions.head_dim
     queries = dimensions.num_attention_heads * dimensions.head_dim
-    rows = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
+    counts = {"qkv": [queries, keys, keys], "gate_up": [dimensions.intermediate_size] * 2}
     kind = name.rpartition(".")[2]
-    return rows.get(kind) or [dimensions.shapes()[name][0]]
+    return zip(parts_of(name), rows.split(counts.get(kind, [len(rows)])), strict=True)
 
 
 def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[str, Tensor]:
@@ -122,7 +121,7 @@ def to_checkpoint(weights: dict[str, Tensor], dimensions: Dimensions) -> dict[st
     return {
         part: block.clone()
         for name, weight in weights.items()
-        for part, block in zip(parts_of(name), weight.split(rows_of(name, dimensions)), strict=True)
+        for part, block in parted(name, weight, dimensions)
     }
 
 
@@ -259,7 +258,7 @@ class Model:
         states = functional.embedding(ids, self.base["embedding"])
         taught = torch.stack([ids == each for each in TAUGHT], dim=-1)
         states = states.masked_fill(taught.any(-1, keepdim=True), 0.0)
-        return states + taught.to(states.dtype) @ self.learnt["rows"]
+        return states + taught.to(states.dtype) @ self.learnt[TAUGHT_ROWS]
 
     def _layer(self, index: int) -> Norms:
         return Norms(self.base[f"{index}.norm1"], self.base[f"{index}.norm2"])

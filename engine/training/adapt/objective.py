@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.training.adapt.data import Batch
-from engine.training.adapt.model import TAUGHT, Model
+from engine.training.adapt.model import TAUGHT, TAUGHT_ROWS, Model
 from engine.training.adapt.settings import Causal
 
 ROWS = {"cpu": 512}  # of logits at a time, by device ...
@@ -36,7 +36,7 @@ def loss_of(model: Model, batch: Batch, causal: Causal) -> Loss:
     total, losses = head_loss(
         canvas[scored],
         model.base["embedding"],
-        model.learnt["rows"],
+        model.learnt[TAUGHT_ROWS],
         batch.target[scored],
         slot + causal.weight * fill,
     )

@@ -30,13 +30,15 @@ from engine.training.adapt.adapters import CANVAS_ADAPTER
 from engine.training.adapt.data import Batch, batch_of, batches
 from engine.training.adapt.model import (
     TAUGHT,
+    TAUGHT_ROWS,
     Dimensions,
     Model,
+    Shapes,
     read_weights,
+    size_of,
     to_checkpoint,
+    views,
 )
-from engine.training.adapt.model import size_of as size_of_base
-from engine.training.adapt.model import views as views_of_base
 from engine.training.adapt.objective import Loss, loss_of
 from engine.training.adapt.optimiser import State, measure_norm, update
 from engine.training.adapt.products import gradient_of
@@ -96,7 +98,7 @@ def train(run: Run) -> None:
     dimensions = Dimensions.read(run.base)
     base = read_base(run, dimensions)
     shapes = adapters.shapes(dimensions, run.settings.adapters)
-    state = State.new(adapters.size_of(shapes), processes, torch.bfloat16, run.device)
+    state = State.new(size_of(shapes), processes, torch.bfloat16, run.device)
     step, positions = load_state(run.folder, state)
     if not step:
         begin(run, shapes, base, state)
@@ -111,16 +113,15 @@ def train(run: Run) -> None:
 
 def read_base(run: Run, dimensions: Dimensions) -> Tensor:
     """The base's weights in bfloat16, one flat buffer that processes share."""
-    flat = torch.empty(size_of_base(dimensions), dtype=torch.bfloat16, device=run.device)
-    read_weights(run.base, views_of_base(flat, dimensions))
+    flat = torch.empty(size_of(dimensions.shapes()), dtype=torch.bfloat16, device=run.device)
+    read_weights(run.base, views(flat, dimensions.shapes()))
     return flat.share_memory_() if run.processes > 1 else flat
 
 
-def begin(run: Run, shapes: dict[str, tuple[int, ...]], base: Tensor, state: State) -> None:
+def begin(run: Run, shapes: Shapes, base: Tensor, state: State) -> None:
     """What is learnt, before anything was."""
-    embedding = views_of_base(base, Dimensions.read(run.base))["embedding"]
-    adapters.begin(adapters.views(state.master, shapes), embedding, run.settings.seed)
-    state.mean.copy_(state.master)
+    embedding = views(base, Dimensions.read(run.base).shapes())["embedding"]
+    adapters.begin(views(state.master, shapes), embedding, run.settings.seed)
     state.weights.copy_(state.master)
 
 
@@ -165,7 +166,7 @@ def _run(
     if not first_step:
         _measure(rank, run, model, held_out, meeting, positions)
     for step, batch in batches(settings, tokenizer, texts, first_step, share):
-        gradient_of(model.learnt[adapters.ROWS]).zero_()  # all others are written anew
+        gradient_of(model.learnt[TAUGHT_ROWS]).zero_()  # all others are written anew
         loss = loss_of(model, batch.to(device), settings.causal)
         loss.total.backward()
         if not rank and asked_to_stop():
@@ -212,13 +213,13 @@ def _run(
 def _model(rank: int, run: Run, base: Tensor, state: State, dimensions: Dimensions) -> Model:
     given = run.settings.adapters
     shapes = adapters.shapes(dimensions, given)
-    gradients = adapters.views(state.gradients[rank], shapes)
+    gradients = views(state.gradients[rank], shapes)
     leaves = {}
-    for name, weight in adapters.views(state.weights, shapes).items():
+    for name, weight in views(state.weights, shapes).items():
         leaves[name] = weight.detach().requires_grad_()
         leaves[name].grad = gradients[name]
     return Model(
-        views_of_base(base, dimensions),
+        views(base, dimensions.shapes()),
         leaves,
         dimensions,
         run.settings.data.groups,
@@ -231,8 +232,8 @@ def operations(dimensions: Dimensions, settings: Settings, batch: Batch) -> floa
     """In matrix products of weights a position; attention's are left out. A chunk's are read once,
     a canvas's forward and back, and so its head's."""
     head = dimensions.vocab_size * dimensions.hidden_size
-    body = size_of_base(dimensions) - head
-    learnt = adapters.size_of(adapters.shapes(dimensions, settings.adapters))
+    body = size_of(dimensions.shapes()) - head
+    learnt = size_of(adapters.shapes(dimensions, settings.adapters))
     scored = int((batch.weight > 0).sum())
     chunk, canvas = batch.chunk.numel(), batch.canvas.numel()
     whole = chunk * body + canvas * (2 * body + 3 * learnt) + scored * 2 * head
@@ -302,10 +303,10 @@ def snapshot(
     folder = run.folder / f"{positions // MEASURE_EVERY:03d}M"
     folder.mkdir(exist_ok=True)
     given = run.settings.adapters
-    named = adapters.views(learnt, adapters.shapes(dimensions, given))
-    weights = dict(views_of_base(base, dimensions))
+    named = views(learnt, adapters.shapes(dimensions, given))
+    weights = dict(views(base, dimensions.shapes()))
     taught = torch.tensor(TAUGHT, device=base.device)
-    rows = named[adapters.ROWS].to(base.dtype)
+    rows = named[TAUGHT_ROWS].to(base.dtype)
     weights["embedding"] = weights["embedding"].index_copy(0, taught, rows)
     save_file(to_checkpoint(weights, dimensions), folder / "model.safetensors", {"format": "pt"})
     added = adapters.to_checkpoint(named, dimensions, given)
@@ -329,8 +330,6 @@ def load_state(folder: Path, state: State) -> tuple[int, int]:
         return 0, 0
     for name, tensor in load_file(path, device=str(state.master.device)).items():
         getattr(state, name).copy_(tensor)
-    if not state.mean.any():  # a state from before there was one
-        state.mean.copy_(state.master)
     state.weights.copy_(state.master)
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()

@@ -28,17 +28,14 @@ def batch(base: Path, corpus: Path, settings: Settings) -> Batch:
 def model_of(base: Path, groups: int, *, larger: float = 1.0) -> Model:
     """In float32, before anything was learnt, the base's weights `larger` than they are."""
     dimensions = Dimensions.read(base)
-    flat = torch.empty(size_of(dimensions))
-    read_weights(base, views(flat, dimensions))
+    flat = torch.empty(size_of(dimensions.shapes()))
+    read_weights(base, views(flat, dimensions.shapes()))
     flat *= larger
-    weights = views(flat, dimensions)
+    weights = views(flat, dimensions.shapes())
     shapes = adapters.shapes(dimensions, SMALL)
-    learnt = torch.empty(adapters.size_of(shapes))
-    adapters.begin(adapters.views(learnt, shapes), weights["embedding"], 1)
-    leaves = {
-        name: view.detach().requires_grad_()
-        for name, view in adapters.views(learnt, shapes).items()
-    }
+    learnt = torch.empty(size_of(shapes))
+    adapters.begin(views(learnt, shapes), weights["embedding"], 1)
+    leaves = {name: view.detach().requires_grad_() for name, view in views(learnt, shapes).items()}
     return Model(weights, leaves, dimensions, groups, SMALL.scale / SMALL.rank)
 
 

@@ -18,8 +18,7 @@ from engine.training.adapt import adapters
 from engine.training.adapt.adapters import CANVAS_ADAPTER
 from engine.training.adapt.data import Batch, batch_of
 from engine.training.adapt.export import filling
-from engine.training.adapt.model import Dimensions, Model
-from engine.training.adapt.model import views as views_of_base
+from engine.training.adapt.model import Dimensions, Model, size_of, views
 from engine.training.adapt.settings import Settings
 from engine.training.adapt.tokens import read_tokenizer
 from engine.training.adapt.train import Run, read_base, snapshot
@@ -37,14 +36,14 @@ def taught(
     flat = read_base(run, dimensions)
     shapes = adapters.shapes(dimensions, given)
     torch.manual_seed(0)
-    learnt = (torch.randn(adapters.size_of(shapes)) * 0.1).bfloat16().float()
+    learnt = (torch.randn(size_of(shapes)) * 0.1).bfloat16().float()
     written = snapshot(run, dimensions, flat, learnt, 1_000_000)
     config = filling(json.loads((written / "config.json").read_text()))
     config["infill"] = {**config["infill"], "canvas_adapter": CANVAS_ADAPTER}
     (written / "config.json").write_text(json.dumps(config))
-    weights = views_of_base(flat.float(), dimensions)
+    weights = views(flat.float(), dimensions.shapes())
     scale = given.scale / given.rank
-    model = Model(weights, adapters.views(learnt, shapes), dimensions, settings.data.groups, scale)
+    model = Model(weights, views(learnt, shapes), dimensions, settings.data.groups, scale)
     return written, model
 
 
